@@ -1,0 +1,3 @@
+module homeostat.dev/pause
+
+go 1.24.0

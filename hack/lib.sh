@@ -1,0 +1,179 @@
+# shellcheck shell=bash
+# What the commands in hack/ share: progress, the virtual environment, Debian packages, and which cluster to use.
+# To be sourced. Needs bash and nothing else; says what is missing where it cannot go on.
+#
+#   HOMEOSTAT_PYTHON      the Python (3.11 or newer) to make the virtual environment with
+#   HOMEOSTAT_KUBECONFIG  use this existing cluster instead of starting one
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+venv=$root/.venv
+
+say() { printf '%6d s  %s\n' "$SECONDS" "$*" >&2; }
+fail() {
+  printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+  exit 1
+}
+
+# Runs a command under a ticking clock; its output is shown only when it fails.
+with_progress() {
+  local what=$1 log pid tick=0 code=0
+  shift
+  log=$(mktemp "${TMPDIR:-/tmp}/homeostat.XXXXXX")
+  say "$what"
+  "$@" >"$log" 2>&1 &
+  pid=$!
+  while kill -0 "$pid" 2>/dev/null; do
+    sleep 0.2
+    ((++tick % 50)) || say "$what … $(tail -n 1 "$log" | cut -c1-100)"
+  done
+  wait "$pid" || code=$?
+  if ((code)); then
+    tail -n 30 "$log" >&2
+    fail "$what failed (exit code $code); all of its output: $log"
+  fi
+  rm -f "$log"
+}
+
+# --- Debian packages ------------------------------------------------------------------------------------
+
+is_installed() { [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
+
+need_debian() {
+  local package missing=()
+  for package in "$@"; do
+    is_installed "$package" || missing+=("$package")
+  done
+  ((${#missing[@]})) || return 0
+  command -v apt-get >/dev/null || fail "install these first (there is no apt-get here to do it): ${missing[*]}"
+  ((EUID == 0)) || fail "run this as root first: apt-get install ${missing[*]}"
+  with_progress "installing ${missing[*]}" apt_install "${missing[@]}"
+}
+
+apt_install() {
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update && apt-get install --yes --no-install-recommends "$@"
+}
+
+# --- the virtual environment ----------------------------------------------------------------------------
+
+is_new_python() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+
+find_python() {
+  local candidate
+  for candidate in "${HOMEOSTAT_PYTHON:-python3}" python3.11 python3.12 python3.13 python3.14 /usr/bin/python3; do
+    if command -v "$candidate" >/dev/null && is_new_python "$candidate"; then
+      printf '%s\n' "$candidate"
+      return
+    fi
+  done
+  fail "no Python 3.11 or newer: install python3, or set HOMEOSTAT_PYTHON"
+}
+
+# Makes .venv what requirements-dev.lock says; a matter of milliseconds when it already is.
+need_venv() {
+  local wanted python
+  wanted=$(cd "$root" && sha256sum requirements-dev.lock pyproject.toml | sha256sum | cut -d ' ' -f 1)
+  if [[ $(cat "$venv/homeostat.lock" 2>/dev/null) == "$wanted" ]] && "$venv/bin/python" -c '' 2>/dev/null; then
+    return
+  fi
+  if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
+    python=$(find_python)
+    "$python" -c 'import ensurepip, venv' 2>/dev/null || need_debian python3-venv
+    with_progress "making .venv with $("$python" --version)" "$python" -m venv --clear "$venv"
+  fi
+  with_progress "installing Python packages into .venv" install_packages
+  printf '%s\n' "$wanted" >"$venv/homeostat.lock"
+}
+
+install_packages() {
+  cd "$root"
+  "$venv/bin/python" -m pip install --disable-pip-version-check --require-hashes -r requirements-dev.lock &&
+    "$venv/bin/python" -m pip install --disable-pip-version-check --no-deps --editable .
+}
+
+# --- the cluster ----------------------------------------------------------------------------------------
+
+cluster_backend=     # existing, kind or devcluster
+cluster_name=        # of kind or devcluster
+cluster_is_started=0 # whether choose_cluster started it, so that release_cluster may stop it
+
+# Some machines have another program of that name.
+is_kubectl() { kubectl version --client --output=json 2>/dev/null | grep -q gitVersion; }
+
+# choose_cluster NAME [OPTION of devcluster up]...: makes KUBECONFIG and kubectl those of a cluster that is up.
+choose_cluster() {
+  cluster_name=$1
+  shift
+  if [[ -n ${HOMEOSTAT_KUBECONFIG:-} ]]; then
+    use_existing
+  elif command -v kind >/dev/null && timeout 10 docker info >/dev/null 2>&1; then
+    use_kind
+  else
+    use_devcluster "$@"
+  fi
+  is_kubectl || fail "the kubectl on PATH is not Kubernetes' own: put that one first on PATH"
+  export KUBECONFIG
+}
+
+use_existing() {
+  cluster_backend=existing
+  [[ -r $HOMEOSTAT_KUBECONFIG ]] || fail "HOMEOSTAT_KUBECONFIG: cannot read $HOMEOSTAT_KUBECONFIG"
+  KUBECONFIG=$HOMEOSTAT_KUBECONFIG
+  say "using the cluster of HOMEOSTAT_KUBECONFIG"
+}
+
+use_kind() {
+  cluster_backend=kind
+  KUBECONFIG=${XDG_CACHE_HOME:-$HOME/.cache}/homeostat/kind-$cluster_name.kubeconfig
+  mkdir -p "$(dirname "$KUBECONFIG")"
+  if kind get clusters 2>/dev/null | grep -qx "$cluster_name"; then
+    kind export kubeconfig --name "$cluster_name" --kubeconfig "$KUBECONFIG" >/dev/null 2>&1
+    say "using the kind cluster $cluster_name, which was up already"
+    return
+  fi
+  cluster_is_started=1
+  with_progress "starting the kind cluster $cluster_name" \
+    kind create cluster --name "$cluster_name" --kubeconfig "$KUBECONFIG" --wait 120s
+}
+
+use_devcluster() {
+  local environment
+  cluster_backend=devcluster
+  if "$root/hack/devcluster" status --name "$cluster_name" >/dev/null 2>&1; then
+    say "using the devcluster $cluster_name, which was up already"
+  else
+    cluster_is_started=1
+    say "starting the devcluster $cluster_name"
+    "$root/hack/devcluster" up --name "$cluster_name" "$@" || fail "the devcluster $cluster_name did not start"
+  fi
+  environment=$("$root/hack/devcluster" env --name "$cluster_name")
+  eval "$environment"
+}
+
+# Stops the cluster if choose_cluster started it.
+release_cluster() {
+  ((cluster_is_started)) || return 0
+  cluster_is_started=0
+  say "stopping the $cluster_backend cluster $cluster_name"
+  case $cluster_backend in
+    kind) kind delete cluster --name "$cluster_name" >/dev/null 2>&1 ;;
+    devcluster) "$root/hack/devcluster" down --name "$cluster_name" ;;
+  esac
+}
+
+# load_images NAME...: builds images (see hack/build-image) and brings them to the cluster's nodes.
+load_images() {
+  local image archive
+  if [[ $cluster_backend == existing ]]; then
+    say "an existing cluster must already be able to run the images: $*"
+    return
+  fi
+  for image in "$@"; do
+    archive=$("$root/hack/build-image" "$image") || fail "the image $image could not be built"
+    case $cluster_backend in
+      kind) with_progress "loading the image $image" kind load image-archive --name "$cluster_name" "$archive" ;;
+      devcluster) "$root/hack/devcluster" load --name "$cluster_name" "$archive" || fail "the image $image could not be loaded" ;;
+    esac
+  done
+}

@@ -1,0 +1,111 @@
+// sample: a small service that breaks on request, to try homeostat on.
+//
+//	:8080   users: / and /buy; /healthz (what users would see); /livez (what a kubelet should see)
+//	:50051  gRPC health
+//	:8081   control: POST, GET, DELETE /fault (see fault.go); /livez, which answers even while the service refuses
+//
+// All state is the process's own: a restarted pod is healthy again.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"google.golang.org/grpc"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+)
+
+const (
+	shutdownTimeout = 10 * time.Second
+	headerTimeout   = 10 * time.Second
+)
+
+func main() {
+	addresses := addresses{}
+	flag.StringVar(&addresses.users, "http", ":8080", "address for users")
+	flag.StringVar(&addresses.grpc, "grpc", ":50051", "address for gRPC health")
+	flag.StringVar(&addresses.control, "control", ":8081", "address for the control API")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	sample, err := newSample(addresses, os.Exit)
+	if err == nil {
+		slog.Info("serving", "http", addresses.users, "grpc", addresses.grpc, "control", addresses.control)
+		err = sample.run(ctx)
+	}
+	if err != nil {
+		slog.Error("the sample ends", "error", err)
+		os.Exit(1)
+	}
+}
+
+type addresses struct{ users, grpc, control string }
+
+// sample holds the three servers and what they have in common: the fault of the moment.
+type sample struct {
+	faults                *faults
+	ending                context.Context
+	end                   context.CancelFunc
+	users, grpc, control  *gate
+	usersHTTP, controlAPI *http.Server
+	health                *grpc.Server
+}
+
+func newSample(at addresses, exit func(code int)) (*sample, error) {
+	s := &sample{}
+	s.ending, s.end = context.WithCancel(context.Background())
+	var err error
+	for _, door := range []struct {
+		gate    **gate
+		address string
+	}{{&s.users, at.users}, {&s.grpc, at.grpc}, {&s.control, at.control}} {
+		if *door.gate, err = newGate(door.address); err != nil {
+			return nil, fmt.Errorf("listen: %w", err)
+		}
+	}
+	s.faults = newFaults(&effects{doors: []*gate{s.users, s.grpc}, exit: exit})
+	service := &service{faults: s.faults, ending: s.ending}
+	s.usersHTTP = &http.Server{Handler: service.routes(), ReadHeaderTimeout: headerTimeout}
+	s.controlAPI = &http.Server{Handler: controlRoutes(s.faults), ReadHeaderTimeout: headerTimeout}
+	s.health = grpc.NewServer()
+	healthpb.RegisterHealthServer(s.health, &health{faults: s.faults, ending: s.ending})
+	return s, nil
+}
+
+// run serves until the context ends; then requests in flight get time to finish, and those that hang are let go.
+func (s *sample) run(ctx context.Context) error {
+	failures := make(chan error, 3)
+	go func() { failures <- s.usersHTTP.Serve(s.users) }()
+	go func() { failures <- s.controlAPI.Serve(s.control) }()
+	go func() { failures <- s.health.Serve(s.grpc) }()
+	select {
+	case err := <-failures:
+		return err
+	case <-ctx.Done():
+		return s.shutDown()
+	}
+}
+
+func (s *sample) shutDown() error {
+	s.end()
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+	defer cancel()
+	var group sync.WaitGroup
+	group.Add(1)
+	go func() {
+		defer group.Done()
+		s.health.GracefulStop()
+	}()
+	err := errors.Join(s.usersHTTP.Shutdown(ctx), s.controlAPI.Shutdown(ctx))
+	group.Wait()
+	return err
+}

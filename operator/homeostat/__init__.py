@@ -1,0 +1,1 @@
+"""homeostat keeps services inside their objectives: inject, detect, decide, act, verify."""

@@ -1,0 +1,1 @@
+"""What users write: frozen pydantic models of every kind, the source of `crds/`. No behaviour."""

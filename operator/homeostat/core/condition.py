@@ -1,0 +1,41 @@
+"""How conditions change: one entry a type, in a stable order, timed by its status alone."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from homeostat.api.meta import Condition, ConditionStatus
+
+LONGEST_MESSAGE = 32768
+
+
+def condition(conditions: Iterable[Condition], type: str) -> Condition | None:  # noqa: A002 - the API's word
+    """Find the condition of a type; None when there is none yet."""
+    return next((entry for entry in conditions if entry.type == type), None)
+
+
+def set_condition(  # noqa: PLR0913, PLR0917 - a condition has that many parts
+    conditions: tuple[Condition, ...],
+    type: str,  # noqa: A002 - the API's word
+    status: ConditionStatus,
+    reason: str,
+    message: str,
+    generation: int,
+    now: datetime,
+) -> tuple[Condition, ...]:
+    """Replace the condition of `type` where it stands, or append it.
+
+    The transition time moves to `now` (cut to seconds, as the API keeps it) only when the status moves.
+    """
+    known = condition(conditions, type)
+    since = known.last_transition_time if known and known.status == status else now.replace(microsecond=0)
+    entry = Condition(
+        type=type,
+        status=status,
+        observed_generation=generation,
+        last_transition_time=since,
+        reason=reason,
+        message=message[:LONGEST_MESSAGE],
+    )
+    if known is None:
+        return (*conditions, entry)
+    return tuple(entry if old.type == type else old for old in conditions)

@@ -1,0 +1,145 @@
+"""What a decision is made of: the new status, acts on the cluster, events, and when to look again.
+
+Every kind has one pure function `decide(spec, status, seen, now) -> Decision`. The shell then, in this order:
+sets or removes the finalizer, writes the status (the intent), performs the actions, and calls `decide` once
+more with their outcomes. An action is therefore always on record before it happens.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+from homeostat.api.meta import Status
+
+S = TypeVar("S", bound=Status)
+
+
+class EventType(StrEnum):
+    """The two types of a Kubernetes event."""
+
+    NORMAL = "Normal"
+    WARNING = "Warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, told to humans. `reason` is CamelCase, `note` a sentence without times."""
+
+    reason: str
+    note: str
+    type: EventType = EventType.NORMAL
+    action: str = "Evaluate"
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """One object of the cluster, down to its incarnation (`uid`). Namespace is "" for cluster-scoped kinds."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class EvictPod:
+    """Evict one pod through the Eviction API, if it still is the same pod (R10). Gone already counts as done."""
+
+    id: str
+    pod: Ref
+    grace_period_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeletePod:
+    """Delete one pod, if it still is the same pod: a chaos fault, never a way round a PodDisruptionBudget."""
+
+    id: str
+    pod: Ref
+    grace_period_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RestartRollout:
+    """Roll a workload's pods by an annotation of its template; `id` is the annotation's value, so twice is once."""
+
+    id: str
+    target: Ref
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Set a workload's replicas to `replicas` and, in the same write, `annotations` on it (None removes one).
+
+    The markers let a sweeper find and undo a fault by what stands on the target, not by our records.
+    """
+
+    id: str
+    target: Ref
+    resource_version: str
+    replicas: int
+    annotations: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TakeLock:
+    """Become the one writer of `target` until `seconds` from now, or renew that (R11)."""
+
+    id: str
+    target: Ref
+    holder: Ref
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseLock:
+    """Give up being the one writer of `target`, if `holder` still is."""
+
+    id: str
+    target: Ref
+    holder: Ref
+
+
+@dataclass(frozen=True, slots=True)
+class TakeToken:
+    """Take one from the cluster-wide action budget, kept in the API server (R3)."""
+
+    id: str
+
+
+Action = EvictPod | DeletePod | RestartRollout | Scale | TakeLock | ReleaseLock | TakeToken
+
+
+class Verb(StrEnum):
+    """How an action ended."""
+
+    DONE = "Done"
+    REFUSED = "Refused"  # the API server or a limit said no: a precondition, a PodDisruptionBudget, a lock
+    FAILED = "Failed"  # the wire broke or the server erred: whether it happened is unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one action ended: `reason` is CamelCase (`NotFound`, `Conflict`, `PodDisruptionBudget`, `Locked`, …)."""
+
+    verb: Verb
+    reason: str = ""
+    message: str = ""
+
+
+Outcomes = Mapping[str, Outcome]
+"""Outcomes by action id; empty when `decide` is called for any other reason than a finished action."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision(Generic[S]):
+    """What to write, do and tell, and when to look again. `wants_finalizer=None` leaves finalizers alone."""
+
+    status: S
+    actions: tuple[Action, ...] = ()
+    events: tuple[Event, ...] = ()
+    wants_finalizer: bool | None = None
+    check_again_at: datetime | None = None

@@ -1,0 +1,58 @@
+"""The intent: what is written before anything is done, so that a kill in between loses and doubles nothing (R2)."""
+
+from datetime import datetime
+
+from homeostat.api.recovery_status import Attempt, AttemptPhase, InFlight, Signal
+from homeostat.api.recovery_step import Step
+from homeostat.core.decision import Event
+from homeostat.core.recovery import actions, budget
+from homeostat.core.recovery.plan import Plan, object_id
+from homeostat.core.recovery.seen import Case, Move
+from homeostat.core.recovery.signals import title
+
+
+def begin(case: Case, step: Step, signal: Signal, planned: Plan) -> Move:
+    """Open an attempt with its first action."""
+    attempt = Attempt(
+        id=case.seen.attempt_seed,
+        step=case.status.next_step,
+        name=step.name,
+        trigger=signal.trigger,
+        phase=AttemptPhase.ACTING,
+        workload=object_id(planned.workload.ref),
+        detected_at=signal.since,
+        started_at=case.now,
+        deadline=case.now + step.timeout,
+    )
+    return add(case, attempt, planned)
+
+
+def add(case: Case, attempt: Attempt, planned: Plan) -> Move:
+    """Put one more action of an attempt on record, pay for it, and ask for it."""
+    entry = _entry(case, attempt, planned, attempt.deadline)
+    status = case.status.model_copy(
+        update={
+            "attempt": attempt,
+            "in_flight": (*case.status.in_flight, entry),
+            "blocked": None,
+            "retry_at": None,
+            "budget": budget.spent(case.status.budget, case.spec.limits.budget, case.now),
+        }
+    )
+    note = f"Step {attempt.step} ({attempt.name}): {actions.title(entry)}, because {title(case, attempt.trigger)} fires."
+    event = Event("Acting", note, action="Recover")
+    return Move(status, actions.carrying_out(case, planned.workload, entry), (event,))
+
+
+def _entry(case: Case, attempt: Attempt, planned: Plan, deadline: datetime) -> InFlight:
+    return InFlight(
+        id=f"{attempt.id}-{len(case.status.in_flight)}",
+        target=planned.target,
+        resource_version=planned.resource_version,
+        step=attempt.step,
+        action=planned.action,
+        original=planned.original,
+        desired=planned.desired,
+        started_at=case.now,
+        deadline=deadline,
+    )

@@ -1,0 +1,89 @@
+"""What a decision on a RecoveryPolicy may look at: all of it is in a `Case`, nothing comes from elsewhere."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from homeostat.api.health_check import HealthState
+from homeostat.api.recovery import RecoveryPolicySpec
+from homeostat.api.recovery_status import Proof, RecoveryPolicyStatus, SignalState
+from homeostat.core.cluster import FreezeInForce, Lock, TokenBudget, Workload
+from homeostat.core.decision import Action, Event, Outcome, Ref
+
+
+@dataclass(frozen=True, slots=True)
+class SignalSeen:
+    """What one trigger says: `verdict` is Firing, Quiet or Unknown (Stale is found here, from the times).
+
+    `since`: when this verdict began, None when the shell does not know (then the policy's own record counts).
+    `observed_at`: when the data was taken, None when there is none. `stale_after`: the age from which it no
+    longer counts (three intervals and a timeout of a check). `detail`: a short phrase for events. `failing`:
+    the pods that make it fire, as far as known.
+    """
+
+    index: int
+    verdict: SignalState
+    observed_at: datetime | None
+    stale_after: timedelta
+    since: datetime | None = None
+    detail: str = ""
+    failing: tuple[Ref, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DependencySeen:
+    """The state of a HealthCheck of `dependsOn`; UNKNOWN when it does not exist."""
+
+    name: str
+    state: HealthState
+    observed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecoverySeen:
+    """What is known of the world now. `target` None: not there. `lock`: of the target, whoever holds it.
+
+    `view_age`: time since our view of the API was last known to be current. `expected_by`: an experiment
+    active on the target under which policies must not act (C12). `attempt_seed`: a short id, [a-z0-9-], at
+    most 40 characters, never given before; a new attempt is called so. `proof`: the last drill of this policy.
+    `problem`: why the policy is not evaluated, as (reason, message).
+    """
+
+    ref: Ref
+    generation: int
+    target: Workload | None
+    signals: tuple[SignalSeen, ...]
+    attempt_seed: str
+    cluster_budget: TokenBudget
+    dependencies: tuple[DependencySeen, ...] = ()
+    freeze: FreezeInForce | None = None
+    lock: Lock | None = None
+    view_age: timedelta = timedelta(0)
+    is_namespace_terminating: bool = False
+    expected_by: Ref | None = None
+    proof: Proof | None = None
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    problem: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """The policy, its memory, the world and the time: the input of every gate and every move."""
+
+    spec: RecoveryPolicySpec
+    status: RecoveryPolicyStatus
+    seen: RecoverySeen
+    now: datetime
+
+    def with_status(self, **changes: object) -> "Case":
+        """Give the same case with some of the policy's memory changed."""
+        return replace(self, status=self.status.model_copy(update=changes))
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One transition: the new memory, what to do and what to tell. Without actions the next move may follow."""
+
+    status: RecoveryPolicyStatus
+    actions: tuple[Action, ...] = ()
+    events: tuple[Event, ...] = ()

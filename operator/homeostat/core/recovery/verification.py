@@ -1,0 +1,87 @@
+"""Whether an attempt helped: the triggering signal itself must stay quiet, and no data proves nothing (R7)."""
+
+from datetime import datetime, timedelta
+
+from homeostat.api.recovery import OnFailure
+from homeostat.api.recovery_status import (
+    ActionName,
+    Attempt,
+    AttemptPhase,
+    InFlight,
+    Outcome,
+    Signal,
+    SignalState,
+    TargetPhase,
+)
+from homeostat.core.recovery import actions
+from homeostat.core.recovery.gates import OLDEST_VIEW
+from homeostat.core.recovery.record import Ending, close
+from homeostat.core.recovery.seen import Case, Move
+from homeostat.core.recovery.signals import of_attempt
+
+UNDO_TIME = timedelta(minutes=2)
+"""How long taking a step back is tried."""
+
+
+def begin_verification(case: Case, attempt: Attempt) -> Move:
+    """Leave acting: from here on the trigger has the say."""
+    verifying = attempt.model_copy(
+        update={
+            "phase": AttemptPhase.VERIFYING,
+            "verify_from": case.now,
+            "deadline": case.now + case.spec.verify.deadline,
+        }
+    )
+    return Move(case.status.model_copy(update={"attempt": verifying, "blocked": None, "retry_at": None}))
+
+
+def verify(case: Case, attempt: Attempt) -> Move:
+    """End the attempt once its outcome is known."""
+    signal = _trusted(case, attempt)
+    held_from = _held_from(case, attempt, signal)
+    until = held_from + case.spec.verify.hold_for
+    if signal.state is SignalState.QUIET and until <= min(case.now, attempt.deadline):
+        recovered_at = max(signal.since, attempt.acted_at or attempt.started_at)
+        return close(case, attempt, Ending(Outcome.RECOVERED, recovered_at=recovered_at))
+    if case.now < attempt.deadline:
+        return Move(case.status)
+    if signal.state is SignalState.FIRING:
+        return _failed(case, attempt)
+    reason = "HeldTooShort" if signal.state is SignalState.QUIET else f"Signal{signal.state.value}"
+    return close(case, attempt, Ending(Outcome.UNVERIFIED, reason))
+
+
+def _held_from(case: Case, attempt: Attempt, signal: Signal) -> datetime:
+    """Say from when on quiet counts: not before the target had time to stabilise."""
+    return max(signal.since, (attempt.verify_from or attempt.started_at) + case.spec.verify.stabilise)
+
+
+def _trusted(case: Case, attempt: Attempt) -> Signal:
+    """Give the attempt's signal; when our view of the cluster is old, it is Unknown."""
+    signal = of_attempt(case, attempt.trigger)
+    if case.seen.view_age <= OLDEST_VIEW:
+        return signal
+    return signal.model_copy(update={"state": SignalState.UNKNOWN, "since": case.now})
+
+
+def _failed(case: Case, attempt: Attempt) -> Move:
+    """Take back what can be taken back, else go on to the next step (R8)."""
+    scaled = [entry for entry in case.status.in_flight if entry.action is ActionName.SCALE]
+    if not scaled or case.spec.verify.on_failure is not OnFailure.UNDO:
+        return close(case, attempt, Ending(Outcome.FAILED))
+    undo = _undo_of(case, scaled[0])
+    undoing = attempt.model_copy(update={"phase": AttemptPhase.UNDOING, "deadline": undo.deadline})
+    entries = (*case.status.in_flight, undo)
+    return Move(case.status.model_copy(update={"attempt": undoing, "in_flight": entries}))
+
+
+def _undo_of(case: Case, scaled: InFlight) -> InFlight:
+    return scaled.model_copy(
+        update={
+            "id": actions.undo_of(scaled),
+            "action": ActionName.UNDO_SCALE,
+            "phase": TargetPhase.INTENDED,
+            "started_at": case.now,
+            "deadline": case.now + UNDO_TIME,
+        }
+    )

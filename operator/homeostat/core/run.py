@@ -1,0 +1,74 @@
+"""One run of a check: what its endpoints answered, and what that amounts to (H1, H4)."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from homeostat.core.decision import Ref
+from homeostat.core.plan import Plan, endpoint_name
+from homeostat.core.probing import Reason, Result, Verdict
+
+_PASS, _FAIL, _OK = Verdict.PASS, Verdict.FAIL, Reason.OK
+_WORST_FIRST = (Verdict.INVALID, Verdict.ERROR, Verdict.UNKNOWN, Verdict.SKIPPED)
+
+Answer = tuple[Ref | None, Result, bool]
+"""One endpoint of a run: the pod behind it, its last result, and whether it took a retry."""
+
+Failing = tuple[Ref | None, str, str]
+"""An endpoint that failed: its pod, its name for humans, and why (a `Reason`)."""
+
+
+class Run(NamedTuple):
+    """What one interval amounts to. `seconds` is the slowest endpoint that passed, or the slowest of all if none."""
+
+    verdict: Verdict
+    reason: Reason
+    seconds: float
+    passing: int
+    total: int
+    is_retried: bool = False
+    failing: tuple[Failing, ...] = ()
+
+
+def aggregate(answers: Sequence[Answer], plan: Plan) -> Run:
+    """Judge the endpoints of one run together, whatever the order they answered in.
+
+    It passes when enough of all endpoints passed (`minPassing`), and fails when even a pass of all that said
+    neither could not make it enough. In between nothing was learnt: the worst of the other results stands.
+    No endpoints at all is a failure: nobody can be served.
+    """
+    if not answers:
+        return Run(_FAIL, Reason.NO_ENDPOINTS, 0.0, 0, 0)
+    if len(answers) == 1 and answers[0][1].verdict is _PASS:
+        return Run(_PASS, _OK, answers[0][1].seconds, 1, 1, answers[0][2])
+    return _judge(answers, plan)
+
+
+def _judge(answers: Sequence[Answer], plan: Plan) -> Run:
+    total = len(answers)
+    passed = [answer for answer in answers if answer[1].verdict is _PASS]
+    failing = tuple(
+        sorted(
+            ((pod, endpoint_name(plan, pod), result.reason) for pod, result, _ in answers if result.verdict is _FAIL),
+            key=lambda endpoint: endpoint[1:],
+        )
+    )
+    needed = plan.min_passing * total
+    if len(passed) >= needed:
+        verdict, reason = _PASS, _OK
+    elif total - len(failing) < needed:
+        verdict, reason = _FAIL, _reason_of(failing)
+    else:
+        verdict, reason = _inconclusive(answers)
+    seconds = max(result.seconds for _, result, _ in passed or answers)
+    return Run(verdict, reason, seconds, len(passed), total, any(answer[2] for answer in passed), failing)
+
+
+def _reason_of(failing: tuple[Failing, ...]) -> Reason:
+    reasons = {reason for _, _, reason in failing}
+    return Reason(reasons.pop()) if len(reasons) == 1 else Reason.TOO_FEW_PASSING
+
+
+def _inconclusive(answers: Sequence[Answer]) -> tuple[Verdict, Reason]:
+    others = [result for _, result, _ in answers if result.verdict in _WORST_FIRST]
+    worst = min(others, key=lambda result: (_WORST_FIRST.index(result.verdict), result.reason))
+    return worst.verdict, worst.reason

@@ -1,0 +1,1 @@
+"""The imperative shell: objects, one schedule, workers, resync, limits. It holds no `if` about reliability."""

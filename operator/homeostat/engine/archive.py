@@ -1,0 +1,104 @@
+"""The way to the history store: a bounded queue and one writer, so that no decision ever waits for a disk.
+
+History that cannot be written is retried until the queue is full, then the oldest is given up, counted and
+told once. Control state is not here; it is in the API server.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+
+from homeostat.core.window import Bucket
+from homeostat.ports import Clock, History, HistoryUnavailable, StoredAttempt, StoredResult
+from homeostat.telemetry.metrics import Metrics
+
+log = structlog.get_logger("homeostat.history")
+
+MAX_WAITING = 50_000  # records
+RETRY_AFTER = 10.0  # seconds
+PRUNE_EVERY = 3600.0  # seconds
+
+Record = Bucket | StoredResult | StoredAttempt
+
+
+class Archive:
+    """Takes records from anywhere and writes them in batches."""
+
+    def __init__(self, history: History, clock: Clock, metrics: Metrics) -> None:
+        self._history = history
+        self._clock = clock
+        self._metrics = metrics
+        self._waiting: deque[Record] = deque()
+        self._news = asyncio.Event()
+        self._pruned_at = clock.monotonic()
+        self.is_writable = True
+
+    def keep(self, *records: Record) -> None:
+        """Queue records; when the queue is full the oldest are given up."""
+        self._waiting.extend(records)
+        excess = len(self._waiting) - MAX_WAITING
+        if excess > 0:
+            for _ in range(excess):
+                self._waiting.popleft()
+            self._metrics.history_dropped(excess)
+        self._news.set()
+
+    async def run(self) -> None:
+        """Write what is queued, for ever."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            if not await self.flush():
+                await asyncio.sleep(RETRY_AFTER)
+                self._news.set()
+
+    async def flush(self) -> bool:
+        """Write all that is queued now; False when the store could not take it, and then nothing is lost."""
+        batch = list(self._waiting)
+        self._waiting.clear()
+        try:
+            await self._write(batch)
+            await self._prune()
+        except HistoryUnavailable as error:
+            self._waiting.extendleft(reversed(batch))
+            self._failed(str(error))
+            return False
+        self._recovered()
+        return True
+
+    async def _write(self, batch: Sequence[Record]) -> None:
+        await self._history.add_buckets([record for record in batch if isinstance(record, Bucket)])
+        await self._history.add_results([record for record in batch if isinstance(record, StoredResult)])
+        for record in batch:
+            if isinstance(record, StoredAttempt):
+                await self._history.add_attempt(record)
+
+    async def _prune(self) -> None:
+        now = self._clock.monotonic()
+        if now - self._pruned_at >= PRUNE_EVERY:
+            self._pruned_at = now
+            await self._history.prune(self._clock.now())
+
+    def _failed(self, reason: str) -> None:
+        self._metrics.history_failed()
+        if self.is_writable:
+            log.error("history unavailable", reason=reason, effect="figures of the past may be lost, control is not")
+        self.is_writable = False
+
+    def _recovered(self) -> None:
+        if not self.is_writable:
+            log.info("history available again", waiting=len(self._waiting))
+        self.is_writable = True
+
+
+async def read_patiently(
+    read: Callable[[], Awaitable[Sequence[Bucket]]],
+) -> Sequence[Bucket]:
+    """Read from history at start; without it everything works, only the past is blank."""
+    try:
+        return await read()
+    except HistoryUnavailable as error:
+        log.error("history not read", reason=str(error), effect="uptime and budgets begin anew")
+        return ()

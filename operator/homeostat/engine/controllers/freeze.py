@@ -1,0 +1,81 @@
+"""Freeze: shows whether it is in force, and what it holds up."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from homeostat.api.chaos_status import ChaosExperimentStatus
+from homeostat.api.freeze import Activity, FreezeSpec, FreezeStatus
+from homeostat.api.meta import Status
+from homeostat.api.recovery_status import RecoveryPolicyStatus
+from homeostat.core.cluster import FreezeInForce
+from homeostat.core.decision import Decision, Outcomes, Ref
+from homeostat.core.freeze import FreezeSeen, decide, in_force
+from homeostat.core.significance import Significance
+from homeostat.engine.controller import Problem
+from homeostat.engine.objects import Entry, Key, ObjectStore
+
+STOPPED_KINDS = ("RecoveryPolicy", "ChaosExperiment")
+FROZEN = "Frozen"
+"""The reason that both kinds give when a freeze stops them; their messages then begin with its name."""
+
+
+class Freezes:
+    """All freezes, for the decisions that must heed them."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    def in_force(self, namespace: str, what: Activity, now: datetime) -> FreezeInForce | None:
+        """Find the freeze that stops `what` in a namespace now."""
+        return in_force(self._specs(), namespace, what, now)
+
+    def _specs(self) -> Iterator[tuple[str, FreezeSpec]]:
+        for entry in self._store.of_kind("Freeze"):
+            spec = entry.spec()
+            if isinstance(spec, FreezeSpec):
+                yield entry.ref.name, spec
+
+
+class FreezeController:
+    """The controller of Freeze; `wake` asks for an evaluation of another object."""
+
+    def __init__(self, store: ObjectStore, wake: Callable[[Key], None]) -> None:
+        self._store = store
+        self._wake = wake
+
+    def changed(self, entry: Entry, spec: FreezeSpec | None, problem: Problem | None) -> None:  # noqa: ARG002
+        """Let everything that a freeze may stop, or let go on, look up."""
+        for kind in STOPPED_KINDS:
+            for held in self._store.of_kind(kind):
+                self._wake(held.key)
+
+    def removed(self, entry: Entry) -> None:
+        """Let everything that it stopped look up."""
+        self.changed(entry, None, None)
+
+    async def decide(  # noqa: PLR0913, PLR0917 - the inputs of every decision
+        self, entry: Entry, spec: FreezeSpec, status: FreezeStatus, problem: Problem | None, outcomes: Outcomes,
+        now: datetime,
+    ) -> Decision[FreezeStatus]:  # fmt: skip
+        """Decide on what is held up now."""
+        return decide(spec, status, FreezeSeen(entry.ref, entry.generation, tuple(self._held(entry.ref.name))), now)
+
+    def significance(self, old: FreezeStatus, new: FreezeStatus) -> Significance:
+        """Every difference is worth a write: freezes are few and matter."""
+        return Significance.NOTHING if old == new else Significance.CHANGE
+
+    def _held(self, name: str) -> Iterator[Ref]:
+        """Find what says of itself that this freeze stops it."""
+        for kind in STOPPED_KINDS:
+            for entry in self._store.of_kind(kind):
+                if _is_held(entry.status(), name):
+                    yield entry.ref
+
+
+def _is_held(status: Status, freeze: str) -> bool:
+    if isinstance(status, RecoveryPolicyStatus):
+        blocked = status.blocked
+        return blocked is not None and blocked.reason == FROZEN and f"Freeze {freeze}:" in blocked.message
+    if isinstance(status, ChaosExperimentStatus):
+        return status.reason == FROZEN and f"Freeze {freeze}:" in status.message
+    return False

@@ -1,0 +1,123 @@
+"""The engine: takes what the watch shows, keeps every object evaluated and every check probed.
+
+    watch ─▶ take ─▶ store ─▶ timetable ─┬▶ evaluations ─▶ reconciler ─▶ controllers
+                                 ▲       └▶ probing ─▶ track ─┐
+                                 └───────────── wake ─────────┘
+
+One key is never evaluated twice at once; one that changes meanwhile is evaluated again.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from homeostat.engine.checks import Check
+from homeostat.engine.controller import Controller
+from homeostat.engine.crew import Crew
+from homeostat.engine.directory import Directory
+from homeostat.engine.objects import Change, Entry, Key, ObjectStore, entry_from
+from homeostat.engine.probing import Probing
+from homeostat.engine.reconcile import Reconciler, problem_of
+from homeostat.engine.timetable import Timetable
+from homeostat.engine.wakes import Wakes
+from homeostat.ports import Clock
+
+log = structlog.get_logger("homeostat.engine")
+
+
+class Engine:
+    """Ties store, timetable, evaluations and probing together."""
+
+    def __init__(self, clock: Clock, store: ObjectStore, directory: Directory, wakes: Wakes, workers: int) -> None:
+        self._clock = clock
+        self._store = store
+        self._directory = directory
+        self._wakes = wakes
+        self._busy: set[Key] = set()
+        self._changed_meanwhile: set[Key] = set()
+        self._evaluations = Crew(self._evaluate, workers)
+        self.timetable: Timetable[Check | Key] = Timetable(clock, self._start)
+
+    def equip(
+        self, controllers: Mapping[str, Controller[Any, Any]], reconciler: Reconciler, probing: Probing
+    ) -> None:
+        """Give the engine the parts that themselves need it."""
+        self._controllers = controllers
+        self._reconciler = reconciler
+        self._probing = probing
+
+    async def run(self) -> None:
+        """Evaluate and probe until cancelled."""
+        async with self._evaluations, self._probing.crew:
+            self.timetable.open()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.timetable.close()
+
+    # --- what the watch shows ---------------------------------------------------------------------------
+
+    def see(self, kind: str, event: str, body: dict[str, Any]) -> None:
+        """Take one raw event of the watch."""
+        if kind == "EndpointSlice":
+            _ = self._directory.remove(body) if event == "DELETED" else self._directory.put(body)
+            return
+        entry = entry_from(body, kind)
+        if event == "DELETED":
+            self.drop(entry.key, entry.ref.uid)
+        else:
+            self.take(entry)
+
+    def take(self, entry: Entry) -> Change:
+        """Take a version of an object; evaluate it if it asks something new."""
+        known = self._store.get(entry.key)
+        change = self._store.put(entry)
+        if change is Change.REPLACED and known is not None:
+            self._controllers[entry.ref.kind].removed(known)
+        if change in {Change.SPEC, Change.REPLACED}:
+            spec = entry.spec()
+            accepted = None if isinstance(spec, str) else spec
+            problem = ("Invalid", spec) if isinstance(spec, str) else problem_of(spec)
+            self._controllers[entry.ref.kind].changed(entry, accepted, problem)
+            self.wake(entry.key)
+        return change
+
+    def drop(self, key: Key, uid: str) -> None:
+        """Take note that an object is gone."""
+        entry = self._store.remove(key, uid)
+        if entry is None:
+            return
+        self._controllers[key.kind].removed(entry)
+        self._wakes.forget(key)
+        self.wake(key)
+
+    # --- when things happen -----------------------------------------------------------------------------
+
+    def wake(self, key: Key) -> None:
+        """Evaluate an object now, and all that look at it."""
+        self.timetable.add_now(key)
+        for dependent in self._wakes.of(key):
+            self.timetable.add_now(dependent)
+
+    def _start(self, work: Check | Key, due: float) -> None:
+        if isinstance(work, Check):
+            self._probing.start(work, due)
+        elif work in self._busy:
+            self._changed_meanwhile.add(work)
+        else:
+            self._busy.add(work)
+            self._evaluations.put(work)
+
+    async def _evaluate(self, key: Key) -> None:
+        again: float | None = None
+        try:
+            again = await self._reconciler.reconcile(key)
+        finally:
+            self._busy.discard(key)
+        if key in self._changed_meanwhile:
+            self._changed_meanwhile.discard(key)
+            self.timetable.add_now(key)
+        elif again is not None:
+            self.timetable.add(key, self._clock.monotonic() + again)

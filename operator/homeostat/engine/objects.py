@@ -1,0 +1,180 @@
+"""Our own objects as the API server last showed them: one compact entry each, parsed when somebody asks.
+
+An entry keeps spec and status as JSON bytes (about 1 KiB); 10,000 parsed models would cost 60 MB. Parsing is
+remembered for what is in use, so an object is parsed once per change while it is busy.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from homeostat.api.kinds import KINDS
+from homeostat.api.meta import Kind, Model, Status
+from homeostat.core.decision import Ref
+from homeostat.kube.objects import FINALIZER
+
+KIND_BY_NAME = {kind.kind: kind for kind in KINDS}
+
+RUN_ANNOTATION = "homeostat.dev/run"
+
+
+
+class Key(NamedTuple):
+    """What an object is called, whichever incarnation it is."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+class Change(Enum):
+    """What a newly seen version of an object means to us."""
+
+    NOTHING = auto()  # older than what we have, or the same
+    STATUS = auto()  # only the status or bookkeeping moved
+    SPEC = auto()  # what the user wrote moved: evaluate
+    REPLACED = auto()  # another object under the same name
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One object at one version."""
+
+    ref: Ref
+    resource_version: str
+    generation: int
+    spec_json: bytes
+    status_json: bytes
+    is_deleting: bool = False
+    has_finalizer: bool = False
+    run_requested: str = ""
+
+    @property
+    def key(self) -> Key:
+        """The key this entry is stored under."""
+        return Key(self.ref.kind, self.ref.namespace, self.ref.name)
+
+    @property
+    def kind(self) -> Kind:
+        """What kind of object it is."""
+        return KIND_BY_NAME[self.ref.kind]
+
+    def spec(self) -> Model | str:
+        """Parse the spec; a string says what is wrong with it."""
+        return _parse_spec(self.ref.kind, self.spec_json)
+
+    def status(self) -> Status:
+        """Parse the status; one that cannot be read counts as none, as after a change of schema."""
+        return _parse_status(self.ref.kind, self.status_json)
+
+    def asks_the_same(self, other: "Entry") -> bool:
+        """Whether both versions ask the same of us."""
+        return self.asked == other.asked
+
+    @property
+    def asked(self) -> tuple[object, ...]:
+        """What this version asks of us, as one comparable value."""
+        return (self.ref.uid, self.generation, self.spec_json, self.is_deleting, self.has_finalizer, self.run_requested)
+
+
+def entry_from(body: dict[str, Any], kind: str) -> Entry:
+    """Read an object as the API server gives it."""
+    meta = body["metadata"]
+    return Entry(
+        ref=Ref(kind, meta.get("namespace", ""), meta["name"], meta["uid"]),
+        resource_version=meta["resourceVersion"],
+        generation=meta.get("generation", 0),
+        spec_json=_compact(body.get("spec", {})),
+        status_json=_compact(body.get("status", {})),
+        is_deleting="deletionTimestamp" in meta,
+        has_finalizer=FINALIZER in meta.get("finalizers", ()),
+        run_requested=meta.get("annotations", {}).get(RUN_ANNOTATION, ""),
+    )
+
+
+def _compact(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":"), sort_keys=True).encode()
+
+
+@lru_cache(maxsize=4096)
+def _parse_spec(kind: str, raw: bytes) -> Model | str:
+    try:
+        return KIND_BY_NAME[kind].spec.model_validate_json(raw)
+    except ValidationError as error:
+        return explain(error)
+
+
+@lru_cache(maxsize=4096)
+def _parse_status(kind: str, raw: bytes) -> Status:
+    model = KIND_BY_NAME[kind].status
+    try:
+        return model.model_validate_json(raw)
+    except ValidationError:
+        return model()
+
+
+def explain(error: ValidationError) -> str:
+    """Say in one line which fields are wrong and why; values stay out, they may be secret."""
+    problems = (f"spec.{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors(include_input=False))
+    return "; ".join(problems)[:1024]
+
+
+class ObjectStore:
+    """All objects of our kinds by key."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[str, dict[Key, Entry]] = {name: {} for name in KIND_BY_NAME}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._kinds.values()))
+
+    def count(self, kind: str) -> int:
+        """Give the number of objects of a kind."""
+        return len(self._kinds[kind])
+
+    def get(self, key: Key) -> Entry | None:
+        """Give the entry, or None when there is no such object."""
+        return self._kinds[key.kind].get(key)
+
+    def put(self, entry: Entry) -> Change:
+        """Take a version of an object; one that is not newer than ours changes nothing."""
+        entries = self._kinds[entry.ref.kind]
+        known = entries.get(entry.key)
+        if known is not None and not _is_newer(entry, known):
+            return Change.NOTHING
+        entries[entry.key] = entry
+        if known is None:
+            return Change.SPEC
+        if known.ref.uid != entry.ref.uid:
+            return Change.REPLACED
+        return Change.STATUS if known.asks_the_same(entry) else Change.SPEC
+
+    def remove(self, key: Key, uid: str = "") -> Entry | None:
+        """Drop an object; with `uid`, only that incarnation. Give what was dropped."""
+        known = self.get(key)
+        if known is None or (uid and known.ref.uid != uid):
+            return None
+        return self._kinds[key.kind].pop(key)
+
+    def of_kind(self, kind: str, namespace: str | None = None) -> Iterator[Entry]:
+        """Give the entries of a kind, of one namespace or of all."""
+        for key, entry in list(self._kinds[kind].items()):
+            if namespace in {None, key.namespace}:
+                yield entry
+
+    def keys(self) -> list[Key]:
+        """Give all keys."""
+        return [key for entries in self._kinds.values() for key in entries]
+
+
+def _is_newer(entry: Entry, known: Entry) -> bool:
+    """Whether `entry` is the later of two versions. API servers number versions in the order of writes."""
+    ours, theirs = known.resource_version, entry.resource_version
+    if ours.isdigit() and theirs.isdigit():
+        return int(theirs) > int(ours)
+    return ours != theirs

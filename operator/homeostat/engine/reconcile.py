@@ -1,0 +1,223 @@
+"""From one key to done: observe, decide, finalizer, intent, act, decide again. The same for every kind.
+
+The order is the safety: a status that announces an action is written, on the very version it was decided on,
+before the action happens. Whatever breaks in between is seen by the next evaluation, which starts from what
+the API server holds and what the cluster shows.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from homeostat.api.meta import ConditionStatus, Model, Status
+from homeostat.core.acceptance import unimplemented
+from homeostat.core.condition import set_condition
+from homeostat.core.decision import Action, Decision, Outcome, Outcomes, Verb
+from homeostat.core.schedule import until
+from homeostat.core.significance import Significance
+from homeostat.engine.controller import Controller, Problem
+from homeostat.engine.gate import PacedGate
+from homeostat.engine.objects import Entry, Key, ObjectStore, entry_from
+from homeostat.ports import Actuator, Clock, Conflict, Forbidden, Gone, Objects, Recorder, Rejected, Unavailable
+from homeostat.telemetry.metrics import Metrics
+
+log = structlog.get_logger("homeostat.decision")
+
+MAX_ROUNDS = 12  # decide → act → decide …; a decision that still wants to act then is taken up again at once
+FIRST_BACKOFF, LAST_BACKOFF = 1.0, 60.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The hands of the reconciler."""
+
+    objects: Objects
+    actuator: Actuator
+    recorder: Recorder
+    clock: Clock
+    gate: PacedGate
+    metrics: Metrics
+
+
+class Reconciler:
+    """Evaluates one object at a time; `reconcile` gives the seconds until it wants to see it again."""
+
+    def __init__(self, store: ObjectStore, controllers: Mapping[str, Controller[Any, Any]], world: World) -> None:
+        self._store = store
+        self._controllers = controllers
+        self._world = world
+        self._failures: dict[Key, int] = {}
+        self._written_at: dict[Key, float] = {}
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Evaluate the object under `key`. None means: not before something changes."""
+        entry = self._store.get(key)
+        if entry is None:
+            self._failures.pop(key, None)
+            self._written_at.pop(key, None)
+            return None
+        try:
+            again = await self._evaluate(entry)
+        except Conflict:
+            await self._read_again(entry)
+            return self._backoff(key, "Conflict")
+        except Gone:
+            self._store.remove(key, entry.ref.uid)
+            return None
+        except (Unavailable, Forbidden, Rejected) as error:
+            return self._backoff(key, type(error).__name__, str(error))
+        except Exception as error:  # the one place: a bug in one object spares the others
+            log.exception("bug", kind=key.kind, namespace=key.namespace, name=key.name)
+            return self._backoff(key, "Bug", type(error).__name__)
+        self._failures.pop(key, None)
+        return again
+
+    async def _evaluate(self, entry: Entry) -> float | None:
+        spec = entry.spec()
+        if isinstance(spec, str):
+            await self._refuse(entry, spec)
+            return None
+        outcomes: Outcomes = {}
+        for _ in range(MAX_ROUNDS):
+            now = self._world.clock.now()
+            decision = await self._decide(entry, spec, outcomes, now)
+            entry = await self._settle(entry, decision, now)
+            if not decision.actions:
+                return self._again_in(decision, now)
+            outcomes = await self._act(entry, decision.actions)
+        return 0.0
+
+    async def _decide(self, entry: Entry, spec: Model, outcomes: Outcomes, now: datetime) -> Decision[Any]:
+        controller = self._controllers[entry.ref.kind]
+        return await controller.decide(entry, spec, entry.status(), problem_of(spec), outcomes, now)
+
+    async def _settle(self, entry: Entry, decision: Decision[Any], now: datetime) -> Entry:
+        """Bring finalizer and status where the decision wants them; tell its events once they are on record."""
+        if decision.wants_finalizer is True and not entry.has_finalizer:
+            entry = await self._set_finalizer(entry, present=True)
+        entry = await self._write(entry, decision)
+        for event in decision.events:
+            await self._world.recorder.record(entry.ref, event, now)
+        if decision.wants_finalizer is False and entry.has_finalizer:
+            entry = await self._set_finalizer(entry, present=False)
+        return entry
+
+    async def _write(self, entry: Entry, decision: Decision[Any]) -> Entry:
+        controller = self._controllers[entry.ref.kind]
+        significance = controller.significance(entry.status(), decision.status)
+        must = bool(decision.actions or decision.events)
+        if not self._is_worth_writing(entry.key, significance, must=must):
+            return entry
+        body = await self._world.objects.apply_status(
+            entry.kind, entry.ref, decision.status.wire(), resource_version=entry.resource_version
+        )
+        written = self._take(entry, body)
+        if significance is Significance.CHANGE:
+            log.info("decided", **_told(written, decision))
+            self._world.metrics.decided(entry.ref.kind)
+        return written
+
+    def _is_worth_writing(self, key: Key, significance: Significance, *, must: bool) -> bool:
+        if significance is Significance.NOTHING:
+            return False
+        if must or significance is Significance.CHANGE:
+            return True
+        return self._is_stale(key) and self._world.gate.may_refresh()
+
+    def _is_stale(self, key: Key) -> bool:
+        written = self._written_at.get(key)
+        age = self._world.gate.refresh_every(len(self._store))
+        return written is None or self._world.clock.monotonic() - written >= age
+
+    async def _set_finalizer(self, entry: Entry, *, present: bool) -> Entry:
+        body = await self._world.objects.set_finalizer(
+            entry.kind, entry.ref, entry.resource_version, present=present
+        )
+        return self._take(entry, body)
+
+    def _take(self, entry: Entry, body: dict[str, Any]) -> Entry:
+        """Remember what the API server answered to our write, so that our next decision starts from it."""
+        self._written_at[entry.key] = self._world.clock.monotonic()
+        written = entry_from(body, entry.ref.kind)
+        self._store.put(written)
+        return written
+
+    async def _act(self, entry: Entry, actions: tuple[Action, ...]) -> dict[str, Outcome]:
+        """Perform actions in order; stop at the first that is not done."""
+        outcomes: dict[str, Outcome] = {}
+        for action in actions:
+            outcome = await self._world.actuator.act(action, self._world.clock.now())
+            outcomes[action.id] = outcome
+            name = type(action).__name__
+            self._world.metrics.acted(entry.ref.kind, name, outcome.verb)
+            log.info(
+                "acted", kind=entry.ref.kind, namespace=entry.ref.namespace, name=entry.ref.name,
+                action=name, id=action.id, outcome=outcome.verb.value, reason=outcome.reason,
+            )  # fmt: skip
+            if outcome.verb is not Verb.DONE:
+                break
+        return outcomes
+
+    async def _refuse(self, entry: Entry, complaint: str) -> None:
+        """Say on the object that its spec cannot be read. What was last accepted keeps running."""
+        status: Status = entry.status()
+        conditions = set_condition(
+            status.conditions, "Ready", ConditionStatus.FALSE, "Invalid", complaint, entry.generation,
+            self._world.clock.now(),
+        )  # fmt: skip
+        refused = status.model_copy(update={"conditions": conditions, "observed_generation": entry.generation})
+        if refused != status:
+            body = await self._world.objects.apply_status(entry.kind, entry.ref, refused.wire())
+            self._take(entry, body)
+
+    async def _read_again(self, entry: Entry) -> None:
+        try:
+            body = await self._world.objects.get(entry.kind, entry.ref.namespace, entry.ref.name)
+        except Gone:
+            self._store.remove(entry.key, entry.ref.uid)
+        except (Unavailable, Forbidden) as error:
+            log.warning("not read again", kind=entry.ref.kind, name=entry.ref.name, error=str(error))
+        else:
+            self._store.put(entry_from(body, entry.ref.kind))
+
+    def _again_in(self, decision: Decision[Any], now: datetime) -> float:
+        """Come back when the decision asks for it, and in any case when its figures may be refreshed."""
+        refresh = self._world.gate.refresh_every(len(self._store))
+        if decision.check_again_at is None:
+            return refresh
+        return min(refresh, until(decision.check_again_at, now))
+
+    def _backoff(self, key: Key, reason: str, message: str = "") -> float:
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        if failures or reason != "Conflict":
+            log.warning("put off", kind=key.kind, namespace=key.namespace, name=key.name, reason=reason, error=message)
+        self._world.metrics.put_off(key.kind, reason)
+        if reason == "Conflict" and not failures:
+            return 0.0
+        return float(min(LAST_BACKOFF, FIRST_BACKOFF * 2 ** min(failures, 10)))
+
+
+def problem_of(spec: Model) -> Problem | None:
+    """Say why an accepted spec is not evaluated: fields whose behaviour comes with a later release."""
+    paths = unimplemented(spec)
+    if not paths:
+        return None
+    return "NotImplemented", f"not implemented in this release: {', '.join(paths)}"
+
+
+def _told(entry: Entry, decision: Decision[Any]) -> dict[str, Any]:
+    """Give the fields of the one log line of a decision."""
+    status = decision.status.wire()
+    word = next((status[name] for name in ("phase", "state") if name in status), None)
+    return {
+        "kind": entry.ref.kind,
+        "namespace": entry.ref.namespace,
+        "name": entry.ref.name,
+        "state": word,
+        "actions": [type(action).__name__ for action in decision.actions],
+        "events": [event.reason for event in decision.events],
+    }

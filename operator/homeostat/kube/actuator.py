@@ -1,0 +1,172 @@
+"""The only hand that touches what others own (`ports.Actuator`): each action once, on the very object it was meant for.
+
+Every write names the uid, and the version where the decision hangs on it. What the API server refuses becomes
+Refused with a reason; when it is unknown whether an action happened, Failed: the same action may be tried again.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from homeostat.api.meta import GROUP
+from homeostat.core.decision import (
+    Action,
+    DeletePod,
+    EvictPod,
+    Outcome,
+    Ref,
+    ReleaseLock,
+    RestartRollout,
+    Scale,
+    TakeLock,
+    TakeToken,
+    Verb,
+)
+from homeostat.kube.answers import BudgetHeld
+from homeostat.kube.budget import ActionBudget, BudgetUnreadable
+from homeostat.kube.client import MERGE_PATCH, STRATEGIC_PATCH, ApiClient
+from homeostat.kube.gate import Urgency
+from homeostat.kube.locks import Locks
+from homeostat.kube.resources import POD, WORKLOADS
+from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable
+
+FIELD_MANAGER = "homeostat-actions"
+RESTARTED_AT = f"{GROUP}/restartedAt"
+DONE = Outcome(Verb.DONE)
+
+_SCALABLE = frozenset({"Deployment", "StatefulSet"})
+Raw = Mapping[str, Any]
+
+
+class ApiActuator:
+    """`ports.Actuator` on the API server."""
+
+    def __init__(self, client: ApiClient, locks: Locks, budget: ActionBudget) -> None:
+        self._client = client
+        self._locks = locks
+        self._budget = budget
+
+    async def act(self, action: Action, now: datetime) -> Outcome:
+        """Perform one action; never raises for what the API server may answer."""
+        try:
+            return await self._perform(action, now)
+        except BudgetHeld as error:
+            return Outcome(Verb.REFUSED, "PodDisruptionBudget", str(error))
+        except BudgetUnreadable as error:
+            return Outcome(Verb.REFUSED, "BudgetUnreadable", str(error))
+        except Conflict:
+            return Outcome(Verb.REFUSED, "Conflict", "the object changed since the decision")
+        except Gone:
+            return Outcome(Verb.REFUSED, "NotFound", "the object is not there")
+        except Forbidden:
+            return Outcome(Verb.REFUSED, "Forbidden", "the operator lacks the right to do this")
+        except Rejected as error:
+            return Outcome(Verb.REFUSED, "Invalid", str(error))
+        except Unavailable:
+            return Outcome(Verb.FAILED, "ApiUnavailable", "the API server did not answer properly")
+
+    async def _perform(self, action: Action, now: datetime) -> Outcome:
+        match action:
+            case EvictPod():
+                return await self._evict(action)
+            case DeletePod():
+                return await self._delete(action)
+            case RestartRollout():
+                return await self._restart(action)
+            case Scale():
+                return await self._scale(action)
+            case TakeLock():
+                return await self._locks.take(action.target, action.holder, action.seconds, now)
+            case ReleaseLock():
+                return await self._locks.release(action.target, action.holder)
+            case TakeToken():
+                return await self._budget.take(action.id, now)
+
+    async def _evict(self, action: EvictPod) -> Outcome:
+        eviction = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": action.pod.name, "namespace": action.pod.namespace},
+            "deleteOptions": _delete_options(action),
+        }
+        path = POD.path(action.pod.namespace, action.pod.name, "eviction")
+        return await self._remove("POST", path, eviction, action.pod)
+
+    async def _delete(self, action: DeletePod) -> Outcome:
+        path = POD.path(action.pod.namespace, action.pod.name)
+        return await self._remove("DELETE", path, _delete_options(action), action.pod)
+
+    async def _remove(self, method: str, path: str, body: Raw, pod: Ref) -> Outcome:
+        """Send what makes a pod go; that this very pod is no longer there counts as done."""
+        try:
+            await self._client.request(method, path, body=body, urgency=Urgency.ACTION)
+        except Gone:
+            return DONE
+        except Conflict:
+            if await self._is_there(pod):
+                raise
+        return DONE
+
+    async def _is_there(self, pod: Ref) -> bool:
+        try:
+            raw = await self._client.request("GET", POD.path(pod.namespace, pod.name))
+        except Gone:
+            return False
+        return bool(raw["metadata"]["uid"] == pod.uid)
+
+    async def _restart(self, action: RestartRollout) -> Outcome:
+        template = {"metadata": {"annotations": {RESTARTED_AT: action.id}}}
+        body = {"metadata": _pinned(action), "spec": {"template": template}}
+        return await self._patch(action, body, STRATEGIC_PATCH, lambda raw: _is_restarted(raw, action.id))
+
+    async def _scale(self, action: Scale) -> Outcome:
+        if action.target.kind not in _SCALABLE:
+            return Outcome(Verb.REFUSED, "Unsupported", f"a {action.target.kind} cannot be scaled")
+        metadata = {**_pinned(action), "annotations": dict(action.annotations)}
+        body = {"metadata": metadata, "spec": {"replicas": action.replicas}}
+        return await self._patch(action, body, MERGE_PATCH, lambda raw: _is_scaled(raw, action))
+
+    async def _patch(
+        self, action: RestartRollout | Scale, body: Raw, content_type: str, is_done: Callable[[Raw], bool]
+    ) -> Outcome:
+        """Patch a workload at the version of the decision; when it changed since, perhaps that was this very action."""
+        target = action.target
+        if target.kind not in WORKLOADS:
+            return Outcome(Verb.REFUSED, "Unsupported", f"a {target.kind} is not a workload")
+        path = WORKLOADS[target.kind].path(target.namespace, target.name)
+        try:
+            await self._client.request(
+                "PATCH",
+                path,
+                query={"fieldManager": FIELD_MANAGER},
+                body=body,
+                content_type=content_type,
+                urgency=Urgency.ACTION,
+            )
+        except Conflict:
+            raw = await self._client.request("GET", path)
+            if raw["metadata"]["uid"] != target.uid or not is_done(raw):
+                raise
+        return DONE
+
+
+def _delete_options(action: EvictPod | DeletePod) -> dict[str, Any]:
+    options: dict[str, Any] = {"preconditions": {"uid": action.pod.uid}}
+    if action.grace_period_seconds is not None:
+        options["gracePeriodSeconds"] = action.grace_period_seconds
+    return options
+
+
+def _pinned(action: RestartRollout | Scale) -> dict[str, str]:
+    return {"uid": action.target.uid, "resourceVersion": action.resource_version}
+
+
+def _is_restarted(raw: Raw, marker: str) -> bool:
+    metadata = raw["spec"]["template"].get("metadata") or {}
+    return bool((metadata.get("annotations") or {}).get(RESTARTED_AT) == marker)
+
+
+def _is_scaled(raw: Raw, action: Scale) -> bool:
+    annotations = raw["metadata"].get("annotations") or {}
+    is_marked = all(annotations.get(key) == value for key, value in action.annotations.items())
+    return is_marked and raw["spec"].get("replicas") == action.replicas

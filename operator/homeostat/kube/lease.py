@@ -1,0 +1,131 @@
+"""Leader election: one replica acts, the others wait (`Leadership`). The decisions are in `core.leadership`.
+
+Whoever finds `hold` returning must stop at once (the operator exits): from then on another may lead.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from homeostat.core.leadership import Sighting, Step, Terms, next_step, seconds_left, sighted
+from homeostat.kube.client import ApiClient, Timing
+from homeostat.kube.gate import Urgency
+from homeostat.kube.lease_object import LeaseObject, Leases, held
+from homeostat.ports import Clock, Conflict, Forbidden, Gone, Rejected, Unavailable
+
+NAME = "homeostat-leader"
+_SOON = 1.0  # seconds between attempts while somebody else leads, or something is wrong
+_PATIENCE = 3.0  # seconds for one attempt, so that a dead connection leaves time for another
+
+_log = logging.getLogger(__name__)
+_NO_LUCK = (Conflict, Gone, Unavailable, Forbidden, Rejected, TimeoutError)
+
+
+class Leadership:
+    """One candidate for the Lease `homeostat-leader` of a namespace: `identity` (such as the pod's name), made unique.
+
+    Use: `await acquire()`, then `await hold()` beside the work, and `await release()` on a graceful stop.
+    `is_held()` is true exactly while this process may act.
+    """
+
+    def __init__(
+        self,
+        client: ApiClient,
+        namespace: str,
+        identity: str,
+        clock: Clock,
+        *,
+        terms: Terms | None = None,
+        timing: Timing | None = None,
+    ) -> None:
+        self._leases = Leases(client, Urgency.LEASE)
+        self._namespace = namespace
+        self._identity = f"{identity}_{secrets.token_hex(4)}"
+        self._clock = clock
+        self._terms = terms or Terms()
+        self._sleep: Callable[[float], Any] = (timing or Timing()).sleep
+        self._lease: LeaseObject | None = None
+        self._seen: Sighting | None = None
+        self._renewed_at: float | None = None
+
+    def is_held(self) -> bool:
+        """Whether this process leads now, by its own monotonic clock."""
+        return self._seconds_left() > 0
+
+    async def acquire(self) -> None:
+        """Wait until this process leads."""
+        while not await self._attempt(_PATIENCE):
+            await self._sleep(_SOON)
+        _log.info("leading as %s", self._identity)
+
+    async def hold(self) -> None:
+        """Renew for as long as that succeeds; return when leadership is lost, at the deadline at the latest."""
+        while (left := self._seconds_left()) > 0:
+            since_renewal = self._terms.deadline - left
+            is_late = since_renewal > self._terms.renew_every
+            await self._sleep(min(left, _SOON if is_late else self._terms.renew_every - since_renewal))
+            left = min(_PATIENCE, self._seconds_left())
+            if left > 0 and not await self._attempt(left) and self._is_taken():
+                break
+        self._renewed_at = None
+        _log.error("leadership of %s is lost", self._identity)
+
+    async def release(self) -> None:
+        """Give leadership up, so that the next one need not wait. Best effort: it ends by itself anyway."""
+        if self._lease is None or not self.is_held():
+            return
+        self._renewed_at = None
+        spec = held(self._identity, 1, self._clock.now()) | {"holderIdentity": ""}
+        try:
+            async with asyncio.timeout(self._terms.deadline):
+                await self._leases.change(self._lease, spec)
+        except _NO_LUCK as error:
+            _log.warning("leadership could not be released: %s", type(error).__name__)
+
+    async def _attempt(self, seconds: float) -> bool:
+        """Look once and do what follows, within `seconds`; whether we lead by the write that was sent now."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._look_and_write()
+        except _NO_LUCK as error:
+            _log.warning("leadership: %s", type(error).__name__)
+            return False
+
+    async def _look_and_write(self) -> bool:
+        lease = await self._leases.read(self._namespace, NAME)
+        now = self._clock.monotonic()
+        self._lease, self._seen = lease, self._sighting(lease, now)
+        step = next_step(self._identity, self._seen, self._terms, now)
+        if step is Step.WAIT:
+            return False
+        self._lease = await self._write(step, lease)
+        self._seen = self._sighting(self._lease, now)
+        self._renewed_at = now  # from before the write was sent: the others count from after it was done
+        return True
+
+    async def _write(self, step: Step, lease: LeaseObject | None) -> LeaseObject:
+        now, seconds = self._clock.now(), int(self._terms.duration)
+        if lease is None:
+            spec = held(self._identity, seconds, now, since=now)
+            return await self._leases.create(self._namespace, NAME, spec)
+        if step is Step.RENEW:
+            return await self._leases.change(lease, held(self._identity, seconds, now))
+        taken = held(self._identity, seconds, now, since=now) | {"leaseTransitions": lease.transitions + 1}
+        return await self._leases.change(lease, taken)
+
+    def _sighting(self, lease: LeaseObject | None, now: float) -> Sighting | None:
+        if lease is None:
+            return None
+        version = f"{lease.uid}/{lease.resource_version}"
+        return sighted(self._seen, lease.holder, version, float(lease.seconds), now)
+
+    def _is_taken(self) -> bool:
+        """Whether the record that we saw last names another leader."""
+        return self._seen is not None and self._seen.holder != self._identity
+
+    def _seconds_left(self) -> float:
+        if self._renewed_at is None:
+            return 0.0
+        return seconds_left(self._renewed_at, self._terms, self._clock.monotonic())

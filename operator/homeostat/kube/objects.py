@@ -1,0 +1,114 @@
+"""Our own kinds in the API server: read, listed, and written by server-side apply (`ports.Objects`)."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from homeostat.api.meta import API_VERSION, GROUP, Kind
+from homeostat.core.decision import Ref
+from homeostat.kube.client import APPLY_PATCH, JSON_PATCH, METADATA_LIST, ApiClient
+from homeostat.kube.gate import Urgency
+from homeostat.kube.resources import resource_of
+from homeostat.ports import Conflict, Rejected
+
+FIELD_MANAGER = "homeostat"
+FINALIZER = f"{GROUP}/undo"
+"""Our finalizer: what this object did to the cluster is not undone yet."""
+
+_APPLY = {"fieldManager": FIELD_MANAGER, "force": "true"}
+
+
+class ApiObjects:
+    """`ports.Objects` on the API server."""
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
+
+    async def apply_status(
+        self, kind: Kind, ref: Ref, status: dict[str, Any], *, resource_version: str | None = None
+    ) -> dict[str, Any]:
+        """Server-side apply the whole status; fields of ours that are absent now are removed.
+
+        Never touches a re-created object of the same name: another uid is a Conflict, as is another version when
+        `resource_version` is given.
+        """
+        metadata = {"name": ref.name, "uid": ref.uid}
+        if ref.namespace:
+            metadata["namespace"] = ref.namespace
+        if resource_version is not None:
+            metadata["resourceVersion"] = resource_version
+        return await self._client.request(
+            "PATCH",
+            resource_of(kind).path(ref.namespace, ref.name, "status"),
+            query=_APPLY,
+            body={"apiVersion": API_VERSION, "kind": kind.kind, "metadata": metadata, "status": status},
+            content_type=APPLY_PATCH,
+        )
+
+    async def set_finalizer(self, kind: Kind, ref: Ref, resource_version: str, *, present: bool) -> dict[str, Any]:
+        """Add or remove our finalizer, others' untouched, if the object is still at `resource_version`.
+
+        When it already is as asked, nothing is written, whatever the version.
+        """
+        current = await self.get(kind, ref.namespace, ref.name)
+        metadata = current["metadata"]
+        if metadata["uid"] != ref.uid:
+            raise Conflict(f"{ref.kind} {ref.name} was replaced")
+        finalizers = metadata.get("finalizers") or []
+        if (FINALIZER in finalizers) is present:
+            return current
+        if metadata["resourceVersion"] != resource_version:
+            raise Conflict(f"{ref.kind} {ref.name} changed")
+        change = _add(finalizers) if present else _remove(finalizers)
+        return await self._patch_metadata(kind, ref, resource_version, change)
+
+    async def _patch_metadata(
+        self, kind: Kind, ref: Ref, resource_version: str, change: list[dict[str, Any]]
+    ) -> dict[str, Any]:
+        # Writing the version we read makes the server compare it; a failed `test` would be an unclear 422 instead.
+        pinned = {"op": "replace", "path": "/metadata/resourceVersion", "value": resource_version}
+        try:
+            return await self._client.request(
+                "PATCH",
+                resource_of(kind).path(ref.namespace, ref.name),
+                query={"fieldManager": FIELD_MANAGER},
+                body=[pinned, *change],
+                content_type=JSON_PATCH,
+                urgency=Urgency.ACTION,
+            )
+        except Rejected:
+            fresh = await self.get(kind, ref.namespace, ref.name)
+            if fresh["metadata"]["resourceVersion"] != resource_version:
+                raise Conflict(f"{ref.kind} {ref.name} changed") from None
+            raise
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> dict[str, Any]:
+        """Read one object, as the quorum of the store has it."""
+        return await self._client.request("GET", resource_of(kind).path(namespace, name))
+
+    async def list(self, kind: Kind, namespaces: Sequence[str] = ()) -> AsyncIterator[dict[str, Any]]:
+        """Read all objects of a kind, page by page; rarely one comes twice, then the later is the newer."""
+        for namespace in namespaces or ("",):
+            async for page in self._client.pages(resource_of(kind).path(namespace)):
+                for item in page:
+                    yield {"apiVersion": API_VERSION, "kind": kind.kind, **item}
+
+    async def list_versions(self, kind: Kind, namespaces: Sequence[str] = ()) -> AsyncIterator[tuple[Ref, str]]:
+        """Read (reference, resourceVersion) of all objects, metadata only; rarely one comes twice, as in `list`."""
+        for namespace in namespaces or ("",):
+            path = resource_of(kind).path(namespace)
+            async for page in self._client.pages(path, accept=METADATA_LIST):
+                for item in page:
+                    metadata = item["metadata"]
+                    ref = Ref(kind.kind, metadata.get("namespace", ""), metadata["name"], metadata["uid"])
+                    yield ref, metadata["resourceVersion"]
+
+
+def _add(finalizers: Sequence[str]) -> list[dict[str, Any]]:
+    if finalizers:
+        return [{"op": "add", "path": "/metadata/finalizers/-", "value": FINALIZER}]
+    return [{"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]}]
+
+
+def _remove(finalizers: Sequence[str]) -> list[dict[str, Any]]:
+    path = f"/metadata/finalizers/{list(finalizers).index(FINALIZER)}"
+    return [{"op": "test", "path": path, "value": FINALIZER}, {"op": "remove", "path": path}]

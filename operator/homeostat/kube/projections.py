@@ -1,0 +1,188 @@
+"""Raw objects of Kubernetes → the records of `core.cluster`. Pure; absent fields mean what the API says they mean."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from homeostat.core.cluster import DisruptionBudget, Namespace, Pod, Workload
+from homeostat.core.decision import Ref
+from homeostat.kube.selectors import selector_text
+
+Raw = Mapping[str, Any]
+
+
+def ref_of(raw: Raw, kind: str) -> Ref:
+    """Give the reference of an object; items of a LIST do not name their kind, so it is told."""
+    metadata = raw["metadata"]
+    return Ref(kind, metadata.get("namespace", ""), metadata["name"], metadata["uid"])
+
+
+def controller_of(raw: Raw) -> Ref | None:
+    """Give the object's controller: the one owner that manages it."""
+    metadata = raw["metadata"]
+    for owner in metadata.get("ownerReferences") or ():
+        if owner.get("controller"):
+            return Ref(owner["kind"], metadata.get("namespace", ""), owner["name"], owner["uid"])
+    return None
+
+
+# --- pods -----------------------------------------------------------------------------------------------
+
+
+def pod_of(raw: Raw) -> Pod:
+    """Project one Pod; `owner` is the direct controller (a ReplicaSet, for a Deployment's pod)."""
+    metadata, status = raw["metadata"], raw.get("status") or {}
+    ready = _condition(status, "Ready")
+    is_ready = ready.get("status") == "True"
+    return Pod(
+        ref=ref_of(raw, "Pod"),
+        resource_version=metadata["resourceVersion"],
+        ip=status.get("podIP", ""),
+        node=(raw.get("spec") or {}).get("nodeName", ""),
+        phase=status.get("phase", ""),
+        is_ready=is_ready,
+        is_terminating="deletionTimestamp" in metadata,
+        restarts=sum(container.get("restartCount", 0) for container in _containers(status)),
+        created_at=datetime.fromisoformat(metadata["creationTimestamp"]),
+        ready_since=_time(ready.get("lastTransitionTime")) if is_ready else None,
+        reasons=tuple(_pod_reasons(raw, is_ready=is_ready)),
+        labels=_pairs(metadata.get("labels")),
+        owner=controller_of(raw),
+    )
+
+
+def _pod_reasons(raw: Raw, *, is_ready: bool) -> Iterator[str]:
+    status = raw.get("status") or {}
+    phase, is_terminating = status.get("phase"), "deletionTimestamp" in raw["metadata"]
+    containers = list(_containers(status))
+    if any(_is_crash_looping(container) for container in containers):
+        yield "CrashLoopBackOff"
+    if any(_is_oom_killed(container) for container in containers):
+        yield "OOMKilled"
+    if any(_waiting(container) in {"ImagePullBackOff", "ErrImagePull"} for container in containers):
+        yield "ImagePullBackOff"
+    if phase == "Running" and not is_ready and not is_terminating:
+        yield "NotReady"
+    if phase == "Pending" and not is_terminating:
+        yield "Pending"
+    if phase == "Failed" and status.get("reason") == "Evicted":
+        yield "Evicted"
+    if is_terminating:
+        yield "Terminating"
+
+
+def _containers(status: Raw) -> Iterator[Raw]:
+    """Give the statuses of containers and init containers; an ephemeral one is a visitor, never a fault."""
+    yield from status.get("initContainerStatuses") or ()
+    yield from status.get("containerStatuses") or ()
+
+
+def _waiting(container: Raw) -> str:
+    waiting = (container.get("state") or {}).get("waiting") or {}
+    return str(waiting.get("reason", ""))
+
+
+def _is_crash_looping(container: Raw) -> bool:
+    """Whether it waits for its next start, or has just crashed again and is about to wait."""
+    if _waiting(container) == "CrashLoopBackOff":
+        return True
+    ended = (container.get("state") or {}).get("terminated") or {}
+    return bool(ended.get("exitCode")) and container.get("restartCount", 0) > 0
+
+
+def _is_oom_killed(container: Raw) -> bool:
+    """Whether memory killed it and it has not come back since: `lastState` alone never goes away."""
+    now = ((container.get("state") or {}).get("terminated") or {}).get("reason")
+    last = ((container.get("lastState") or {}).get("terminated") or {}).get("reason")
+    return now == "OOMKilled" or (last == "OOMKilled" and not container.get("ready"))
+
+
+# --- workloads ------------------------------------------------------------------------------------------
+
+
+def workload_of(raw: Raw, kind: str, pods: tuple[Pod, ...] = ()) -> Workload:
+    """Project a Deployment, StatefulSet or DaemonSet (`kind`) with its pods."""
+    metadata, spec, status = raw["metadata"], raw["spec"], raw.get("status") or {}
+    plain = Workload(
+        ref=ref_of(raw, kind),
+        resource_version=metadata["resourceVersion"],
+        generation=metadata.get("generation", 0),
+        observed_generation=status.get("observedGeneration", 0),
+        replicas=spec.get("replicas", 1),
+        updated=status.get("updatedReplicas", 0),
+        ready=status.get("readyReplicas", 0),
+        available=status.get("availableReplicas", 0),
+        selector=selector_text(spec["selector"]),
+        is_paused=spec.get("paused", False),
+        is_deleting="deletionTimestamp" in metadata,
+        annotations=_pairs(metadata.get("annotations")),
+        pods=pods,
+    )
+    if kind == "DaemonSet":
+        plain = _counted_by_nodes(plain, status)
+    return replace(plain, updated=plain.replicas) if _is_rolled_out(kind, spec, status) else plain
+
+
+def _counted_by_nodes(workload: Workload, status: Raw) -> Workload:
+    return replace(
+        workload,
+        replicas=status.get("desiredNumberScheduled", 0),
+        updated=status.get("updatedNumberScheduled", 0),
+        ready=status.get("numberReady", 0),
+        available=status.get("numberAvailable", 0),
+    )
+
+
+def _is_rolled_out(kind: str, spec: Raw, status: Raw) -> bool:
+    """Whether the controller is done with the template, although pods may be missing.
+
+    A pod that dies or terminates lowers the counts of updated pods for a moment; that is a fault, not a rollout,
+    and must not make the rule "no action during a rollout" (R12) hold back the healing of that very fault.
+    """
+    if kind == "Deployment":
+        is_complete = _condition(status, "Progressing").get("reason") == "NewReplicaSetAvailable"
+        return is_complete and status.get("replicas", 0) == status.get("updatedReplicas", 0)
+    strategy = spec.get("updateStrategy") or {}
+    if strategy.get("type") == "OnDelete":
+        return True  # nothing rolls by itself
+    if kind == "StatefulSet":
+        revision = status.get("updateRevision")
+        is_partial = bool((strategy.get("rollingUpdate") or {}).get("partition"))
+        return is_partial or (revision is not None and revision == status.get("currentRevision"))
+    return False
+
+
+# --- the rest -------------------------------------------------------------------------------------------
+
+
+def disruption_budget_of(raw: Raw) -> DisruptionBudget | None:
+    """Project a PodDisruptionBudget; None when it selects nothing. While its figure is old, nothing may go."""
+    selector, status = (raw.get("spec") or {}).get("selector"), raw.get("status") or {}
+    if selector is None:
+        return None
+    is_current = status.get("observedGeneration", 0) >= raw["metadata"].get("generation", 0)
+    return DisruptionBudget(
+        name=raw["metadata"]["name"],
+        selector=selector_text(selector),
+        disruptions_allowed=status.get("disruptionsAllowed", 0) if is_current else 0,
+    )
+
+
+def namespace_of(raw: Raw) -> Namespace:
+    """Project a Namespace."""
+    metadata, phase = raw["metadata"], (raw.get("status") or {}).get("phase")
+    is_terminating = "deletionTimestamp" in metadata or phase == "Terminating"
+    return Namespace(metadata["name"], is_terminating, _pairs(metadata.get("labels")))
+
+
+def _condition(status: Raw, kind: str) -> Raw:
+    return next((one for one in status.get("conditions") or () if one.get("type") == kind), {})
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _pairs(mapping: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((mapping or {}).items()))

@@ -1,0 +1,50 @@
+"""Where each kind lives in the API: version, plural and paths."""
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from homeostat.api.meta import API_VERSION, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One resource of the API."""
+
+    api_version: str
+    plural: str
+    is_namespaced: bool = True
+
+    def path(self, namespace: str = "", name: str = "", sub: str = "") -> str:
+        """Give the path of a collection (no name), an object, or a sub-resource of it; no namespace means all."""
+        group = "/api/" if "/" not in self.api_version else "/apis/"
+        scope = f"/namespaces/{quote(namespace, safe='')}" if self.is_namespaced and namespace else ""
+        tail = "".join(f"/{quote(part, safe='')}" for part in (name, sub) if part)
+        return f"{group}{self.api_version}{scope}/{self.plural}{tail}"
+
+
+POD = Resource("v1", "pods")
+NAMESPACE = Resource("v1", "namespaces", is_namespaced=False)
+REPLICA_SET = Resource("apps/v1", "replicasets")
+DISRUPTION_BUDGET = Resource("policy/v1", "poddisruptionbudgets")
+LEASE = Resource("coordination.k8s.io/v1", "leases")
+EVENT = Resource("events.k8s.io/v1", "events")
+
+WORKLOADS = {
+    "Deployment": Resource("apps/v1", "deployments"),
+    "StatefulSet": Resource("apps/v1", "statefulsets"),
+    "DaemonSet": Resource("apps/v1", "daemonsets"),
+}
+"""The kinds that `core.cluster.Workload` can be."""
+
+_OTHERS = {"Pod": POD, "Namespace": NAMESPACE, "Node": Resource("v1", "nodes", is_namespaced=False)}
+
+
+def resource_of(kind: Kind) -> Resource:
+    """Give the resource of one of our own kinds."""
+    return Resource(API_VERSION, kind.plural, kind.is_namespaced)
+
+
+def api_version_of(kind: str) -> str:
+    """Give the apiVersion of a kind by its name; a kind that is not Kubernetes' own is ours."""
+    known = WORKLOADS.get(kind) or _OTHERS.get(kind)
+    return known.api_version if known else API_VERSION

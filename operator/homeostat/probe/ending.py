@@ -1,0 +1,62 @@
+"""How a probe ends: one reason, and what each error of the network means. A reason belongs to one verdict."""
+
+import errno
+import ssl
+from typing import NamedTuple
+
+from homeostat.core.probing import Reason, Verdict
+from homeostat.probe.tls import of_tls_error
+
+_VERDICTS = {
+    Reason.OK: Verdict.PASS,
+    Reason.ADDRESS_NOT_ALLOWED: Verdict.INVALID,
+    Reason.UNKNOWN_PORT: Verdict.INVALID,
+    Reason.INVALID_REQUEST: Verdict.INVALID,
+    Reason.INTERNAL: Verdict.ERROR,
+    Reason.NOT_PERMITTED: Verdict.ERROR,
+    Reason.OUT_OF_RESOURCES: Verdict.ERROR,
+    Reason.API_UNAVAILABLE: Verdict.UNKNOWN,
+    Reason.SUSPENDED: Verdict.SKIPPED,
+}
+
+_ERRNOS = {
+    errno.ECONNREFUSED: Reason.CONNECTION_REFUSED,
+    errno.ECONNRESET: Reason.CONNECTION_RESET,
+    errno.ECONNABORTED: Reason.CONNECTION_RESET,
+    errno.EPIPE: Reason.CONNECTION_RESET,
+    errno.ETIMEDOUT: Reason.TIMEOUT,
+    errno.EHOSTUNREACH: Reason.UNREACHABLE,
+    errno.ENETUNREACH: Reason.UNREACHABLE,
+    errno.EHOSTDOWN: Reason.UNREACHABLE,
+    errno.ENETDOWN: Reason.UNREACHABLE,
+    errno.EACCES: Reason.UNREACHABLE,  # a local packet filter says no
+    errno.EPERM: Reason.UNREACHABLE,
+    errno.EMFILE: Reason.OUT_OF_RESOURCES,
+    errno.ENFILE: Reason.OUT_OF_RESOURCES,
+    errno.EADDRNOTAVAIL: Reason.OUT_OF_RESOURCES,  # no local port is left
+    errno.ENOBUFS: Reason.OUT_OF_RESOURCES,
+    errno.ENOMEM: Reason.OUT_OF_RESOURCES,
+}
+
+
+class Ending(NamedTuple):
+    """Why a run ended, and the protocol's status code (0 when none)."""
+
+    reason: Reason
+    code: int = 0
+
+
+def verdict_of(reason: Reason) -> Verdict:
+    """Give the verdict a reason stands for: what is not named is a failure of the target."""
+    return _VERDICTS.get(reason, Verdict.FAIL)
+
+
+def of_error(error: Exception) -> Reason:
+    """Say what an error of a connection means; an error that no network makes is our own (Internal)."""
+    if isinstance(error, ssl.SSLError):
+        return of_tls_error(error)
+    if isinstance(error, OSError) and error.errno is not None:
+        return _ERRNOS.get(error.errno, Reason.INTERNAL)
+    if isinstance(error, ConnectionError):  # uvloop and asyncio raise some without a number
+        return Reason.CONNECTION_RESET
+    return Reason.INTERNAL

@@ -1,0 +1,1 @@
+"""History: SLI buckets, probe results, recovery attempts. Lost history costs graphs, never safety."""

@@ -1,0 +1,1 @@
+"""Migrations of the history store, run by the operator itself when it opens the store."""

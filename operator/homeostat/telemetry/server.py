@@ -1,0 +1,46 @@
+"""The operator's own small HTTP server: /metrics, /livez, /readyz. No other page, no secrets, read-only."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+Verdicts = Callable[[], dict[str, bool]]
+"""Named conditions, each holding or not; all must hold."""
+
+
+@asynccontextmanager
+async def serving(
+    host: str, port: int, registry: CollectorRegistry, *, is_alive: Verdicts, is_ready: Verdicts
+) -> AsyncIterator[int]:
+    """Serve until the context is left; give the port (useful when 0 was asked for)."""
+    app = web.Application()
+    app.router.add_get("/metrics", _metrics(registry))
+    app.router.add_get("/livez", _health(is_alive))
+    app.router.add_get("/readyz", _health(is_ready))
+    runner = web.AppRunner(app, access_log=None, handle_signals=False)
+    await runner.setup()
+    site = web.TCPSite(runner, host, port)
+    await site.start()
+    try:
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+def _metrics(registry: CollectorRegistry) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def show(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return show
+
+
+def _health(verdicts: Verdicts) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def show(_: web.Request) -> web.Response:
+        now = verdicts()
+        lines = "".join(f"{'ok  ' if holds else 'FAIL'} {name}\n" for name, holds in sorted(now.items()))
+        return web.Response(text=lines or "ok\n", status=200 if all(now.values()) else 503)
+
+    return show

@@ -1,0 +1,1 @@
+"""Where the parts meet: Kopf handlers, settings, composition. The only room that knows Kopf."""

@@ -1,0 +1,70 @@
+"""The settings of the operator: environment `HOMEOSTAT_*` and flags of `homeostat run`, one model for both."""
+
+from ipaddress import IPv4Network, IPv6Network
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+PositiveSeconds = Annotated[float, Field(gt=0, le=86400)]
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Print it with `homeostat settings`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HOMEOSTAT_", use_attribute_docstrings=True, frozen=True, extra="ignore", cli_kebab_case=True
+    )
+
+    namespaces: tuple[str, ...] = ()
+    """Namespaces to watch; none means the whole cluster."""
+    kubeconfig: str = ""
+    """Path of a kubeconfig; empty means the Pod's ServiceAccount, else $KUBECONFIG."""
+    operator_namespace: str = "homeostat-system"
+    """Namespace of the operator's own Leases; no fault is ever injected there."""
+    identity: str = ""
+    """Name of this replica in leader election and events; empty means the host name."""
+    store_url: str = "sqlite+aiosqlite:///homeostat.db"
+    """Where history is kept: sqlite+aiosqlite:///FILE."""
+    listen: str = "0.0.0.0"  # noqa: S104 - Prometheus and the kubelet come from outside the Pod
+    """Address that /metrics, /livez and /readyz listen on."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    """Port that /metrics, /livez and /readyz listen on; 0 picks a free one."""
+    allow_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Networks that probes may reach although they are refused by default, such as 127.0.0.0/8 for tests."""
+    action_budget: Annotated[int, Field(ge=0, le=10_000)] = 30
+    """Recovery actions allowed in the whole cluster per action_budget_seconds."""
+    action_budget_seconds: PositiveSeconds = 3600
+    """Length of the period that action_budget is for."""
+    probe_concurrency: Annotated[int, Field(ge=1, le=20_000)] = 512
+    """Checks that may run at the same time."""
+    workers: Annotated[int, Field(ge=1, le=256)] = 16
+    """Objects that may be evaluated at the same time."""
+    writes_per_second: Annotated[float, Field(gt=0, le=10_000)] = 200
+    """Writes to the API server, at most."""
+    refreshes_per_second: Annotated[float, Field(gt=0, le=1000)] = 2
+    """Of those, writes that only refresh figures."""
+    resync_seconds: PositiveSeconds = 600
+    """How often all objects are listed, in case the watch missed something."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """How much is logged."""
+    log_format: Literal["json", "text"] = "json"
+    """One JSON object a line, or text for a terminal."""
+
+    @field_validator("store_url")
+    @classmethod
+    def _is_a_store(cls, url: str) -> str:
+        try:
+            driver = make_url(url).drivername
+        except ArgumentError as error:
+            raise ValueError("not a database URL") from error
+        if driver != "sqlite+aiosqlite":
+            raise ValueError("must begin with sqlite+aiosqlite:/// (PostgreSQL comes with a later release)")
+        return url
+
+    def shown(self) -> dict[str, object]:
+        """Give the settings for printing, without the password of the store."""
+        plain = self.model_dump(mode="json")
+        return plain | {"store_url": make_url(self.store_url).render_as_string(hide_password=True)}

@@ -1,0 +1,89 @@
+"""Kopf as event source and nothing more: it watches, and hands each raw event to the engine.
+
+Only `on.event`: no annotation, no finalizer, no timer, no retry, no event of Kopf's own. The reasons for each
+setting are in docs/adr/0001-kopf-as-event-source.md.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import kopf
+
+from homeostat.api.kinds import KINDS
+from homeostat.api.meta import GROUP, VERSION
+from homeostat.kube.credentials import Credentials
+
+TOKEN_LIFE = timedelta(minutes=1)
+"""How long Kopf may use a login before it asks us again: tokens of Pods rotate."""
+
+Take = Callable[[str, str, dict[str, Any]], None]
+"""Takes (kind, type of event or "", object)."""
+
+
+def settings() -> kopf.OperatorSettings:
+    """Give Kopf's settings: a bare watcher."""
+    ours = kopf.OperatorSettings()
+    ours.peering.standalone = True
+    ours.posting.enabled = False
+    ours.scanning.disabled = True
+    ours.queueing.idle_timeout = 0.2
+    ours.queueing.worker_limit = None
+    ours.watching.chunk_size = 500
+    ours.watching.server_timeout = 300
+    ours.watching.connect_timeout = 10
+    ours.networking.request_timeout = 30
+    ours.networking.enforce_retry_after = True
+    ours.persistence.finalizer = f"{GROUP}/kopf"  # never set: `on.event` needs none
+    ours.process.ultimate_exiting_timeout = 60
+    return ours
+
+
+def registry(take: Take, credentials: Credentials) -> kopf.OperatorRegistry:
+    """Register one handler a kind, and the login."""
+    handlers = kopf.OperatorRegistry()
+    for kind in KINDS:
+        kopf.on.event(GROUP, VERSION, kind.plural, registry=handlers, id=kind.plural)(_handler(kind.kind, take))
+    kopf.on.event("discovery.k8s.io", "v1", "endpointslices", registry=handlers, id="endpointslices")(
+        _handler("EndpointSlice", take)
+    )
+    kopf.on.login(registry=handlers, id="login")(_login(credentials))
+    return handlers
+
+
+async def watch(
+    take: Take, credentials: Credentials, namespaces: Sequence[str], stop: asyncio.Event
+) -> None:
+    """Watch until `stop` is set or a signal asks the process to end."""
+    await kopf.operator(
+        registry=registry(take, credentials),
+        settings=settings(),
+        clusterwide=not namespaces,
+        namespaces=tuple(namespaces),
+        stop_flag=stop,
+    )
+
+
+def _handler(kind: str, take: Take) -> Callable[..., Awaitable[None]]:
+    async def seen(event: kopf.RawEvent, **_: Any) -> None:  # noqa: ANN401 - Kopf's keyword arguments
+        take(kind, event.get("type") or "", dict(event["object"]))
+
+    return seen
+
+
+def _login(credentials: Credentials) -> Callable[..., Awaitable[kopf.ConnectionInfo]]:
+    async def login(**_: Any) -> kopf.ConnectionInfo:  # noqa: ANN401 - Kopf's keyword arguments
+        identity = await credentials.source.identity(renew=False)
+        return kopf.ConnectionInfo(
+            server=credentials.server,
+            ca_path=credentials.ca_file,
+            ca_data=credentials.ca or None,
+            insecure=credentials.is_insecure or None,
+            token=identity.token or None,
+            certificate_data=identity.certificate or None,
+            private_key_data=identity.key or None,
+            expiration=datetime.now(UTC) + TOKEN_LIFE if identity.token else None,  # noqa: TID251 - for Kopf's vault
+        )
+
+    return login

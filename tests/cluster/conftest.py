@@ -1,0 +1,101 @@
+"""A real API server for tests: where it is, `kubectl`, plain HTTP to it, our CRDs in it, and a namespace."""
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 120
+
+Kubectl = Callable[..., "subprocess.CompletedProcess[str]"]
+Api = Callable[..., tuple[int, dict[str, Any]]]
+
+
+@pytest.fixture(scope="session")
+def kubeconfig() -> Path:
+    """Find the cluster to test on. Being without one is an error, never a silent skip."""
+    told = os.environ.get("HOMEOSTAT_TEST_KUBECONFIG") or os.environ.get("KUBECONFIG")
+    if not told:
+        pytest.fail("no cluster: set HOMEOSTAT_TEST_KUBECONFIG, or run ./hack/test, which starts one")
+    path = Path(told)
+    if not path.is_file():
+        pytest.fail(f"no cluster: {path} is not a file")
+    return path
+
+
+@pytest.fixture(scope="session")
+def kubectl_command(kubeconfig: Path) -> list[str]:
+    """The command line that starts a kubectl for the cluster: `KUBECTL`, else the one on PATH."""
+    told = os.environ.get("KUBECTL") or shutil.which("kubectl")
+    if not told:
+        pytest.fail("no kubectl: put it on PATH or set KUBECTL")
+    return [*shlex.split(told), f"--kubeconfig={kubeconfig}"]
+
+
+@pytest.fixture(scope="session")
+def kubectl(kubectl_command: list[str]) -> Kubectl:
+    """Run kubectl: `kubectl("get", "pods", stdin="", check=True)` gives a CompletedProcess of text."""
+
+    def run(*args: str, stdin: str = "", check: bool = True) -> "subprocess.CompletedProcess[str]":
+        done = subprocess.run(
+            [*kubectl_command, *args], input=stdin, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+        assert not check or done.returncode == 0, f"kubectl {shlex.join(args)}: {done.stderr}{done.stdout}"
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def api(kubectl_command: list[str]) -> Iterator[Api]:
+    """Speak JSON to the API server: `api("GET", "/api", body=None, accept=…)` gives status code and answer."""
+    with subprocess.Popen([*kubectl_command, "proxy", "--port=0"], stdout=subprocess.PIPE, text=True) as proxy:
+        assert proxy.stdout is not None
+        address = proxy.stdout.readline().rsplit(maxsplit=1)[-1]
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+        def call(
+            method: str, path: str, body: object = None, accept: str = "application/json"
+        ) -> tuple[int, dict[str, Any]]:
+            request = urllib.request.Request(
+                f"http://{address}{path}",
+                method=method,
+                data=None if body is None else json.dumps(body).encode(),
+                headers={"Accept": accept, "Content-Type": "application/json"},
+            )
+            try:
+                with opener.open(request, timeout=PATIENCE) as answer:
+                    return answer.status, json.load(answer)
+            except urllib.error.HTTPError as refusal:
+                with refusal:
+                    return refusal.code, json.load(refusal)
+
+        yield call
+        proxy.terminate()
+
+
+@pytest.fixture(scope="session")
+def crds(kubectl: Kubectl) -> None:
+    """Our CustomResourceDefinitions as the repository has them, established."""
+    folder = str(ROOT / "crds")
+    kubectl("apply", "--server-side", "--force-conflicts", "-f", folder)
+    kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", folder)
+
+
+@pytest.fixture
+def namespace(kubectl: Kubectl, crds: None) -> Iterator[str]:  # noqa: ARG001 - nothing of ours exists without them
+    """Make a fresh namespace, which is gone afterwards."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    kubectl("create", "namespace", name)
+    yield name
+    kubectl("delete", "namespace", name, "--wait=false")

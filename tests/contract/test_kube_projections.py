@@ -1,0 +1,249 @@
+"""What we make of the objects of Kubernetes: pods and their reasons, workloads and their rollouts, selectors."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from homeostat.core.cluster import Pod
+from homeostat.core.decision import Ref
+from homeostat.kube.projections import disruption_budget_of, namespace_of, pod_of, workload_of
+from homeostat.kube.resources import DISRUPTION_BUDGET, NAMESPACE, POD
+from homeostat.kube.selectors import selector_text
+
+
+def _pod(status: dict[str, Any], **metadata: Any) -> Pod:
+    return pod_of(
+        {
+            "metadata": {
+                "name": "web-1",
+                "namespace": "shop",
+                "uid": "u1",
+                "resourceVersion": "7",
+                "creationTimestamp": "2026-11-21T08:00:00Z",
+                **metadata,
+            },
+            "spec": {"nodeName": "node-1"},
+            "status": status,
+        }
+    )
+
+
+def _running(container: dict[str, Any], *, ready: str = "False") -> dict[str, Any]:
+    return {
+        "phase": "Running",
+        "podIP": "198.51.100.7",
+        "conditions": [{"type": "Ready", "status": ready, "lastTransitionTime": "2026-11-21T08:01:00Z"}],
+        "containerStatuses": [container],
+    }
+
+
+def test_a_ready_pod_is_read_whole() -> None:
+    owner = {"kind": "ReplicaSet", "name": "web-5d", "uid": "rs", "controller": True, "apiVersion": "apps/v1"}
+    other = owner | {"uid": "no", "controller": False}
+    status = _running({"restartCount": 2, "ready": True, "state": {"running": {}}}, ready="True")
+    pod = _pod(status, labels={"b": "2", "a": "1"}, ownerReferences=[other, owner])
+
+    assert pod == Pod(
+        ref=Ref("Pod", "shop", "web-1", "u1"),
+        resource_version="7",
+        ip="198.51.100.7",
+        node="node-1",
+        phase="Running",
+        is_ready=True,
+        is_terminating=False,
+        restarts=2,
+        created_at=datetime(2026, 11, 21, 8, tzinfo=UTC),
+        ready_since=datetime(2026, 11, 21, 8, 1, tzinfo=UTC),
+        reasons=(),
+        labels=(("a", "1"), ("b", "2")),
+        owner=Ref("ReplicaSet", "shop", "web-5d", "rs"),
+    )
+
+
+_CRASHED = {"terminated": {"exitCode": 1, "reason": "Error"}}
+_KILLED = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
+
+
+@pytest.mark.parametrize(
+    ("status", "reasons"),
+    [
+        (_running({"state": {"waiting": {"reason": "CrashLoopBackOff"}}}), ("CrashLoopBackOff", "NotReady")),
+        (_running({"state": _CRASHED, "restartCount": 3}), ("CrashLoopBackOff", "NotReady")),
+        (_running({"state": _CRASHED, "restartCount": 0}), ("NotReady",)),
+        (
+            _running({"state": {"running": {}}, "lastState": _KILLED, "ready": False, "restartCount": 1}),
+            ("OOMKilled", "NotReady"),
+        ),
+        (
+            _running(
+                {"state": {"running": {}}, "lastState": _KILLED, "ready": True, "restartCount": 1},
+                ready="True",
+            ),
+            (),
+        ),
+        (
+            {"phase": "Pending", "containerStatuses": [{"state": {"waiting": {"reason": "ErrImagePull"}}}]},
+            ("ImagePullBackOff", "Pending"),
+        ),
+        (
+            {
+                "phase": "Pending",
+                "initContainerStatuses": [{"state": {"waiting": {"reason": "CrashLoopBackOff"}}}],
+            },
+            ("CrashLoopBackOff", "Pending"),
+        ),
+        ({"phase": "Failed", "reason": "Evicted"}, ("Evicted",)),
+        ({"phase": "Succeeded"}, ()),
+        ({}, ()),
+    ],
+    ids=[
+        "backoff",
+        "just crashed again",
+        "first crash",
+        "oom",
+        "oom long ago",
+        "image",
+        "init",
+        "evicted",
+        "done",
+        "new",
+    ],
+)
+def test_a_pod_shows_every_reason_that_applies_now(status: dict[str, Any], reasons: tuple[str, ...]) -> None:
+    assert _pod(status).reasons == reasons
+
+
+def test_a_terminating_pod_is_neither_pending_nor_unready() -> None:
+    gone_soon = _pod({"phase": "Running"}, deletionTimestamp="2026-11-21T08:02:00Z")
+
+    assert gone_soon.is_terminating
+    assert gone_soon.reasons == ("Terminating",)
+
+
+def _workload(kind: str, spec: dict[str, Any], status: dict[str, Any]) -> Any:
+    metadata = {"name": "web", "namespace": "shop", "uid": "w", "resourceVersion": "9", "generation": 4}
+    return workload_of(
+        {
+            "metadata": metadata,
+            "spec": {"selector": {"matchLabels": {"app": "web"}}, **spec},
+            "status": {"observedGeneration": 4, **status},
+        },
+        kind,
+    )
+
+
+_COMPLETE = {"conditions": [{"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}]}
+
+
+def test_a_deployment_that_rolls_out_says_so() -> None:
+    """R12: no action during a rollout."""
+    counts = {"replicas": 4, "updatedReplicas": 1, "readyReplicas": 3, "availableReplicas": 3}
+    rolling = _workload("Deployment", {"replicas": 3, "paused": True}, counts)
+
+    assert rolling.is_rolling_out
+    assert rolling.is_paused
+    assert (rolling.replicas, rolling.updated, rolling.ready, rolling.available) == (3, 1, 3, 3)
+    assert rolling.selector == "app=web"
+
+
+def test_a_deployment_whose_pod_has_died_is_not_rolling_out() -> None:
+    """R12: a missing pod is a fault to heal, not a rollout to wait for."""
+    died = _workload("Deployment", {"replicas": 3}, {"replicas": 2, "updatedReplicas": 2, **_COMPLETE})
+
+    assert not died.is_rolling_out
+
+
+def test_a_spec_that_the_controller_has_not_seen_is_a_rollout() -> None:
+    """R12."""
+    stale = _workload("Deployment", {"replicas": 3}, {"observedGeneration": 3, "replicas": 3, **_COMPLETE})
+
+    assert stale.is_rolling_out
+
+
+@pytest.mark.parametrize(
+    ("spec", "status", "is_rolling_out"),
+    [
+        ({}, {"updatedReplicas": 1, "currentRevision": "a", "updateRevision": "b"}, True),
+        ({}, {"updatedReplicas": 1, "currentRevision": "b", "updateRevision": "b"}, False),
+        ({"updateStrategy": {"type": "OnDelete"}}, {"currentRevision": "a", "updateRevision": "b"}, False),
+    ],
+    ids=["rolling", "pod missing", "on delete"],
+)
+def test_a_stateful_set_rolls_out_while_its_revisions_differ(
+    spec: dict[str, Any], status: dict[str, Any], *, is_rolling_out: bool
+) -> None:
+    """R12."""
+    assert _workload("StatefulSet", {"replicas": 2, **spec}, status).is_rolling_out is is_rolling_out
+
+
+def test_a_daemon_set_counts_nodes() -> None:
+    counts = {
+        "desiredNumberScheduled": 5,
+        "updatedNumberScheduled": 4,
+        "numberReady": 3,
+        "numberAvailable": 2,
+    }
+    found = _workload("DaemonSet", {}, counts)
+
+    assert (found.replicas, found.updated, found.ready, found.available) == (5, 4, 3, 2)
+
+
+def test_absent_figures_are_zero_and_absent_replicas_are_one() -> None:
+    found = _workload("Deployment", {}, {})
+
+    assert (found.replicas, found.updated, found.ready) == (1, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("selector", "text"),
+    [
+        ({}, ""),
+        ({"matchLabels": {"b": "2", "a": "1"}}, "a=1,b=2"),
+        ({"matchExpressions": [{"key": "t", "operator": "In", "values": ["x", "y"]}]}, "t in (x,y)"),
+        ({"matchExpressions": [{"key": "t", "operator": "NotIn", "values": ["x"]}]}, "t notin (x)"),
+        (
+            {
+                "matchLabels": {"a": "1"},
+                "matchExpressions": [
+                    {"key": "c", "operator": "Exists"},
+                    {"key": "d", "operator": "DoesNotExist"},
+                ],
+            },
+            "a=1,c,!d",
+        ),
+    ],
+)
+def test_a_selector_becomes_the_text_of_a_query(selector: dict[str, Any], text: str) -> None:
+    assert selector_text(selector) == text
+
+
+def test_a_disruption_budget_with_old_figures_allows_nothing() -> None:
+    """R10: fail closed."""
+    spec = {"selector": {"matchLabels": {"app": "web"}}}
+    raw = {"metadata": {"name": "web", "generation": 2}, "spec": spec}
+    old = disruption_budget_of(raw | {"status": {"observedGeneration": 1, "disruptionsAllowed": 3}})
+    new = disruption_budget_of(raw | {"status": {"observedGeneration": 2, "disruptionsAllowed": 3}})
+
+    assert old is not None
+    assert new is not None
+    assert (old.disruptions_allowed, new.disruptions_allowed) == (0, 3)
+    assert disruption_budget_of({"metadata": {"name": "none"}, "spec": {}}) is None
+
+
+def test_a_namespace_that_ends_says_so() -> None:
+    raw = {
+        "metadata": {"name": "shop", "labels": {"homeostat.dev/chaos": "allowed"}},
+        "status": {"phase": "Terminating"},
+    }
+    ending = namespace_of(raw)
+
+    assert ending.is_terminating
+    assert ending.labels == (("homeostat.dev/chaos", "allowed"),)
+
+
+def test_paths_follow_group_scope_and_subresource() -> None:
+    assert POD.path("shop", "web", "eviction") == "/api/v1/namespaces/shop/pods/web/eviction"
+    assert DISRUPTION_BUDGET.path() == "/apis/policy/v1/poddisruptionbudgets"
+    assert NAMESPACE.path("ignored", "shop") == "/api/v1/namespaces/shop"
+    assert POD.path("shop", "../../x") == "/api/v1/namespaces/shop/pods/..%2F..%2Fx"
