@@ -73,7 +73,7 @@ find_python() {
 # Makes .venv what requirements-dev.lock says; a matter of milliseconds when it already is.
 need_venv() {
   local wanted python
-  wanted=$(cd "$root" && sha256sum requirements-dev.lock pyproject.toml | sha256sum | cut -d ' ' -f 1)
+  wanted=$(cd "$root" && sha256sum requirements-dev.lock | cut -d ' ' -f 1)
   if [[ $(cat "$venv/homeostat.lock" 2>/dev/null) == "$wanted" ]] && "$venv/bin/python" -c '' 2>/dev/null; then
     return
   fi

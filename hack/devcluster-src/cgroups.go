@@ -30,6 +30,14 @@ func cgroupMounts() ([]string, error) {
 	return roots, nil
 }
 
+// renewCgroups also removes those of pods that a node before this one left: the kubelet would take seconds over each.
+func renewCgroups(name string) error {
+	if err := removeCgroups(name); err != nil {
+		return err
+	}
+	return makeCgroups(name)
+}
+
 func makeCgroups(name string) error {
 	roots, err := cgroupMounts()
 	if err != nil {

@@ -4,6 +4,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -69,6 +70,27 @@ func (c *cluster) clusterProblem(ctx context.Context) string {
 	}
 	if _, err := client.CoreV1().ServiceAccounts("default").Get(ctx, "default", metav1.GetOptions{}); err != nil {
 		return err.Error()
+	}
+	return ""
+}
+
+// startedNodeProblem does not believe what the API server remembers of the node from before it was started.
+func (c *cluster) startedNodeProblem(ctx context.Context, start time.Time) string {
+	if problem := c.clusterProblem(ctx); problem != "" {
+		return problem
+	}
+	client, err := c.client()
+	if err != nil {
+		return err.Error()
+	}
+	node, err := client.CoreV1().Nodes().Get(ctx, c.nodeName(), metav1.GetOptions{})
+	if err != nil {
+		return err.Error()
+	}
+	for _, condition := range node.Status.Conditions {
+		if condition.Type == corev1.NodeReady && condition.LastHeartbeatTime.Time.Before(start.Truncate(time.Second)) {
+			return "node " + node.Name + " has not reported yet"
+		}
 	}
 	return ""
 }

@@ -29,6 +29,7 @@ const (
 type nodeStart struct {
 	c    *cluster
 	pipe *os.File
+	at   time.Time
 }
 
 // startNode starts the init process; it goes on with containerd when its network is there.
@@ -36,7 +37,7 @@ func (c *cluster) startNode() (*nodeStart, error) {
 	if err := c.writeNodeConfigs(); err != nil {
 		return nil, err
 	}
-	if err := makeCgroups(c.cgroup()); err != nil {
+	if err := renewCgroups(c.cgroup()); err != nil {
 		return nil, err
 	}
 	cmd, err := c.command(component{nodeInitCommand, self(), []string{nodeInitCommand, c.Name}})
@@ -54,7 +55,7 @@ func (c *cluster) startNode() (*nodeStart, error) {
 		return nil, fmt.Errorf("start the node in namespaces of its own: %w", err)
 	}
 	go cmd.Wait() // nolint: see start
-	started := &nodeStart{c, writer}
+	started := &nodeStart{c, writer, time.Now()}
 	if err := c.connectNode(cmd.Process.Pid); err != nil {
 		writer.Close()
 		return nil, err
@@ -169,7 +170,15 @@ func (c *cluster) setUpNodeMounts() error {
 			return fmt.Errorf("mount %s for the node: %w", mount.target, err)
 		}
 	}
-	return nil
+	return c.linkContainerdSocket()
+}
+
+// linkContainerdSocket: the kubelet's metrics of containers look for containerd at this path alone.
+func (c *cluster) linkContainerdSocket() error {
+	if err := os.MkdirAll("/run/containerd", 0o755); err != nil {
+		return err
+	}
+	return os.Symlink(c.containerdSocket(), "/run/containerd/containerd.sock")
 }
 
 // children are the node's components. One that ends is started again, as a service manager would.

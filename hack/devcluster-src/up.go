@@ -131,7 +131,11 @@ func (c *cluster) bringUpRest(running map[string]int, node *nodeStart) error {
 			return err
 		}
 	}
-	return c.await("the cluster", c.clusterProblem, needed...)
+	problem := c.clusterProblem
+	if node != nil {
+		problem = func(ctx context.Context) string { return c.startedNodeProblem(ctx, node.at) }
+	}
+	return c.await("the cluster", problem, needed...)
 }
 
 func (c *cluster) startMissing(running map[string]int, wanted ...component) error {

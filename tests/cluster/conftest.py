@@ -61,7 +61,9 @@ def api(kubectl_command: list[str]) -> Iterator[Api]:
     """Speak JSON to the API server: `api("GET", "/api", body=None, accept=…)` gives status code and answer."""
     with subprocess.Popen([*kubectl_command, "proxy", "--port=0"], stdout=subprocess.PIPE, text=True) as proxy:
         assert proxy.stdout is not None
-        address = proxy.stdout.readline().rsplit(maxsplit=1)[-1]
+        greeting = proxy.stdout.readline()
+        assert "serve on" in greeting, "kubectl proxy did not start"
+        address = greeting.rsplit(maxsplit=1)[-1]
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
         def call(

@@ -1,7 +1,7 @@
 from ipaddress import IPv4Address, IPv6Address, ip_network
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from homeostat.probe.address import Guard
@@ -79,6 +79,7 @@ def test_the_address_of_the_api_server_is_denied_when_told() -> None:
     assert guard.allows("10.96.0.2")
 
 
+@settings(deadline=None)
 @given(st.ip_addresses(v=4))
 def test_an_address_in_disguise_is_judged_as_itself(address: IPv4Address) -> None:
     """H9: the v4-mapped, NAT64, 6to4 and compatible forms of an address are never allowed when it is not."""

@@ -210,3 +210,15 @@ async def test_a_cancelled_probe_lets_go_of_its_connection() -> None:
             await until(lambda: open_files() <= before)
 
     assert all(isinstance(end, asyncio.CancelledError) for end in ended)
+
+
+@on_uvloop
+async def test_a_silence_that_we_slept_through_is_our_own_fault() -> None:
+    """Fault 26: a loop that was blocked for seconds learnt nothing about the target."""
+    times = iter([0.0, 0.0, 5.0])
+    probes = Probes(Guard(allow=[ip_network("127.0.0.0/8")]), cast("Any", None), monotonic=lambda: next(times))
+    async with serving(silent) as served:
+        result = await probes.probe(HttpRequest("shop.test", served.port, address="127.0.0.1"), 0.05)
+    probes.close()
+
+    assert (result.verdict, result.reason) == (Verdict.ERROR, Reason.OUT_OF_RESOURCES)

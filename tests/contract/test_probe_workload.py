@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typing_extensions import override
 
@@ -88,6 +88,7 @@ async def test_an_api_that_hangs_is_unknown_at_the_timeout() -> None:
         assert await ends(Hanging()) == (Verdict.UNKNOWN, Reason.API_UNAVAILABLE)
 
 
+@settings(deadline=None)
 @given(ready=st.integers(0, 10_000), replicas=st.integers(0, 10_000), share=st.integers(0, 100_000_000))
 def test_the_share_of_ready_replicas_is_exact(ready: int, replicas: int, share: int) -> None:
     """The comparison is the one of whole numbers: no rounding at the edge."""

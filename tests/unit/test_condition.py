@@ -12,9 +12,7 @@ NOON = datetime(2026, 11, 21, 12, 0, 0, 250_000, tzinfo=UTC)
 TRUE, FALSE = ConditionStatus.TRUE, ConditionStatus.FALSE
 
 changes = st.lists(
-    st.tuples(
-        st.sampled_from(["Ready", "Healthy", "Acting"]), st.sampled_from(ConditionStatus), st.text(max_size=5)
-    ),
+    st.tuples(st.sampled_from(["Ready", "Healthy", "Acting"]), st.sampled_from(ConditionStatus), st.text(max_size=5)),
     max_size=20,
 )
 

@@ -69,9 +69,7 @@ def test_of_several_freezes_the_one_that_ends_last_is_named() -> None:
     short, long = ("a", freeze(until=NOON + HOUR)), ("b", freeze(until=NOON + 2 * HOUR))
     endless, twin = ("d", freeze()), ("c", freeze())
 
-    names = [
-        in_force(freezes, "shop", CHAOS, NOON) for freezes in ([short, long], [long, endless, short, twin])
-    ]
+    names = [in_force(freezes, "shop", CHAOS, NOON) for freezes in ([short, long], [long, endless, short, twin])]
 
     assert [found and (found.name, found.until) for found in names] == [("b", NOON + 2 * HOUR), ("c", None)]
 
@@ -131,10 +129,7 @@ def test_a_freeze_that_comes_into_force_anew_starts_a_new_record() -> None:
 def test_the_record_is_bounded() -> None:
     crowd = tuple(Ref("RecoveryPolicy", "shop", f"p{number}", "") for number in range(3 * MOST_LISTED))
 
-    assert (
-        len(decide(freeze(), FreezeStatus(), FreezeSeen(FREEZE, 1, crowd), NOON).status.stopped)
-        == MOST_LISTED
-    )
+    assert len(decide(freeze(), FreezeStatus(), FreezeSeen(FREEZE, 1, crowd), NOON).status.stopped) == MOST_LISTED
 
 
 def test_a_freeze_that_stops_nothing_is_no_freeze() -> None:
@@ -153,6 +148,6 @@ def test_a_decision_is_idempotent_survives_the_wire_and_wakes_later(
     assert decide(spec, decision.status, seen, now).status == decision.status
     assert FreezeStatus.model_validate(decision.status.wire()) == decision.status
     assert decision.check_again_at is None or decision.check_again_at > now
-    assert decision.status.engaged == any(
-        in_force([("f", spec)], "shop", what, now) for what in Activity
-    ) or bool(spec.namespaces and "shop" not in spec.namespaces)
+    assert decision.status.engaged == any(in_force([("f", spec)], "shop", what, now) for what in Activity) or bool(
+        spec.namespaces and "shop" not in spec.namespaces
+    )

@@ -73,7 +73,9 @@ def test_a_port_is_a_number_or_a_name(port: object) -> None:
         spec({"tcp": {"service": {"name": "db", "port": port}}})
 
 
-@pytest.mark.parametrize(("written", "port"), [(8080, 8080), ("8080", 8080), ("http", "http")], ids=["number", "quoted", "name"])
+@pytest.mark.parametrize(
+    ("written", "port"), [(8080, 8080), ("8080", 8080), ("http", "http")], ids=["number", "quoted", "name"]
+)
 def test_a_port_number_may_be_quoted(written: object, port: object) -> None:
     service = spec({"tcp": {"service": {"name": "db", "port": written}}}).probe.tcp
 

@@ -29,7 +29,12 @@ def pod(number: int) -> Ref:
 
 
 def answer(
-    number: int, verdict: Verdict = Verdict.PASS, reason: Reason = Reason.OK, *, seconds: float = 0.01, again: bool = False
+    number: int,
+    verdict: Verdict = Verdict.PASS,
+    reason: Reason = Reason.OK,
+    *,
+    seconds: float = 0.01,
+    again: bool = False,
 ) -> Answer:
     return pod(number), Result(verdict, reason, seconds), again
 

@@ -76,9 +76,7 @@ class HealthCheckSpec(Model):
     """When a check that passes is Degraded."""
     criticality: Criticality = Criticality.MEDIUM
     """How much this check weighs in scores."""
-    depends_on: Annotated[
-        tuple[NameRef, ...], Field(max_length=16), ListMap("name"), Later("dependencies between checks")
-    ] = ()
+    depends_on: Annotated[tuple[NameRef, ...], Field(max_length=16), ListMap("name"), Later()] = ()
     """HealthChecks of the same namespace without which this one cannot be healthy."""
     suspend: bool = False
     """Stop probing; the state becomes Suspended."""

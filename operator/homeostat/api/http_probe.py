@@ -143,14 +143,14 @@ class HttpExpectation(Model):
     """Acceptable status codes: a class (2xx), a code (204) or a range (200-299)."""
     max_latency: Annotated[GoDuration | None, between("1ms", "5m")] = None
     """A slower response fails."""
-    body: Annotated[BodyExpectation | None, Later("expectations on the body")] = None
+    body: Annotated[BodyExpectation | None, Later()] = None
     """What the body must look like."""
-    json_: Annotated[str, Field(alias="json", max_length=1024), Later("expectations on JSON")] = ""
+    json_: Annotated[str, Field(alias="json", max_length=1024), Later()] = ""
     """A CEL expression over the parsed body (`json`) that must be true."""
     headers: Annotated[
         dict[str, Annotated[str, Field(max_length=1024)]],
         Field(max_length=16),
-        Later("expectations on headers"),
+        Later(),
     ] = Field(default_factory=dict)
     """Headers the response must carry, and an RE2 expression each value must match."""
 
@@ -182,17 +182,15 @@ class HttpProbe(Model):
         ),
     ] = Field(default_factory=dict)
     """Request headers that hold no secrets."""
-    headers_from: Annotated[
-        tuple[HeaderFrom, ...], Field(max_length=16), ListMap("name"), Later("headers from Secrets")
-    ] = ()
+    headers_from: Annotated[tuple[HeaderFrom, ...], Field(max_length=16), ListMap("name"), Later()] = ()
     """Request headers from Secrets."""
     body: Annotated[str | None, Field(max_length=8192)] = None
     """Request body, sent as UTF-8."""
-    body_from: Annotated[SecretSource | None, Later("a body from a Secret")] = None
+    body_from: Annotated[SecretSource | None, Later()] = None
     """Request body from a Secret."""
-    follow_redirects: Annotated[int, Field(ge=0, le=10), Later("following redirects")] = 0
+    follow_redirects: Annotated[int, Field(ge=0, le=10), Later()] = 0
     """How many redirects to follow; one to another host is never followed."""
-    tls: Annotated[TlsSettings | None, Later("settings of TLS")] = None
+    tls: Annotated[TlsSettings | None, Later()] = None
     """How the TLS connection is verified; by default against the system's authorities."""
     expect: HttpExpectation = HttpExpectation()
     """What a response must be like to pass."""

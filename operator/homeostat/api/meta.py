@@ -198,13 +198,15 @@ IntOrPercent = Annotated[
     int | Decimal,
     BeforeValidator(_int_or_percent),
     PlainSerializer(_format_int_or_percent, return_type=int | str),
-    WithJsonSchema({
-        "x-kubernetes-int-or-string": True,
-        "pattern": r"^([0-9]{1,6}|(100|[0-9]{1,2})%)$",
-        "maxLength": 8,
-        "minimum": 0,
-        "maximum": 999_999,
-    }),
+    WithJsonSchema(
+        {
+            "x-kubernetes-int-or-string": True,
+            "pattern": r"^([0-9]{1,6}|(100|[0-9]{1,2})%)$",
+            "maxLength": 8,
+            "minimum": 0,
+            "maximum": 999_999,
+        }
+    ),
 ]
 """A count (`1`) or a share (`"25%"`): an `int`, or a `Decimal` ratio."""
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from homeostat.api.meta import (
     CATEGORY,
@@ -33,21 +33,27 @@ SHORTEST_WINDOW, LONGEST_WINDOW = timedelta(hours=1), timedelta(days=90)
 MOST_BURN_RATES = 8
 
 
+Span = Annotated[
+    Duration,
+    WithJsonSchema({"type": "string", "pattern": "^[1-9][0-9]{0,6}(s|m|h|d|w)$", "maxLength": 8}),
+]
+"""A duration in one unit, such as 30d: CEL must add up what it compares, and knows neither days nor weeks."""
+
+
 def span(value: str) -> str:
-    """Write the CEL expression of a `Duration` as a duration: CEL itself knows neither days nor weeks."""
-    part = "p.endsWith('w') ? duration(string(int(p.replace('w', '')) * 168) + 'h') : "
-    part += "p.endsWith('d') ? duration(string(int(p.replace('d', '')) * 24) + 'h') : duration(p)"
-    return f"{value}.findAll('[0-9]+(ms|s|m|h|d|w)').map(p, {part}).sum()"
+    """Write the CEL expression of a `Span` in seconds."""
+    longer = " ".join(
+        f"{value}.endsWith('{unit}') ? duration({value}.replace('{unit}', 'h')).getSeconds() * {hours} :"
+        for unit, hours in (("w", 168), ("d", 24))
+    )
+    return f"({longer} duration({value}).getSeconds())"
 
 
 def spans(low: str, high: str) -> Rule:
-    """Build the rule that bounds a `Duration` field, ends included."""
+    """Build the rule that bounds a `Span` field, ends included."""
     at_least, at_most = (int(parse_duration(bound).total_seconds()) for bound in (low, high))
-    total = span("self")
-    return Rule(
-        f"{total} >= duration('{at_least}s') && {total} <= duration('{at_most}s')",
-        f"must be between {low} and {high}",
-    )
+    seconds = span("self")
+    return Rule(f"{seconds} >= {at_least} && {seconds} <= {at_most}", f"must be between {low} and {high}")
 
 
 # --- window ---------------------------------------------------------------------------------------------
@@ -79,7 +85,7 @@ class Window(Model):
 
     rules: ClassVar[Sequence[Rule]] = (exactly_one("rolling", "calendar", what="window"),)
 
-    rolling: Annotated[Duration | None, Field(ge=SHORTEST_WINDOW, le=LONGEST_WINDOW), spans("1h", "90d")] = None
+    rolling: Annotated[Span | None, Field(ge=SHORTEST_WINDOW, le=LONGEST_WINDOW), spans("1h", "90d")] = None
     """The time that ends now, from 1h to 90d."""
     calendar: Annotated[CalendarWindow | None, Later()] = None
     """Days, weeks, months, quarters or years."""
@@ -139,16 +145,16 @@ class BurnRate(Model):
 
     rules: ClassVar[Sequence[Rule]] = (
         Rule(
-            f"has(self.short) ? {span('self.short')} < {span('self.long')} : {span('self.long')} >= duration('12m')",
+            f"has(self.short) ? {span('self.short')} < {span('self.long')} : {span('self.long')} >= 720",
             "short must be shorter than long; without short (a twelfth of long), long must be at least 12m",
         ),
     )
 
     budget: Annotated[Percent, Field(gt=0), Rule("double(self.replace('%', '')) > 0.0", "budget must be above 0%")]
     """The share of the error budget that may go within the long window."""
-    long: Annotated[Duration, Field(ge=timedelta(minutes=5), le=LONGEST_WINDOW), spans("5m", "90d")]
+    long: Annotated[Span, Field(ge=timedelta(minutes=5), le=LONGEST_WINDOW), spans("5m", "90d")]
     """The long window: how much has happened."""
-    short: Annotated[Duration | None, Field(ge=timedelta(minutes=1), le=LONGEST_WINDOW), spans("1m", "90d")] = None
+    short: Annotated[Span | None, Field(ge=timedelta(minutes=1), le=LONGEST_WINDOW), spans("1m", "90d")] = None
     """The short window: whether it still happens; a twelfth of the long one if absent."""
     severity: Severity = Severity.PAGE
     """Page wakes somebody, Ticket waits for the morning."""
@@ -227,8 +233,7 @@ _WITHIN_WINDOW = (
 _CAN_FIRE = (
     "!has(self.window.rolling) || "
     "self.alerting.burnRates.all(b, double(b.budget.replace('%', '')) * (100.0 - double(self.objective)) * "
-    f"double({span('self.window.rolling')}.getSeconds()) <= "
-    f"10000.00001 * double({span('b.long')}.getSeconds()))"
+    f"double({span('self.window.rolling')}) <= 10000.00001 * double({span('b.long')}))"
 )
 
 

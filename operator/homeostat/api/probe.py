@@ -47,9 +47,9 @@ class TcpProbe(Model):
     """Where to connect: `host:port`."""
     service: PortOfService | None = None
     """A Service of the same namespace; each of its endpoints is probed."""
-    send: Annotated[str, Field(max_length=1024), Later("sending over TCP")] = ""
+    send: Annotated[str, Field(max_length=1024), Later()] = ""
     """Text to send once connected."""
-    expect: Annotated[str, Field(max_length=1024), Later("expecting an answer over TCP")] = ""
+    expect: Annotated[str, Field(max_length=1024), Later()] = ""
     """An RE2 expression that the first 4 KiB of the answer must match."""
 
 
@@ -191,24 +191,24 @@ class Probe(Model):
     """An HTTP request."""
     tcp: TcpProbe | None = None
     """A TCP connection."""
-    dns: Annotated[DnsProbe | None, Later("DNS probes")] = None
+    dns: Annotated[DnsProbe | None, Later()] = None
     """A DNS question."""
-    grpc: Annotated[GrpcProbe | None, Later("gRPC probes")] = None
+    grpc: Annotated[GrpcProbe | None, Later()] = None
     """A gRPC health call."""
-    tls: Annotated[TlsProbe | None, Later("TLS probes")] = None
+    tls: Annotated[TlsProbe | None, Later()] = None
     """A TLS handshake and its certificate."""
-    icmp: Annotated[IcmpProbe | None, Later("ICMP probes")] = None
+    icmp: Annotated[IcmpProbe | None, Later()] = None
     """An echo request."""
     workload: WorkloadProbe | None = None
     """The readiness of a workload."""
-    promql: Annotated[PromqlProbe | None, Later("PromQL probes")] = None
+    promql: Annotated[PromqlProbe | None, Later()] = None
     """A Prometheus query."""
-    job: Annotated[JobProbe | None, Later("Job probes")] = None
+    job: Annotated[JobProbe | None, Later()] = None
     """A Job."""
     steps: Annotated[
         tuple[Step, ...] | None,
         Field(min_length=1, max_length=10),
         ListMap("name"),
-        Later("multi-step probes"),
+        Later(),
     ] = None
     """Several HTTP requests in order, of which each must pass."""

@@ -130,8 +130,7 @@ def _find(spec: HealthCheckSpec, status: HealthCheckStatus, seen: HealthSeen, no
     if track.verdict is Verdict.INVALID and track.reason:
         return _Finding(track.state, track.since, ConditionStatus.FALSE, track.reason, message, track)
     if track.state is HealthState.UNKNOWN:
-        pending = HealthReason.NO_RESULT_YET
-        return _Finding(track.state, track.since, ConditionStatus.UNKNOWN, pending, message, track)
+        return _pending(status, track, message)
     return _Finding(track.state, track.since, ConditionStatus.TRUE, HealthReason.EVALUATED, message, track)
 
 
@@ -140,6 +139,14 @@ def _untracked(
 ) -> _Finding:
     since = status.since if status.since and status.state is state else now
     return _Finding(state, since, ready, why[0], why[1][:1024])
+
+
+def _pending(status: HealthCheckStatus, track: Snapshot, message: str) -> _Finding:
+    """Wait for enough runs. A silence ends only when they are there, so that conditions do not flap."""
+    ready, reason = ConditionStatus.UNKNOWN, HealthReason.NO_RESULT_YET
+    if _was_stale(status):
+        ready, reason = ConditionStatus.FALSE, HealthReason.STALE
+    return _Finding(track.state, track.since, ready, reason, message, track)
 
 
 def _stale(spec: HealthCheckSpec, track: Snapshot) -> _Finding:

@@ -119,10 +119,11 @@ class Ledger:
     def load(self, buckets: Iterable[Bucket]) -> tuple[Closed, ...]:
         """Take up history of the series that are open; the rest, and what is out of reach, is left out.
 
-        Give all resolutions of a series in one call, before or after the first `roll`; counts that are there
-        already stay if they are fuller. What coarse buckets the history lacks (the operator was not there when
-        they ended) is summed up from finer ones and given back, to be written. A bucket of the unfinished
-        minute is added to it, so load a series once. Goes on to the newest minute loaded.
+        Load a series once, all its resolutions in one call, and best before the first `roll`: the ledger then
+        stands where the old one stood (at the newest minute loaded), and that roll closes what was unfinished.
+        Later, counts that are there stay if they are fuller; coarse buckets that the history lacks are summed
+        up from finer ones, as far as these still reach, and given back, to be written. Counts of the
+        unfinished minute add up.
         """
         known = [bucket for bucket in buckets if bucket.series in self._slots and _is_sound(bucket)]
         if not known:
@@ -206,7 +207,7 @@ class Ledger:
         """Fill coarse buckets from finer ones wherever these know more; give the closed ones that gained by it."""
         parts = coarse.tier.seconds // fine.tier.seconds
         newest = coarse.bucket_of(self._minute)
-        oldest = (fine.bucket_of(self._minute) - fine.tier.count + 1) // parts
+        oldest = max((fine.bucket_of(self._minute) - fine.tier.count + 1) // parts, newest - coarse.tier.count + 1)
         closed: list[Closed] = []
         for number in range(max(oldest, 0), newest + 1):
             old = coarse.counted(number, self._width())

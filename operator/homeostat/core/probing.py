@@ -1,9 +1,9 @@
 """What a probe is asked and what it answers. Compiled once per change of a spec, read on every run."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
-from datetime import timedelta
 
 
 class Verdict(StrEnum):

@@ -75,9 +75,7 @@ class Ring:
         return (cell >> bits) & most, cell & most, cell >> (2 * bits)
 
     def put(self, bucket: int, counted: Counted) -> None:
-        """Replace a bucket. A newer bucket is never overwritten by an older one: that is a no-op."""
-        if self.is_overwritten(bucket):
-            return
+        """Replace a bucket, which must be one of the newest `tier.count`."""
         place, packed = bucket % self.tier.count, self._packed(counted)
         if len(self._rows[place]) == len(packed):
             self._rows[place][:] = packed  # in place: rows of one size must not scatter over the heap

@@ -6,7 +6,7 @@ told once. Control state is not here; it is in the API server.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 import structlog
 
@@ -27,7 +27,7 @@ class Archive:
     """Takes records from anywhere and writes them in batches."""
 
     def __init__(self, history: History, clock: Clock, metrics: Metrics) -> None:
-        self._history = history
+        self.history = history
         self._clock = clock
         self._metrics = metrics
         self._waiting: deque[Record] = deque()
@@ -69,17 +69,17 @@ class Archive:
         return True
 
     async def _write(self, batch: Sequence[Record]) -> None:
-        await self._history.add_buckets([record for record in batch if isinstance(record, Bucket)])
-        await self._history.add_results([record for record in batch if isinstance(record, StoredResult)])
+        await self.history.add_buckets([record for record in batch if isinstance(record, Bucket)])
+        await self.history.add_results([record for record in batch if isinstance(record, StoredResult)])
         for record in batch:
             if isinstance(record, StoredAttempt):
-                await self._history.add_attempt(record)
+                await self.history.add_attempt(record)
 
     async def _prune(self) -> None:
         now = self._clock.monotonic()
         if now - self._pruned_at >= PRUNE_EVERY:
             self._pruned_at = now
-            await self._history.prune(self._clock.now())
+            await self.history.prune(self._clock.now())
 
     def _failed(self, reason: str) -> None:
         self._metrics.history_failed()
@@ -91,14 +91,3 @@ class Archive:
         if not self.is_writable:
             log.info("history available again", waiting=len(self._waiting))
         self.is_writable = True
-
-
-async def read_patiently(
-    read: Callable[[], Awaitable[Sequence[Bucket]]],
-) -> Sequence[Bucket]:
-    """Read from history at start; without it everything works, only the past is blank."""
-    try:
-        return await read()
-    except HistoryUnavailable as error:
-        log.error("history not read", reason=str(error), effect="uptime and budgets begin anew")
-        return ()

@@ -8,7 +8,7 @@ from homeostat.core.decision import Decision, Outcomes
 from homeostat.core.significance import Significance
 from homeostat.engine.objects import Entry
 
-P = TypeVar("P", bound=Model)
+P = TypeVar("P", bound=Model, contravariant=True)
 S = TypeVar("S", bound=Status)
 
 Problem = tuple[str, str]
@@ -26,7 +26,7 @@ class Controller(Protocol, Generic[P, S]):
         """Take note that an object is gone."""
         ...
 
-    async def decide(  # noqa: PLR0913, PLR0917 - the inputs of every decision
+    async def decide(
         self, entry: Entry, spec: P, status: S, problem: Problem | None, outcomes: Outcomes, now: datetime
     ) -> Decision[S]:
         """Observe what the object's decision needs, and decide."""

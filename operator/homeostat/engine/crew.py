@@ -30,9 +30,9 @@ class Crew(Generic[J]):
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
+    ) -> None:
         """Wait until the crew ends: its workers never do by themselves, only by cancellation or a bug."""
-        return await self._group.__aexit__(kind, error, trace)
+        await self._group.__aexit__(kind, error, trace)
 
     @property
     def backlog(self) -> int:

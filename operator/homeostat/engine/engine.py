@@ -27,6 +27,10 @@ from homeostat.ports import Clock
 log = structlog.get_logger("homeostat.engine")
 
 
+GRACE = 20.0
+"""Seconds that a graceful stop gives to evaluations under way; a kill at any moment is safe too, only slower."""
+
+
 class Engine:
     """Ties store, timetable, evaluations and probing together."""
 
@@ -37,12 +41,11 @@ class Engine:
         self._wakes = wakes
         self._busy: set[Key] = set()
         self._changed_meanwhile: set[Key] = set()
+        self._idle = asyncio.Event()
         self._evaluations = Crew(self._evaluate, workers)
         self.timetable: Timetable[Check | Key] = Timetable(clock, self._start)
 
-    def equip(
-        self, controllers: Mapping[str, Controller[Any, Any]], reconciler: Reconciler, probing: Probing
-    ) -> None:
+    def equip(self, controllers: Mapping[str, Controller[Any, Any]], reconciler: Reconciler, probing: Probing) -> None:
         """Give the engine the parts that themselves need it."""
         self._controllers = controllers
         self._reconciler = reconciler
@@ -56,6 +59,17 @@ class Engine:
                 await asyncio.Event().wait()
             finally:
                 self.timetable.close()
+
+    async def drain(self) -> None:
+        """Start nothing more, and wait until what is being evaluated is done, or for GRACE seconds."""
+        self.timetable.close()
+        try:
+            async with asyncio.timeout(GRACE):
+                while self._busy:
+                    self._idle.clear()
+                    await self._idle.wait()
+        except TimeoutError:
+            log.warning("evaluations cut short", objects=len(self._busy))
 
     # --- what the watch shows ---------------------------------------------------------------------------
 
@@ -116,6 +130,7 @@ class Engine:
             again = await self._reconciler.reconcile(key)
         finally:
             self._busy.discard(key)
+            self._idle.set()
         if key in self._changed_meanwhile:
             self._changed_meanwhile.discard(key)
             self.timetable.add_now(key)

@@ -12,7 +12,7 @@ from homeostat.core.decision import Ref
 from homeostat.core.ledger import Closed, Ledger
 from homeostat.core.probing import Verdict
 from homeostat.core.run import Run
-from homeostat.core.window import CHECK_TIERS, DAY, HOUR, MINUTE, OBJECTIVE_TIERS, Bucket, Counts, Tier
+from homeostat.core.window import CHECK_TIERS, DAY, HOUR, MINUTE, OBJECTIVE_TIERS, Bucket, Counts
 from homeostat.engine.checks import Check
 from homeostat.engine.objects import Key
 
@@ -113,3 +113,7 @@ class Meters:
 
     def _roll(self, ledger: Ledger, now: datetime) -> list[Bucket]:
         return _buckets(ledger.roll(minute_of(now)))
+
+
+def _buckets(closed: Iterable[Closed]) -> list[Bucket]:
+    return [bucket for period in closed for bucket in period]

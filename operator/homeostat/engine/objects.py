@@ -23,7 +23,6 @@ KIND_BY_NAME = {kind.kind: kind for kind in KINDS}
 RUN_ANNOTATION = "homeostat.dev/run"
 
 
-
 class Key(NamedTuple):
     """What an object is called, whichever incarnation it is."""
 

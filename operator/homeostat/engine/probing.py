@@ -120,14 +120,18 @@ class Probing:
 
     async def _try(self, plan: Plan, pod: Ref | None, request: Request) -> Answer:
         """Probe one endpoint, again after a failure as often as the plan allows."""
-        for attempt in range(plan.retries + 1):
-            if attempt:
-                await asyncio.sleep(plan.backoff)
-            result = await self._with.prober.probe(request, plan.timeout)
-            self._with.metrics.probed(_TYPES.get(type(request), "workload"), result.verdict.value, result.seconds)
-            if result.verdict is not Verdict.FAIL:
-                return pod, result, attempt > 0
-        return pod, result, plan.retries > 0
+        result = await self._probe(request, plan)
+        retries = 0
+        while result.verdict is Verdict.FAIL and retries < plan.retries:
+            retries += 1
+            await asyncio.sleep(plan.backoff)
+            result = await self._probe(request, plan)
+        return pod, result, retries > 0
+
+    async def _probe(self, request: Request, plan: Plan) -> Result:
+        result = await self._with.prober.probe(request, plan.timeout)
+        self._with.metrics.probed(_TYPES.get(type(request), "workload"), result.verdict.value, result.seconds)
+        return result
 
     def _take(self, check: Check, run: Run) -> None:
         now = self._with.clock.now()

@@ -5,7 +5,7 @@ before the action happens. Whatever breaks in between is seen by the next evalua
 the API server holds and what the cluster shows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -40,6 +40,8 @@ class World:
     clock: Clock
     gate: PacedGate
     metrics: Metrics
+    may_act: Callable[[], bool]
+    """Whether this replica leads now (fencing)."""
 
 
 class Reconciler:
@@ -84,10 +86,11 @@ class Reconciler:
         for _ in range(MAX_ROUNDS):
             now = self._world.clock.now()
             decision = await self._decide(entry, spec, outcomes, now)
-            entry = await self._settle(entry, decision, now)
-            if not decision.actions:
+            had_finalizer, entry = entry.has_finalizer, await self._settle(entry, decision, now)
+            if decision.actions:
+                outcomes = await self._act(entry, decision.actions)
+            elif entry.has_finalizer is had_finalizer:
                 return self._again_in(decision, now)
-            outcomes = await self._act(entry, decision.actions)
         return 0.0
 
     async def _decide(self, entry: Entry, spec: Model, outcomes: Outcomes, now: datetime) -> Decision[Any]:
@@ -133,9 +136,7 @@ class Reconciler:
         return written is None or self._world.clock.monotonic() - written >= age
 
     async def _set_finalizer(self, entry: Entry, *, present: bool) -> Entry:
-        body = await self._world.objects.set_finalizer(
-            entry.kind, entry.ref, entry.resource_version, present=present
-        )
+        body = await self._world.objects.set_finalizer(entry.kind, entry.ref, entry.resource_version, present=present)
         return self._take(entry, body)
 
     def _take(self, entry: Entry, body: dict[str, Any]) -> Entry:
@@ -149,6 +150,8 @@ class Reconciler:
         """Perform actions in order; stop at the first that is not done."""
         outcomes: dict[str, Outcome] = {}
         for action in actions:
+            if not self._world.may_act():
+                raise Unavailable("leadership is lost: another replica may act by now")
             outcome = await self._world.actuator.act(action, self._world.clock.now())
             outcomes[action.id] = outcome
             name = type(action).__name__

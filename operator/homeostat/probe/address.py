@@ -4,6 +4,7 @@ A HealthCheck is a way to make the operator connect somewhere, so every address 
 and the connection then goes to the checked address, never to the name again (no DNS rebinding).
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
@@ -35,6 +36,8 @@ _NEVER: tuple[Network, ...] = tuple(
 _COMPATIBLE = IPv6Network("::/96")
 _NAT64 = IPv6Network("64:ff9b::/96")
 _REMEMBERED = 16_384
+_HOST = re.compile(r"[A-Za-z0-9_.:-]{1,253}")
+_MOST_PORT = 65_535
 
 
 class Guard:
@@ -70,6 +73,11 @@ class Guard:
         except ValueError:
             return False
         return all(_within(form, self._allow) or not _within(form, self._deny) for form in _forms(parsed))
+
+
+def is_dialable(host: str, port: int) -> bool:
+    """Say whether a host (a name in ASCII, or an address without brackets) and a port are written as such."""
+    return _HOST.fullmatch(host) is not None and 0 < port <= _MOST_PORT
 
 
 def _within(address: Address, networks: Iterable[Network]) -> bool:

@@ -106,7 +106,7 @@ async def _connect_to_any(conversation: Conversation, addresses: tuple[str, ...]
 
 async def _connect(conversation: Conversation, address: str, peer: Peer) -> Reason | None:
     """Connect to one address; give why it could not be done, or None."""
-    name = peer.host if peer.tls else None
+    name = peer.host.rstrip(".") if peer.tls else None
     loop = asyncio.get_running_loop()
     try:
         await loop.create_connection(lambda: conversation, address, peer.port, ssl=peer.tls, server_hostname=name)

@@ -63,7 +63,7 @@ class Exchange(Conversation):
     @override
     def eof_received(self) -> None:
         """End a response whose body lasts until the connection closes; anything else broke off."""
-        if self._code and not is_framed(bytes(self._head)):
+        if self._code and not self.ending.done() and not is_framed(bytes(self._head)):
             self._end_with_status()
 
     @override

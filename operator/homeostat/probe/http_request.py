@@ -5,15 +5,14 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from homeostat.core.probing import HttpRequest
+from homeostat.probe.address import is_dialable
 
-HOST = re.compile(r"[A-Za-z0-9_.:-]{1,253}")
 _METHOD = re.compile(r"[A-Z]{1,32}")
 _TARGET = re.compile(r"/[!-~]*")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t -~\x80-\xff]*")
 _OURS = frozenset({"connection", "content-length", "transfer-encoding"})
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-_MOST_PORT = 65_535
 
 
 def write_request(request: HttpRequest) -> bytes | None:
@@ -27,14 +26,9 @@ def write_request(request: HttpRequest) -> bytes | None:
     return lines.encode("latin-1") + request.body
 
 
-def is_host(host: str, port: int) -> bool:
-    """Say whether a host (a name in ASCII or an address without brackets) and port can be connected to."""
-    return HOST.fullmatch(host) is not None and 0 < port <= _MOST_PORT
-
-
 def _is_sound(request: HttpRequest) -> bool:
     return (
-        is_host(request.host, request.port)
+        is_dialable(request.host, request.port)
         and _TARGET.fullmatch(request.target) is not None
         and _METHOD.fullmatch(request.method) is not None
     )

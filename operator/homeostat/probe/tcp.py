@@ -5,9 +5,9 @@ import asyncio
 from typing_extensions import override
 
 from homeostat.core.probing import Reason, TcpRequest
+from homeostat.probe.address import is_dialable
 from homeostat.probe.connection import Conversation, Dialer, Peer
 from homeostat.probe.ending import Ending
-from homeostat.probe.http_request import is_host
 
 
 class _Knock(Conversation):
@@ -29,6 +29,6 @@ class TcpProbe:
 
     async def run(self, request: TcpRequest, deadline: float) -> Ending:
         """Give the ending before `deadline` (monotonic seconds)."""
-        if not is_host(request.host, request.port):
+        if not is_dialable(request.host, request.port):
             return Ending(Reason.INVALID_REQUEST)
         return await self._dialer.hold(_Knock(), Peer(request.host, request.port, request.address), deadline)

@@ -107,7 +107,10 @@ class Metrics:
             "homeostat_actions", "Acts on the cluster.", ["kind", "action", "outcome"], registry=self.registry
         )
         self._put_off = Counter(
-            "homeostat_evaluations_put_off", "Evaluations to be tried again.", ["kind", "reason"], registry=self.registry
+            "homeostat_evaluations_put_off",
+            "Evaluations to be tried again.",
+            ["kind", "reason"],
+            registry=self.registry,
         )
         self._requests = Counter(
             "homeostat_api_requests", "Requests to the API server.", ["verb", "status"], registry=self.registry

@@ -53,16 +53,29 @@ def registry(take: Take, credentials: Credentials) -> kopf.OperatorRegistry:
 
 
 async def watch(
-    take: Take, credentials: Credentials, namespaces: Sequence[str], stop: asyncio.Event
+    take: Take, credentials: Credentials, namespaces: Sequence[str], *, when_started: Callable[[], None]
 ) -> None:
-    """Watch until `stop` is set or a signal asks the process to end."""
-    await kopf.operator(
-        registry=registry(take, credentials),
-        settings=settings(),
-        clusterwide=not namespaces,
-        namespaces=tuple(namespaces),
-        stop_flag=stop,
-    )
+    """Watch until cancelled. `when_started`: Kopf takes the signals when it starts; take them back then."""
+    started, stop = asyncio.Event(), asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(_call(started, when_started))
+        try:
+            await kopf.operator(
+                registry=registry(take, credentials),
+                settings=settings(),
+                clusterwide=not namespaces,
+                namespaces=tuple(namespaces),
+                ready_flag=started,
+                stop_flag=stop,
+            )
+        finally:
+            stop.set()
+    raise RuntimeError("the watch ended by itself")
+
+
+async def _call(event: asyncio.Event, then: Callable[[], None]) -> None:
+    await event.wait()
+    then()
 
 
 def _handler(kind: str, take: Take) -> Callable[..., Awaitable[None]]:

@@ -1,8 +1,7 @@
 """What an experiment does next, and what it has shown: the decisions of a ChaosExperiment.
 
-    Pending ─ gates, plan ─▶ CheckingSteadyState ─ steadyFor ─▶ Injecting ─▶ Running ─▶ Reverting ─▶ Recovering ─▶ Finished
-       │   (gates.py, plan.py)   (steady_state.py)           (injection.py)      │       (undo.py)   (recovery.py)
-       └─ refused, dry run ─▶ Finished      broken, no data, frozen, deleted ────┴─▶ undo first, whatever it is
+    Pending ─▶ CheckingSteadyState ─▶ Injecting ─▶ Running ─▶ Reverting ─▶ Recovering ─▶ Finished
+    (start.py: gates.py, plan.py, steady_state.py, injection.py) (running.py, undo.py) (recovery.py)
 
 Before anything is touched there is a finalizer, and then a record of the originals (C2). From the record on
 every way leads through Reverting, which looks at the targets and not at the record (C5).

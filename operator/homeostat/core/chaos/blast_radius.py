@@ -53,9 +53,7 @@ def _budget_refusals(case: Case, losses: tuple[Loss, ...]) -> Iterator[Refusal]:
     for budget in case.seen.disruption_budgets:
         hits = sum(min(loss.count, _covered(budget, loss)) for loss in losses)
         if hits > max(0, budget.disruptions_allowed):
-            message = (
-                f"PodDisruptionBudget {budget.name} allows {budget.disruptions_allowed} disruptions, not {hits}"
-            )
+            message = f"PodDisruptionBudget {budget.name} allows {budget.disruptions_allowed} disruptions, not {hits}"
             yield Refusal(ChaosReason.BLAST_RADIUS_DISRUPTION_BUDGET, message)
 
 

@@ -91,9 +91,7 @@ def _scale(case: Case, fault: ScaleFault) -> Draft | Refusal:
         return picked
     losses = tuple(_scale_loss(workload, fault.to) for workload in picked)
     refusal = (
-        workloads_refusal(case, picked)
-        or _nothing_to_change(picked, fault.to)
-        or blast_radius_refusal(case, losses)
+        workloads_refusal(case, picked) or _nothing_to_change(picked, fault.to) or blast_radius_refusal(case, losses)
     )
     if refusal is not None:
         return refusal
@@ -106,8 +104,7 @@ def _scale_plan(picked: tuple[Workload, ...], fault: ScaleFault) -> Plan:
         targets=tuple(name for name, _ in before),
         changes=tuple(f"scale {name} from {replicas} to {fault.to}" for name, replicas in before),
         undo=tuple(
-            f"scale {name} back to {replicas}, unless somebody else changed it meanwhile"
-            for name, replicas in before
+            f"scale {name} back to {replicas}, unless somebody else changed it meanwhile" for name, replicas in before
         ),
     )
 
@@ -125,9 +122,7 @@ def _nothing_to_change(workloads: Sequence[Workload], to: int) -> Refusal | None
 
 
 def _scale_record(case: Case, workload: Workload, to: int) -> TargetRecord:
-    marker = Marker(
-        experiment=case.seen.ref.uid, run=max(1, case.status.run_number), original=workload.replicas, to=to
-    )
+    marker = Marker(experiment=case.seen.ref.uid, run=max(1, case.status.run_number), original=workload.replicas, to=to)
     return TargetRecord(
         kind=workload.ref.kind,
         name=workload.ref.name,

@@ -24,7 +24,7 @@ class ChaosReason(StrEnum):
     HYPOTHESIS_NOT_RESTORED = "HypothesisNotRestored"  # it did not return within recoveryTimeout
     TARGETS_NOT_RECOVERED = "TargetsNotRecovered"  # fewer pods are ready than before, after recoveryTimeout
     RECOVERY_FAILED = "RecoveryFailed"  # the undo failed three times (C16)
-    # Aborted: stopped
+    # Aborted, because something stopped the run
     DELETED = "Deleted"
     FROZEN = "Frozen"  # a Freeze stops chaos (C9)
     SPEC_CHANGED = "SpecChanged"  # the run was about another spec
@@ -33,7 +33,7 @@ class ChaosReason(StrEnum):
     SIGNAL_UNKNOWN = "SignalUnknown"  # a HealthCheck says itself that it does not know
     INJECTION_FAILED = "InjectionFailed"  # the API server refused it, or did not answer
     TARGET_CHANGED = "TargetChanged"  # another writer changed the target just before the injection
-    # Aborted: refused
+    # Aborted, because something refused it
     STEADY_STATE_BROKEN = "SteadyStateBroken"  # the hypothesis does not hold before the fault
     NAMESPACE_PROTECTED = "NamespaceProtected"
     NAMESPACE_NOT_ALLOWED = "NamespaceNotAllowed"  # it lacks the label homeostat.dev/chaos: allowed

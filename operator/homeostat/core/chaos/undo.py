@@ -10,7 +10,7 @@ from datetime import timedelta
 from homeostat.api.chaos import MARKER
 from homeostat.api.chaos_status import ChaosExperimentStatus, Phase, TargetPhase, TargetRecord
 from homeostat.core.chaos import locks
-from homeostat.core.chaos.injection import CONFLICT, is_marked_by
+from homeostat.core.chaos.injection import CONFLICT, is_marked_by, workload_now
 from homeostat.core.chaos.marker import Marker, is_marked, marker_on
 from homeostat.core.chaos.seen import Case
 from homeostat.core.cluster import Workload
@@ -24,9 +24,7 @@ LONGEST_COMMANDS = 900
 
 def settle(case: Case) -> Case:
     """Put on record what of each target is undone by now, whoever did it."""
-    targets = tuple(
-        record.model_copy(update={"phase": _phase(case, record)}) for record in case.status.targets
-    )
+    targets = tuple(record.model_copy(update={"phase": _phase(case, record)}) for record in case.status.targets)
     return case.with_status(targets=targets)
 
 
@@ -64,9 +62,7 @@ def commands(case: Case) -> str:
     return text
 
 
-def orphans(
-    workloads: Iterable[Workload], experiments: Mapping[str, ChaosExperimentStatus]
-) -> tuple[Scale, ...]:
+def orphans(workloads: Iterable[Workload], experiments: Mapping[str, ChaosExperimentStatus]) -> tuple[Scale, ...]:
     """Give the undo of every fault that nobody holds up any more, by the markers alone (C3).
 
     `experiments`: the status of every experiment there is, by uid, listed *after* the workloads: otherwise one
@@ -119,8 +115,8 @@ def _afflicted(case: Case, record: TargetRecord) -> Workload | None:
     """Find a scaled target as it is now. Pods, and what is on its way out, have nothing to restore."""
     if record.to is None:
         return None
-    found = (workload for workload in case.seen.afflicted if workload.ref.uid == record.uid)
-    return next((workload for workload in found if not workload.is_deleting), None)
+    workload = workload_now(case, record.uid)
+    return None if workload is None or workload.is_deleting else workload
 
 
 def _holds_fault(case: Case, record: TargetRecord, workload: Workload) -> bool:

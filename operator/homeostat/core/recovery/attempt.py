@@ -1,7 +1,7 @@
 """The open attempt: learn what became of its actions, ask again or act on the next pod, then verify.
 
-    ACTING ─ all its pods replaced, rollout done, or time over ─▶ VERIFYING ─ quiet ─▶ Recovered
-       └─ nothing got through in time ─▶ NotStarted                   └─ still firing ─▶ [UNDOING ─▶] Failed
+ACTING ─ all its pods replaced, rollout done, or time over ─▶ VERIFYING ─ quiet ─▶ Recovered
+   └─ nothing got through in time ─▶ NotStarted                   └─ still firing ─▶ [UNDOING ─▶] Failed
 """
 
 from homeostat.api.recovery_status import ActionName, Attempt, AttemptPhase, Outcome, SignalState, TargetPhase

@@ -30,6 +30,8 @@ class Wish:
     plan: Plan | Block | None = None
 
 
+SUSPENDED = Block(BlockReason.SUSPENDED, "spec.suspend is set.")
+
 Gate = Callable[[Wish], Block | None]
 
 
@@ -55,13 +57,15 @@ def observe_only(wish: Wish) -> Block | None:
 
 def suspended(wish: Wish) -> Block | None:
     """The policy is told to do nothing."""
-    return Block(BlockReason.SUSPENDED, "spec.suspend is set.") if wish.case.spec.suspend else None
+    return SUSPENDED if wish.case.spec.suspend else None
 
 
 def frozen(wish: Wish) -> Block | None:
     """A Freeze stops recovery."""
     freeze = wish.case.seen.freeze
-    return freeze and Block(BlockReason.FROZEN, f"Freeze {freeze.name}: {freeze.reason}", freeze.until)
+    if freeze is None:
+        return None
+    return Block(BlockReason.FROZEN, f"Freeze {freeze.name}: {freeze.reason}", freeze.until)
 
 
 # --- what we do not know --------------------------------------------------------------------------------
@@ -91,7 +95,9 @@ def signal_missing(wish: Wish) -> Block | None:
 def expected_fault(wish: Wish) -> Block | None:
     """C12: an experiment that asks us to look on."""
     by = wish.case.seen.expected_by
-    return by and Block(BlockReason.EXPECTED_FAULT, f"{by.kind} {by.name} broke the target and wants no reaction.")
+    if by is None:
+        return None
+    return Block(BlockReason.EXPECTED_FAULT, f"{by.kind} {by.name} broke the target and wants no reaction.")
 
 
 def dependency(wish: Wish) -> Block | None:

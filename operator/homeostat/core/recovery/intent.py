@@ -39,7 +39,9 @@ def add(case: Case, attempt: Attempt, planned: Plan) -> Move:
             "budget": budget.spent(case.status.budget, case.spec.limits.budget, case.now),
         }
     )
-    note = f"Step {attempt.step} ({attempt.name}): {actions.title(entry)}, because {title(case, attempt.trigger)} fires."
+    note = (
+        f"Step {attempt.step} ({attempt.name}): {actions.title(entry)}, because {title(case, attempt.trigger)} fires."
+    )
     event = Event("Acting", note, action="Recover")
     return Move(status, actions.carrying_out(case, planned.workload, entry), (event,))
 

@@ -4,20 +4,21 @@ Nothing is asked for again without all gates having been asked again: between a 
 may have changed in every way that forbids it.
 """
 
+from dataclasses import replace
+from datetime import timedelta
+
 from homeostat.api.recovery_status import (
     ActionName,
     Attempt,
-    AttemptPhase,
     InFlight,
     Outcome,
     SignalState,
     TargetPhase,
 )
-from homeostat.core.cluster import Workload
 from homeostat.core.recovery import actions, budget
 from homeostat.core.recovery.answers import No, has_token, is_confirmed, refusal
 from homeostat.core.recovery.blocking import blocked
-from homeostat.core.recovery.gates import OLDEST_VIEW, TO_ASK_AGAIN, TO_UNDO, Wish, permitted
+from homeostat.core.recovery.gates import OLDEST_VIEW, TO_ASK_AGAIN, TO_UNDO, permitted
 from homeostat.core.recovery.plan import Plan
 from homeostat.core.recovery.reasons import REFUSALS, Block, BlockReason
 from homeostat.core.recovery.record import Ending, close
@@ -25,7 +26,11 @@ from homeostat.core.recovery.seen import Case, Move
 from homeostat.core.recovery.signals import of_attempt
 from homeostat.core.recovery.verification import begin_verification
 
-CHANGED = Block(BlockReason.TARGET_CHANGED, "Another writer has changed the target since the decision.")
+CHANGED = No(
+    Block(BlockReason.TARGET_CHANGED, "Another writer has changed the target since the decision."),
+    timedelta(seconds=1),
+    is_before_act=True,
+)
 
 
 def resolve(case: Case, attempt: Attempt, entry: InFlight) -> Move:
@@ -35,7 +40,7 @@ def resolve(case: Case, attempt: Attempt, entry: InFlight) -> Move:
     if case.now >= entry.deadline:
         return _give_up(case, attempt, entry)
     if entry.action is ActionName.UNDO_SCALE:
-        return _ask(case, entry) if _is_untouched(case, entry) else _leave(case, attempt)
+        return _ask(case, entry, attempt) if _is_untouched(case, entry) else _leave(case, attempt)
     return _resolve_act(case, attempt, entry)
 
 
@@ -45,7 +50,90 @@ def _resolve_act(case: Case, attempt: Attempt, entry: InFlight) -> Move:
     if answer and answer.is_before_act:
         return _withdraw(case, attempt, entry, answer)
     if not _is_untouched(case, entry):
-        return _withdraw(case, attempt, entry, No(CHANGED, _FRESH_LOOK, is_before_act=True))
+        return _withdraw(case, attempt, entry, CHANGED)
     if of_attempt(case, attempt.trigger).state is SignalState.QUIET:
         return _drop(case, attempt, entry, Ending(Outcome.NOT_STARTED, "TriggerQuiet", helps_on=False))
-    return _ask(case, entry)
+    return _ask(case, entry, attempt)
+
+
+def _ask(case: Case, entry: InFlight, attempt: Attempt) -> Move:
+    """Ask for the action, on the target as it is now, unless it is too soon or something stands against it."""
+    known = entry.model_copy(update={"has_token": has_token(case, entry)})
+    answer = refusal(case, known)
+    if answer:
+        waiting = _with_entry(case.with_status(retry_at=case.now + answer.pause), known)
+        return Move(blocked(waiting, answer.block))
+    if case.status.retry_at and case.status.retry_at > case.now:
+        return Move(case.status)
+    gates = TO_UNDO if entry.action is ActionName.UNDO_SCALE else TO_ASK_AGAIN
+    planned = permitted(gates, case, of_attempt(case, attempt.trigger), _plan(case, entry))
+    if isinstance(planned, Block):
+        return Move(blocked(case, planned))
+    fresh = known.model_copy(update={"resource_version": planned.resource_version})
+    status = _with_entry(case.with_status(blocked=None, retry_at=None), fresh).status
+    return Move(status, actions.carrying_out(case, planned.workload, fresh))
+
+
+def _plan(case: Case, entry: InFlight) -> Plan | Block:
+    """Renew the plan of an action on the version of the target that is seen now."""
+    target = case.seen.target
+    if target is None:
+        return Block(BlockReason.TARGET_NOT_FOUND, "The target is not there.")
+    is_pod = entry.action is ActionName.EVICT_POD
+    version = entry.resource_version if is_pod else target.resource_version
+    return Plan(entry.action, target, entry.target, version, entry.original, entry.desired)
+
+
+def _learn(case: Case, attempt: Attempt, entry: InFlight) -> Move:
+    """Put on record that the action happened."""
+    happened = entry.model_copy(update={"phase": TargetPhase.DONE, "has_token": has_token(case, entry)})
+    acted = attempt.model_copy(update={"acted_at": attempt.acted_at or case.now})
+    return Move(_with_entry(case.with_status(attempt=acted, blocked=None, retry_at=None), happened).status)
+
+
+def _withdraw(case: Case, attempt: Attempt, entry: InFlight, answer: No) -> Move:
+    """Take back an intent that certainly came to nothing, give back what it cost, and wait a while."""
+    refunded = case.with_status(budget=budget.given_back(case.status.budget))
+    move = _drop(refunded, attempt, entry, Ending(Outcome.NOT_STARTED, answer.block.reason, helps_on=False))
+    waiting = replace(case, status=move.status).with_status(retry_at=case.now + answer.pause)
+    return Move(blocked(waiting, answer.block), events=move.events)
+
+
+def _give_up(case: Case, attempt: Attempt, entry: InFlight) -> Move:
+    """End what did not get through in its time; only if it was refused is it the next step's turn."""
+    if entry.action is ActionName.UNDO_SCALE:
+        return close(case, attempt, Ending(Outcome.FAILED, "UndoFailed"))
+    if actions.done(case.status.in_flight):
+        return begin_verification(case.with_status(in_flight=_without(case, entry)), attempt)
+    reason = case.status.blocked.reason if case.status.blocked else "Timeout"
+    return close(case, attempt, Ending(Outcome.NOT_STARTED, reason, helps_on=reason in REFUSALS))
+
+
+def _leave(case: Case, attempt: Attempt) -> Move:
+    """R8: a newer value by another writer stays."""
+    return close(case, attempt, Ending(Outcome.FAILED, "ChangedByAnother"))
+
+
+def _drop(case: Case, attempt: Attempt, entry: InFlight, ending: Ending) -> Move:
+    """Take one action off the attempt; an attempt without any other is over."""
+    if not actions.done(case.status.in_flight):
+        return close(case, attempt, ending)
+    return Move(case.with_status(in_flight=_without(case, entry)).status)
+
+
+def _is_seen_done(case: Case, entry: InFlight) -> bool:
+    target = case.seen.target
+    return target is not None and case.seen.view_age <= OLDEST_VIEW and actions.has_happened(target, entry)
+
+
+def _is_untouched(case: Case, entry: InFlight) -> bool:
+    return case.seen.target is None or actions.is_untouched(case.seen.target, entry)
+
+
+def _with_entry(case: Case, entry: InFlight) -> Case:
+    entries = tuple(entry if known.id == entry.id else known for known in case.status.in_flight)
+    return case.with_status(in_flight=entries)
+
+
+def _without(case: Case, entry: InFlight) -> tuple[InFlight, ...]:
+    return tuple(known for known in case.status.in_flight if known.id != entry.id)

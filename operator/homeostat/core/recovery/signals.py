@@ -15,8 +15,7 @@ def assess(case: Case) -> tuple[Signal, ...]:
     seen = {signal.index: signal for signal in case.seen.signals}
     known = {signal.trigger: signal for signal in case.status.signals}
     return tuple(
-        _assessed(index, seen.get(index), known.get(index), case.now)
-        for index in range(len(case.spec.triggers))
+        _assessed(index, seen.get(index), known.get(index), case.now) for index in range(len(case.spec.triggers))
     )
 
 

@@ -35,15 +35,14 @@ def start(case: Case, signal: Signal) -> Move:
 def _gives_way(case: Case, step: Step, block: Block) -> bool:
     """Whether a step that has nothing to do here has had its time."""
     known = case.status.blocked
-    is_same = known is not None and known.reason == block.reason
-    return is_same and block.reason in IMPOSSIBLE and case.now >= known.since + step.timeout
+    if known is None or known.reason != block.reason or block.reason not in IMPOSSIBLE:
+        return False
+    return case.now >= known.since + step.timeout
 
 
 def _skip(case: Case, step: Step, signal: Signal, block: Block) -> Move:
     entry = _record(case, step, signal, Outcome.NOT_STARTED, reason=block.reason)
-    status = remembered(case.status, entry).model_copy(
-        update={"next_step": case.status.next_step + 1, "blocked": None}
-    )
+    status = remembered(case.status, entry).model_copy(update={"next_step": case.status.next_step + 1, "blocked": None})
     note = f"Step {entry.step} ({entry.name}) had nothing to do ({block.reason}); the next is tried."
     return Move(status, events=(Event("NotStarted", note, action="Recover"),))
 

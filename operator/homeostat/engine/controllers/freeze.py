@@ -53,7 +53,7 @@ class FreezeController:
         """Let everything that it stopped look up."""
         self.changed(entry, None, None)
 
-    async def decide(  # noqa: PLR0913, PLR0917 - the inputs of every decision
+    async def decide(
         self, entry: Entry, spec: FreezeSpec, status: FreezeStatus, problem: Problem | None, outcomes: Outcomes,
         now: datetime,
     ) -> Decision[FreezeStatus]:  # fmt: skip
@@ -77,5 +77,5 @@ def _is_held(status: Status, freeze: str) -> bool:
         blocked = status.blocked
         return blocked is not None and blocked.reason == FROZEN and f"Freeze {freeze}:" in blocked.message
     if isinstance(status, ChaosExperimentStatus):
-        return status.reason == FROZEN and f"Freeze {freeze}:" in status.message
+        return status.reason == FROZEN
     return False

@@ -1,6 +1,5 @@
 """HealthCheck: turns specs into running checks, and what the checks found into status."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
@@ -14,7 +13,7 @@ from homeostat.core.track import restore, snapshot, watch_anew
 from homeostat.engine.checks import Check, Checks
 from homeostat.engine.controller import Problem
 from homeostat.engine.meters import Meters
-from homeostat.engine.objects import Entry
+from homeostat.engine.objects import Entry, Key
 from homeostat.engine.timetable import Timetable
 from homeostat.ports import Clock
 
@@ -22,9 +21,7 @@ from homeostat.ports import Clock
 class HealthController:
     """The controller of HealthCheck. One check runs for one object, through any number of edits (H3)."""
 
-    def __init__(
-        self, checks: Checks, meters: Meters, clock: Clock, timetable: Callable[[], Timetable[Check]]
-    ) -> None:
+    def __init__(self, checks: Checks, meters: Meters, clock: Clock, timetable: Timetable[Check | Key]) -> None:
         self._checks = checks
         self._meters = meters
         self._clock = clock
@@ -49,7 +46,7 @@ class HealthController:
         self._stop(entry)
         self._meters.close_check(entry.ref)
 
-    async def decide(  # noqa: PLR0913, PLR0917 - the inputs of every decision
+    async def decide(
         self, entry: Entry, spec: HealthCheckSpec, status: HealthCheckStatus, problem: Problem | None,
         outcomes: Outcomes, now: datetime,  # noqa: ARG002 - a check acts on nothing
     ) -> Decision[HealthCheckStatus]:  # fmt: skip
@@ -87,17 +84,17 @@ class HealthController:
         now = self._clock.now()
         check.plan = plan
         watch_anew(check.track, entry.generation, now)
-        self._timetable().forget(check)
+        self._timetable.forget(check)
         self._schedule(check, now)
 
     def _schedule(self, check: Check, now: datetime) -> None:
         wait = first_run_in(check.ref.uid, check.plan.interval, now)
-        self._timetable().add(check, self._clock.monotonic() + wait)
+        self._timetable.add(check, self._clock.monotonic() + wait)
 
     def _stop(self, entry: Entry) -> None:
         check = self._checks.remove(entry.key)
         if check is not None:
-            self._timetable().forget(check)
+            self._timetable.forget(check)
 
 
 def _refusal(spec: HealthCheckSpec, entry: Entry) -> Problem | None:

@@ -1,0 +1,148 @@
+"""What a policy shows of itself: phase, conditions, and when it wants to look again (R15)."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from homeostat.api.meta import Condition, ConditionStatus
+from homeostat.api.recovery_status import AttemptPhase, Phase, RecoveryPolicyStatus, TargetPhase
+from homeostat.core.condition import set_condition
+from homeostat.core.decision import Event, EventType
+from homeostat.core.recovery.reasons import BlockReason
+from homeostat.core.recovery.seen import Case
+from homeostat.core.recovery.signals import due_at, firing
+
+Said = tuple[bool, str, str]
+"""A condition: whether it is so, the reason, and a sentence."""
+
+PROOF_LASTS = timedelta(days=30)
+OPEN_LOOK = timedelta(seconds=1)
+"""How often an open attempt looks at its target."""
+POLL = timedelta(seconds=5)
+"""How often what does not wake us is looked at: pods, locks, rollouts."""
+SOONEST = timedelta(milliseconds=50)
+
+_TIMED = frozenset({BlockReason.SUSPENDED, BlockReason.COOLING_DOWN, BlockReason.BUDGET_SPENT})
+"""These end with an edit or at their time; the others end when something changes that nobody tells us of."""
+
+
+def phase_of(case: Case) -> Phase:
+    """Say where the policy stands."""
+    status = case.status
+    is_blocked = status.blocked is not None and status.blocked.reason != BlockReason.COOLING_DOWN
+    if status.attempt and status.attempt.phase is AttemptPhase.VERIFYING:
+        return Phase.VERIFYING
+    if is_blocked:
+        return Phase.BLOCKED
+    if status.attempt:
+        return Phase.ACTING
+    if status.escalated:
+        return Phase.ESCALATED
+    if status.cooldown_until:
+        return Phase.COOLING_DOWN
+    return Phase.PENDING if firing(case) else Phase.IDLE
+
+
+def shown(case: Case) -> RecoveryPolicyStatus:
+    """Give the status as it is written: phase, target and conditions follow from the rest."""
+    target = case.spec.target
+    return case.status.model_copy(
+        update={
+            "phase": phase_of(case),
+            "target": f"{target.kind.value}/{target.name or '*'}",
+            "observed_generation": case.seen.generation,
+            "conditions": _conditions(case),
+        }
+    )
+
+
+def blocked_event(before: RecoveryPolicyStatus, after: RecoveryPolicyStatus) -> tuple[Event, ...]:
+    """Tell of a refusal when it begins, and not again while it lasts."""
+    new, old = after.blocked, before.blocked
+    if new is None or (old is not None and old.reason == new.reason):
+        return ()
+    kind = EventType.NORMAL if new.reason in _TIMED else EventType.WARNING
+    return (Event("Blocked", f"{new.reason}: {new.message}", kind, "Recover"),)
+
+
+def next_look(case: Case) -> datetime | None:
+    """Say when to look again: the earliest of all that comes by itself, always later than now."""
+    times = [time for time in _times(case) if time > case.now]
+    return max(min(times), case.now + SOONEST) if times else None
+
+
+def _times(case: Case) -> Iterator[datetime]:
+    status, now = case.status, case.now
+    yield from (time for time in (status.retry_at, status.cooldown_until) if time)
+    yield from (due_at(case.spec, signal) for signal in firing(case))
+    yield from (signal.observed_at + signal.stale_after + SOONEST for signal in case.seen.signals if signal.observed_at)
+    if status.attempt:
+        yield from (status.attempt.deadline, now + (POLL if _is_waiting(case) else OPEN_LOOK))
+    if status.blocked and status.blocked.until:
+        yield status.blocked.until
+    if _must_poll(case):
+        yield now + POLL
+
+
+def _is_waiting(case: Case) -> bool:
+    return case.status.blocked is not None and any(
+        entry.phase is TargetPhase.INTENDED for entry in case.status.in_flight
+    )
+
+
+def _must_poll(case: Case) -> bool:
+    """Whether something matters now that does not wake us: pods, gates on the target, a lock still to be freed."""
+    blocked, lock = case.status.blocked, case.seen.lock
+    return (
+        any(trigger.pods for trigger in case.spec.triggers)
+        or (blocked is not None and blocked.reason not in _TIMED)
+        or (lock is not None and lock.holder.uid == case.seen.ref.uid)
+    )
+
+
+# --- conditions -----------------------------------------------------------------------------------------
+
+
+def _conditions(case: Case) -> tuple[Condition, ...]:
+    conditions = case.status.conditions
+    for type_, (is_true, reason, message) in {
+        "Ready": (True, "Accepted", "Evaluated."),
+        "Acting": _acting(case),
+        "Blocked": _blocked(case),
+        "Escalated": _escalated(case),
+        "Proven": _proven(case),
+    }.items():
+        status = ConditionStatus.TRUE if is_true else ConditionStatus.FALSE
+        conditions = set_condition(conditions, type_, status, reason, message, case.seen.generation, case.now)
+    return conditions
+
+
+def _acting(case: Case) -> Said:
+    attempt = case.status.attempt
+    if attempt is None:
+        return False, "NoAttempt", "No attempt is under way."
+    return True, attempt.phase.value, f"Step {attempt.step} ({attempt.name}) is under way."
+
+
+def _blocked(case: Case) -> Said:
+    blocked = case.status.blocked
+    if blocked is None:
+        return False, "NotBlocked", "Nothing stands against acting."
+    return True, blocked.reason or "Unknown", blocked.message
+
+
+def _escalated(case: Case) -> Said:
+    escalated = case.status.escalated
+    if escalated is None:
+        return False, "NotEscalated", "No human is needed."
+    return True, escalated.severity.value, escalated.summary
+
+
+def _proven(case: Case) -> Said:
+    proof = case.status.proof
+    if proof is None:
+        return False, "NeverProven", "No drill has been held."
+    if proof.verdict != "Passed":
+        return False, "DrillNotPassed", f"The last drill was {proof.experiment}: {proof.verdict}."
+    if case.now - proof.at > PROOF_LASTS:
+        return False, "Outdated", f"The last drill, {proof.experiment}, is more than 30 days ago."
+    return True, "DrillPassed", f"The last drill was {proof.experiment}."

@@ -1,0 +1,183 @@
+"""ChaosExperiment: while a run is active or asked for, gathers targets, owners, limits, checks and reactions.
+
+An experiment that is over costs the API server nothing. Whatever is read, is read with quorum at this moment;
+an answer that does not come puts the evaluation off, and the fault's own record outlives that.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime
+
+from homeostat.api.chaos import ChaosExperimentSpec, TargetKind
+from homeostat.api.chaos_status import ChaosExperimentStatus, Phase, Run
+from homeostat.api.freeze import Activity
+from homeostat.api.recovery import RecoveryPolicySpec
+from homeostat.api.recovery_status import RecoveryPolicyStatus
+from homeostat.core.chaos import (
+    ChaosSeen,
+    CheckSeen,
+    ReactionSeen,
+    decide,
+    recorded,
+    significance,
+    target_selector,
+    watches,
+)
+from homeostat.core.chaos.reasons import ChaosReason
+from homeostat.core.cluster import Lock, Pod, Workload
+from homeostat.core.decision import Decision, Outcomes, Ref
+from homeostat.core.schedule import phase
+from homeostat.core.significance import Significance
+from homeostat.engine.archive import Archive
+from homeostat.engine.checks import Checks
+from homeostat.engine.controller import Problem
+from homeostat.engine.controllers.freeze import Freezes
+from homeostat.engine.objects import Entry, Key, ObjectStore
+from homeostat.engine.observing import read_check
+from homeostat.engine.wakes import Wakes
+from homeostat.ports import Cluster, StoredAttempt
+
+
+class ChaosController:
+    """The controller of ChaosExperiment; `protected` are namespaces that no fault may touch."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what its decisions look at
+        self, cluster: Cluster, store: ObjectStore, checks: Checks, freezes: Freezes, wakes: Wakes, archive: Archive,
+        protected: frozenset[str],
+    ) -> None:  # fmt: skip
+        self._cluster = cluster
+        self._store = store
+        self._checks = checks
+        self._freezes = freezes
+        self._wakes = wakes
+        self._archive = archive
+        self._protected = protected
+
+    def changed(self, entry: Entry, spec: ChaosExperimentSpec | None, problem: Problem | None) -> None:  # noqa: ARG002
+        """Be woken by the checks of its hypothesis."""
+        if spec is not None:
+            names = watches(spec)
+            self._wakes.watch(entry.key, (Key("HealthCheck", entry.ref.namespace, name) for name in names))
+
+    def removed(self, entry: Entry) -> None:
+        """Nothing to clear away: the finalizer saw to it."""
+
+    async def decide(
+        self, entry: Entry, spec: ChaosExperimentSpec, status: ChaosExperimentStatus, problem: Problem | None,
+        outcomes: Outcomes, now: datetime,
+    ) -> Decision[ChaosExperimentStatus]:  # fmt: skip
+        """Observe, decide, and keep what is over as history."""
+        seen = replace(self._glance(entry, spec, status, now), problem=problem, outcomes=outcomes)
+        if not _is_at_rest(entry, spec, status):
+            seen = await self._observe(seen, spec, status)
+        decision = decide(spec, status, seen, now)
+        known = {run.number for run in status.runs}
+        self._archive.keep(*(_stored(entry, run) for run in decision.status.runs if run.number not in known))
+        return decision
+
+    def significance(self, old: ChaosExperimentStatus, new: ChaosExperimentStatus) -> Significance:
+        """Say whether the difference is worth a write."""
+        return significance(old, new)
+
+    def _glance(
+        self, entry: Entry, spec: ChaosExperimentSpec, status: ChaosExperimentStatus, now: datetime
+    ) -> ChaosSeen:
+        """See what costs nothing."""
+        namespace = entry.ref.namespace
+        return ChaosSeen(
+            ref=entry.ref, generation=entry.generation, is_deleting=entry.is_deleting,
+            has_finalizer=entry.has_finalizer, run_requested=entry.run_requested, namespace=None, pods=(), owners=(),
+            workloads=(), afflicted=(), disruption_budgets=(), namespace_pods=0, cluster_pods=None,
+            checks=dict(self._read_checks(spec, namespace)),
+            choice=phase(f"{entry.ref.uid}/{status.run_number}", 1.0),
+            freeze=self._freezes.in_force(namespace, Activity.CHAOS, now),
+            protected=self._protected,
+        )  # fmt: skip
+
+    async def _observe(self, seen: ChaosSeen, spec: ChaosExperimentSpec, status: ChaosExperimentStatus) -> ChaosSeen:
+        """See the targets, whose they are, and all that limits what may be done to them."""
+        namespace = seen.ref.namespace
+        everyone = await self._cluster.pods(namespace, "")
+        pods, workloads = await self._targets(spec, namespace)
+        owners = await self._owners(pods)
+        afflicted = await self._read_workloads(recorded(namespace, status))
+        return replace(
+            seen,
+            namespace=await self._cluster.namespace(namespace),
+            pods=pods,
+            owners=owners,
+            workloads=workloads,
+            afflicted=afflicted,
+            disruption_budgets=await self._cluster.disruption_budgets(namespace),
+            namespace_pods=sum(pod.is_ready and not pod.is_terminating for pod in everyone),
+            locks=await self._locks((*owners, *workloads, *afflicted)),
+            recoveries=tuple(self._reactions(namespace, status)),
+        )
+
+    # --- targets ----------------------------------------------------------------------------------------
+
+    async def _targets(self, spec: ChaosExperimentSpec, namespace: str) -> tuple[tuple[Pod, ...], tuple[Workload, ...]]:
+        target = spec.target
+        if target.kind is TargetKind.POD:
+            return await self._cluster.pods(namespace, target_selector(spec)), ()
+        if target.name is None:
+            return (), await self._cluster.workloads(namespace, target.kind.value, target_selector(spec))
+        found = await self._cluster.workload(namespace, target.kind.value, target.name)
+        return (), () if found is None else (found,)
+
+    async def _owners(self, pods: Iterable[Pod]) -> tuple[Workload, ...]:
+        refs = dict.fromkeys(pod.owner for pod in pods if pod.owner is not None)
+        return await self._read_workloads(ref for ref in refs if ref.kind in {"Deployment", "StatefulSet", "DaemonSet"})
+
+    async def _read_workloads(self, refs: Iterable[Ref]) -> tuple[Workload, ...]:
+        found = [await self._cluster.workload(ref.namespace, ref.kind, ref.name) for ref in refs]
+        return tuple(workload for workload in found if workload is not None)
+
+    async def _locks(self, workloads: Iterable[Workload]) -> dict[str, Lock]:
+        refs = {workload.ref.uid: workload.ref for workload in workloads}
+        found = {uid: await self._cluster.lock(ref) for uid, ref in refs.items()}
+        return {uid: lock for uid, lock in found.items() if lock is not None}
+
+    # --- what others say and do -------------------------------------------------------------------------
+
+    def _read_checks(self, spec: ChaosExperimentSpec, namespace: str) -> Iterator[tuple[str, CheckSeen]]:
+        for name in watches(spec):
+            reading = read_check(self._checks, namespace, name)
+            if reading is not None:
+                yield name, CheckSeen(reading.state, reading.since, reading.observed_at, reading.stale_after)
+
+    def _reactions(self, namespace: str, status: ChaosExperimentStatus) -> Iterator[ReactionSeen]:
+        """Find what policies did to the workloads on record since the fault went on."""
+        afflicted = {(one.workload.kind, one.workload.name) for one in status.targets}
+        if status.injected_at is None:
+            return
+        for entry in self._store.of_kind("RecoveryPolicy", namespace):
+            spec, policy = entry.spec(), entry.status()
+            if not isinstance(spec, RecoveryPolicySpec) or not isinstance(policy, RecoveryPolicyStatus):
+                continue
+            if (spec.target.kind.value, spec.target.name) in afflicted:
+                yield from _acts_since(entry.ref.name, policy, status.injected_at)
+
+
+def _acts_since(name: str, policy: RecoveryPolicyStatus, since: datetime) -> Iterator[ReactionSeen]:
+    attempt = policy.attempt
+    if attempt is not None and attempt.acted_at is not None and attempt.started_at >= since:
+        yield ReactionSeen(name, attempt.started_at)
+    for record in policy.last:
+        if record.acted_at is not None and record.started_at >= since:
+            yield ReactionSeen(name, record.started_at, record.outcome.value)
+
+
+def _is_at_rest(entry: Entry, spec: ChaosExperimentSpec, status: ChaosExperimentStatus) -> bool:
+    """Whether the last run is over and no other is asked for."""
+    is_dry_run_over = status.reason == ChaosReason.DRY_RUN and not spec.dry_run
+    is_new_run_wanted = entry.run_requested not in {"", status.run} or is_dry_run_over
+    return status.phase is Phase.FINISHED and not is_new_run_wanted
+
+
+def _stored(entry: Entry, run: Run) -> StoredAttempt:
+    ref = entry.ref
+    return StoredAttempt(
+        f"{ref.uid}/{run.number}", ref.uid, ref.kind, ref.namespace, ref.name, run.started_at, run.ended_at,
+        run.verdict.value if run.verdict else run.reason, run.wire(),
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""ServiceLevelObjective: has its check's runs counted, and asks what they amount to."""

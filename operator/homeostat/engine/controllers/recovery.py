@@ -1,0 +1,203 @@
+"""RecoveryPolicy: gathers its signals and, once one of them fires, all that acting depends on.
+
+While all is quiet a policy costs the API server nothing, unless it looks at pods. Whatever is read, is read with
+quorum at this moment: an answer that does not come is an evaluation put off, never a guess (R12).
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from homeostat.api.chaos import ChaosExperimentSpec
+from homeostat.api.chaos_status import ChaosExperimentStatus
+from homeostat.api.freeze import Activity
+from homeostat.api.health_check import HealthState
+from homeostat.api.recovery import HealthCheckTrigger, PodsTrigger, RecoveryPolicySpec, Trigger, TriggerState
+from homeostat.api.recovery_status import AttemptRecord, Phase, Proof, RecoveryPolicyStatus, SignalState
+from homeostat.core.chaos import planned_fault
+from homeostat.core.cluster import TokenBudget, Workload
+from homeostat.core.decision import Decision, Outcomes, Ref
+from homeostat.core.recovery import DependencySeen, RecoverySeen, SignalSeen, decide, significance, watches
+from homeostat.core.significance import Significance
+from homeostat.engine.archive import Archive
+from homeostat.engine.checks import Checks
+from homeostat.engine.controller import Problem
+from homeostat.engine.controllers.freeze import Freezes
+from homeostat.engine.objects import Entry, Key, ObjectStore
+from homeostat.engine.observing import read_check
+from homeostat.engine.wakes import Wakes
+from homeostat.ports import Cluster, StoredAttempt
+
+PODS_STALE_AFTER = timedelta(seconds=30)
+_FIRES_AT = {
+    TriggerState.UNHEALTHY: {HealthState.UNHEALTHY},
+    TriggerState.DEGRADED: {HealthState.UNHEALTHY, HealthState.DEGRADED},
+}
+_UNUSED = TokenBudget(used=0, of=0)
+
+
+class RecoveryController:
+    """The controller of RecoveryPolicy."""
+
+    def __init__(
+        self, cluster: Cluster, store: ObjectStore, checks: Checks, freezes: Freezes, wakes: Wakes, archive: Archive
+    ) -> None:
+        self._cluster = cluster
+        self._store = store
+        self._checks = checks
+        self._freezes = freezes
+        self._wakes = wakes
+        self._archive = archive
+
+    def changed(self, entry: Entry, spec: RecoveryPolicySpec | None, problem: Problem | None) -> None:  # noqa: ARG002
+        """Be woken by the checks it looks at."""
+        if spec is not None:
+            self._wakes.watch(entry.key, (Key(kind, entry.ref.namespace, name) for kind, name in watches(spec)))
+
+    def removed(self, entry: Entry) -> None:
+        """Nothing to clear away: a lock left behind ends by itself."""
+
+    async def decide(
+        self, entry: Entry, spec: RecoveryPolicySpec, status: RecoveryPolicyStatus, problem: Problem | None,
+        outcomes: Outcomes, now: datetime,
+    ) -> Decision[RecoveryPolicyStatus]:  # fmt: skip
+        """Observe, decide, and keep what is over as history."""
+        seen = await self._observe(entry, spec, status, now)
+        decision = decide(spec, status, replace(seen, outcomes=outcomes, problem=problem), now)
+        known = {record.id for record in status.last}
+        self._archive.keep(*(_stored(entry, one) for one in decision.status.last if one.id not in known))
+        return decision
+
+    def significance(self, old: RecoveryPolicyStatus, new: RecoveryPolicyStatus) -> Significance:
+        """Say whether the difference is worth a write."""
+        return significance(old, new)
+
+    async def _observe(
+        self, entry: Entry, spec: RecoveryPolicySpec, status: RecoveryPolicyStatus, now: datetime
+    ) -> RecoverySeen:
+        namespace = entry.ref.namespace
+        looks_at_pods = any(trigger.pods for trigger in spec.triggers)
+        target = await self._target(spec, namespace) if looks_at_pods else None
+        seen = RecoverySeen(
+            ref=entry.ref,
+            generation=entry.generation,
+            target=target,
+            signals=tuple(self._signals(spec, namespace, target, now)),
+            attempt_seed=uuid4().hex[:10],
+            cluster_budget=_UNUSED,
+            dependencies=tuple(self._dependencies(spec, namespace)),
+            freeze=self._freezes.in_force(namespace, Activity.RECOVERY, now),
+            proof=self._proof(entry),
+        )
+        if _is_at_rest(status, seen):
+            return seen
+        return await self._observe_closely(seen, spec, now)
+
+    async def _observe_closely(self, seen: RecoverySeen, spec: RecoveryPolicySpec, now: datetime) -> RecoverySeen:
+        """See all that acting depends on."""
+        namespace = await self._cluster.namespace(seen.ref.namespace)
+        target = seen.target or await self._target(spec, seen.ref.namespace)
+        return replace(
+            seen,
+            target=target,
+            lock=None if target is None else await self._cluster.lock(target.ref),
+            cluster_budget=await self._cluster.token_budget(now),
+            is_namespace_terminating=namespace is None or namespace.is_terminating,
+            expected_by=self._expected_by(seen.ref.namespace, target),
+        )
+
+    async def _target(self, spec: RecoveryPolicySpec, namespace: str) -> Workload | None:
+        if spec.target.name is None:
+            return None
+        return await self._cluster.workload(namespace, spec.target.kind.value, spec.target.name)
+
+    # --- signals ----------------------------------------------------------------------------------------
+
+    def _signals(
+        self, spec: RecoveryPolicySpec, namespace: str, target: Workload | None, now: datetime
+    ) -> Iterator[SignalSeen]:
+        for index, trigger in enumerate(spec.triggers):
+            yield self._signal(index, trigger, namespace, target, now)
+
+    def _signal(
+        self, index: int, trigger: Trigger, namespace: str, target: Workload | None, now: datetime
+    ) -> SignalSeen:
+        if trigger.health_check:
+            return self._check_signal(index, trigger.health_check, namespace)
+        if trigger.pods and target is not None:
+            return _pods_signal(index, trigger.pods, target, now)
+        return SignalSeen(index, SignalState.UNKNOWN, None, PODS_STALE_AFTER)
+
+    def _check_signal(self, index: int, trigger: HealthCheckTrigger, namespace: str) -> SignalSeen:
+        reading = read_check(self._checks, namespace, trigger.name)
+        if reading is None:
+            return SignalSeen(index, SignalState.UNKNOWN, None, PODS_STALE_AFTER)
+        verdict = SignalState.FIRING if reading.state in _FIRES_AT[trigger.state] else SignalState.QUIET
+        if reading.state is HealthState.UNKNOWN:
+            verdict = SignalState.UNKNOWN
+        return SignalSeen(
+            index, verdict, reading.observed_at, reading.stale_after,
+            since=reading.since, detail=f"HealthCheck {trigger.name} is {reading.state}", failing=reading.failing,
+        )  # fmt: skip
+
+    def _dependencies(self, spec: RecoveryPolicySpec, namespace: str) -> Iterator[DependencySeen]:
+        for dependency in spec.depends_on:
+            name = dependency.health_check.name
+            reading = read_check(self._checks, namespace, name)
+            if reading is None:
+                yield DependencySeen(name, HealthState.UNKNOWN)
+            else:
+                yield DependencySeen(name, reading.state, reading.observed_at)
+
+    # --- experiments ------------------------------------------------------------------------------------
+
+    def _experiments(self, namespace: str) -> Iterator[tuple[Entry, ChaosExperimentSpec, ChaosExperimentStatus]]:
+        for entry in self._store.of_kind("ChaosExperiment", namespace):
+            spec, status = entry.spec(), entry.status()
+            if isinstance(spec, ChaosExperimentSpec) and isinstance(status, ChaosExperimentStatus):
+                yield entry, spec, status
+
+    def _expected_by(self, namespace: str, target: Workload | None) -> Ref | None:
+        """Find an experiment that is at work on the target and wants no reaction (C12)."""
+        if target is None:
+            return None
+        for entry, spec, status in self._experiments(namespace):
+            if target.ref.uid in planned_fault(spec, status):
+                return entry.ref
+        return None
+
+    def _proof(self, policy: Entry) -> Proof | None:
+        """Find the newest drill of this policy that is over."""
+        proofs = [
+            Proof(
+                experiment=entry.ref.name, at=run.ended_at, verdict=run.verdict.value,
+                time_to_recover=run.timings.recovered_after,
+            )
+            for entry, spec, status in self._experiments(policy.ref.namespace)
+            if any(one.recovery_policy == policy.ref.name for one in spec.proves)
+            for run in status.runs
+            if run.verdict is not None
+        ]  # fmt: skip
+        return max(proofs, key=lambda proof: proof.at, default=None)
+
+
+def _is_at_rest(status: RecoveryPolicyStatus, seen: RecoverySeen) -> bool:
+    """Whether nothing fires, nothing is unknown, and nothing is under way."""
+    is_quiet = all(signal.verdict is SignalState.QUIET for signal in seen.signals)
+    return is_quiet and status.phase is Phase.IDLE and status.attempt is None
+
+
+def _pods_signal(index: int, trigger: PodsTrigger, target: Workload, now: datetime) -> SignalSeen:
+    failing = tuple(pod.ref for pod in target.pods if trigger.reason.value in pod.reasons)
+    verdict = SignalState.FIRING if failing else SignalState.QUIET
+    detail = f"{len(failing)} pods of {target.ref.name} are {trigger.reason.value}"
+    return SignalSeen(index, verdict, now, PODS_STALE_AFTER, detail=detail, failing=failing)
+
+
+def _stored(entry: Entry, record: AttemptRecord) -> StoredAttempt:
+    ref = entry.ref
+    return StoredAttempt(
+        f"{ref.uid}/{record.id}", ref.uid, ref.kind, ref.namespace, ref.name, record.started_at, record.ended_at,
+        record.outcome.value, record.wire(),
+    )  # fmt: skip

@@ -1,0 +1,148 @@
+"""The composition root: every part is made here, once, and given what it needs."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from ipaddress import ip_address, ip_network
+from typing import Any
+from urllib.parse import urlsplit
+
+from homeostat.engine.archive import Archive
+from homeostat.engine.checks import Checks
+from homeostat.engine.controller import Controller
+from homeostat.engine.controllers.chaos import ChaosController
+from homeostat.engine.controllers.freeze import FreezeController, Freezes
+from homeostat.engine.controllers.health import HealthController
+from homeostat.engine.controllers.objective import ObjectiveController
+from homeostat.engine.controllers.recovery import RecoveryController
+from homeostat.engine.directory import Directory
+from homeostat.engine.engine import Engine
+from homeostat.engine.gate import PacedGate
+from homeostat.engine.meters import Meters
+from homeostat.engine.objects import ObjectStore
+from homeostat.engine.probing import Instruments, Probing
+from homeostat.engine.readings import read_checks, read_objectives
+from homeostat.engine.reconcile import Reconciler, World
+from homeostat.engine.resync import Resync, Slices
+from homeostat.engine.wakes import Wakes
+from homeostat.kube.actuator import ApiActuator
+from homeostat.kube.budget import ActionBudget
+from homeostat.kube.client import ApiClient
+from homeostat.kube.locks import Locks
+from homeostat.kube.objects import ApiObjects
+from homeostat.kube.recorder import ApiRecorder
+from homeostat.kube.workloads import ApiCluster
+from homeostat.ports import Actuator, Clock, Cluster, History, Objects, Prober, Recorder
+from homeostat.probe.address import Guard, Network
+from homeostat.telemetry.metrics import Metrics
+from homeostat.wiring.settings import Settings
+
+SLICES = "/apis/discovery.k8s.io/v1/{}endpointslices"
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """The world, as ports: real ones in the operator, fakes in tests and benchmarks."""
+
+    objects: Objects
+    cluster: Cluster
+    actuator: Actuator
+    recorder: Recorder
+    prober: Prober
+    history: History
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """All parts that run, made and joined."""
+
+    engine: Engine
+    resync: Resync
+    meters: Meters
+    archive: Archive
+    store: ObjectStore
+    checks: Checks
+    metrics: Metrics
+
+
+class ApiSlices:
+    """Lists the EndpointSlices of the watched namespaces."""
+
+    def __init__(self, client: ApiClient, namespaces: Iterable[str]) -> None:
+        self._client = client
+        self._parts = [f"namespaces/{name}/" for name in namespaces] or [""]
+
+    async def __call__(self) -> list[dict[str, Any]]:
+        """List them."""
+        return [body for part in self._parts for body in await self._client.collect(SLICES.format(part))]
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What of the API server the ports are made of."""
+
+    objects: Objects
+    cluster: ApiCluster
+    actuator: Actuator
+    recorder: Recorder
+    budget: ActionBudget
+
+
+def reach(client: ApiClient, settings: Settings, identity: str) -> Reach:
+    """Make the ports that speak to the API server."""
+    locks = Locks(client, settings.operator_namespace)
+    per = timedelta(seconds=settings.action_budget_seconds)
+    budget = ActionBudget(client, settings.operator_namespace, of=settings.action_budget, per=per)
+    return Reach(
+        objects=ApiObjects(client),
+        cluster=ApiCluster(client, locks, budget),
+        actuator=ApiActuator(client, locks, budget),
+        recorder=ApiRecorder(client, identity),
+        budget=budget,
+    )
+
+
+def guard(settings: Settings, server: str) -> Guard:
+    """Make the guard of probes: the API server itself is never probed on a user's behalf."""
+    host = urlsplit(server).hostname or ""
+    try:
+        own: tuple[Network, ...] = (ip_network(ip_address(host)),)
+    except ValueError:
+        own = ()
+    return Guard(settings.allow_networks, own)
+
+
+def compose(
+    outside: Outside, slices: Slices, settings: Settings, metrics: Metrics, gate: PacedGate, may_act: Callable[[], bool]
+) -> Operator:
+    """Make the operator of its parts."""
+    clock = outside.clock
+    store, directory, wakes, checks = ObjectStore(), Directory(), Wakes(), Checks()
+    meters = Meters(clock.now())
+    archive = Archive(outside.history, clock, metrics)
+    engine = Engine(clock, store, directory, wakes, settings.workers)
+    freezes = Freezes(store)
+    controllers: dict[str, Controller[Any, Any]] = {
+        "HealthCheck": HealthController(checks, meters, clock, engine.timetable),
+        "ServiceLevelObjective": ObjectiveController(checks, meters, wakes),
+        "RecoveryPolicy": RecoveryController(outside.cluster, store, checks, freezes, wakes, archive),
+        "ChaosExperiment": ChaosController(
+            outside.cluster, store, checks, freezes, wakes, archive, frozenset({settings.operator_namespace})
+        ),
+        "Freeze": FreezeController(store, engine.timetable.add_now),
+    }
+    world = World(outside.objects, outside.actuator, outside.recorder, clock, gate, metrics, may_act)
+    probing = Probing(
+        Instruments(outside.prober, directory, meters, archive, metrics, clock),
+        settings.probe_concurrency,
+        plan_next=engine.timetable.add,
+        wake=lambda check: engine.wake(check.key),
+    )
+    engine.equip(controllers, Reconciler(store, controllers, world), probing)
+    resync = Resync(
+        outside.objects, slices, store, directory,
+        clock=clock, metrics=metrics, namespaces=settings.namespaces, take=engine.take, drop=engine.drop,
+    )  # fmt: skip
+    metrics.read_from(lambda: read_checks(checks), lambda: read_objectives(store))
+    return Operator(engine, resync, meters, archive, store, checks, metrics)

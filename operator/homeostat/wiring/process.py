@@ -1,0 +1,211 @@
+"""The life of the process: log in, serve, wait to lead, load, work, stop.
+
+Only the leader loads, probes, decides and acts. Losing the lead ends the process at once, without cleaning up:
+from that moment another replica may act (fencing). A graceful stop lets evaluations under way finish, keeps
+what was counted, and gives the lead up.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+import structlog
+
+from homeostat.engine.clock import SystemClock
+from homeostat.engine.gate import PacedGate
+from homeostat.engine.minutes import book_minutes, measure_lag, recall
+from homeostat.kube.client import ApiClient
+from homeostat.kube.credentials import Credentials
+from homeostat.kube.kubeconfig import find_credentials
+from homeostat.kube.lease import Leadership
+from homeostat.ports import Forbidden, Gone, HistoryUnavailable, Unavailable
+from homeostat.probe.prober import Probes
+from homeostat.store.history import SqlHistory
+from homeostat.telemetry.metrics import Metrics
+from homeostat.telemetry.server import serving
+from homeostat.wiring.compose import ApiSlices, Operator, Outside, compose, guard, reach
+from homeostat.wiring.settings import Settings
+from homeostat.wiring.watch import watch
+
+log = structlog.get_logger("homeostat")
+
+RETRY_LOAD_AFTER = 5.0  # seconds
+DRIFTS_TOLERATED = 2  # sweeps in a row that found something missed
+FENCED = 70  # exit code after losing the lead
+
+
+class Stopped(Exception):
+    """Somebody asked us to stop."""
+
+
+@dataclass(slots=True)
+class Life:
+    """What /livez and /readyz ask: what of the process holds now."""
+
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    operator: Operator | None = None
+    is_loaded: bool = False
+    is_standby: bool = False
+    resync_limit: float = 0.0
+
+    def is_alive(self) -> dict[str, bool]:
+        """Whether restarting would not help."""
+        if self.operator is None or not self.is_loaded:
+            return {}
+        resync = self.operator.resync
+        return {
+            "resync is recent": resync.age < self.resync_limit,
+            "watch is complete": resync.drifts_in_a_row < DRIFTS_TOLERATED,
+        }
+
+    def is_ready(self) -> dict[str, bool]:
+        """Whether this replica does its part: it leads and has loaded, or it stands by."""
+        return {"leads or stands by": self.is_loaded or self.is_standby}
+
+
+async def run(settings: Settings) -> None:
+    """Run until asked to stop. Raises what made it impossible to go on."""
+    credentials = find_credentials(os.environ, kubeconfig=settings.kubeconfig)
+    clock, metrics, life = SystemClock(), Metrics(), Life(resync_limit=3 * settings.resync_seconds + 60)
+    identity = f"{settings.identity or socket.gethostname()}_{uuid4().hex[:8]}"
+    gate = PacedGate(clock, rate=settings.writes_per_second, refresh_rate=settings.refreshes_per_second)
+    heed_signals(life.stop)
+    async with (
+        ApiClient(credentials, gate=gate, count=metrics.requested) as client,
+        serving(
+            settings.listen, settings.port, metrics.registry, is_alive=life.is_alive, is_ready=life.is_ready
+        ) as port,
+    ):
+        log.info("started", identity=identity, server=credentials.server, port=port)
+        leadership = Leadership(client, settings.operator_namespace, identity, clock)
+        life.is_standby = True
+        if not await acquired(leadership, life.stop):
+            return
+        metrics.leads(is_leader=True)
+        async with operator_of(client, credentials, settings, metrics, gate, leadership.is_held) as operator:
+            life.operator = operator
+            await lead(operator, leadership, life, settings, credentials)
+        await leadership.release()
+    log.info("stopped")
+
+
+@asynccontextmanager
+async def operator_of(
+    client: ApiClient, credentials: Credentials, settings: Settings, metrics: Metrics, gate: PacedGate,
+    may_act: Callable[[], bool],
+) -> AsyncIterator[Operator]:  # fmt: skip
+    """Make the operator on the real world, and close what it opened."""
+    api = reach(client, settings, settings.identity or socket.gethostname())
+    await patiently(api.budget.ensure)
+    prober = Probes(guard(settings, credentials.server), api.cluster)
+    history = SqlHistory(settings.store_url)
+    outside = Outside(api.objects, api.cluster, api.actuator, api.recorder, prober, history, SystemClock())
+    try:
+        yield compose(outside, ApiSlices(client, settings.namespaces), settings, metrics, gate, may_act)
+    finally:
+        prober.close()
+        await history.close()
+
+
+async def lead(
+    operator: Operator, leadership: Leadership, life: Life, settings: Settings, credentials: Credentials
+) -> None:
+    """Load, then work until asked to stop."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(fence(leadership))
+            tasks.create_task(until_stopped(life, operator))
+            tasks.create_task(operator.archive.run())
+            await patiently(operator.resync.load)
+            await remember(operator)
+            life.is_loaded, life.is_standby = True, False
+            log.info("loaded", objects=len(operator.store))
+            tasks.create_task(operator.engine.run())
+            tasks.create_task(book_minutes(operator.meters, operator.archive, SystemClock()))
+            tasks.create_task(measure_lag(operator.metrics, SystemClock()))
+            tasks.create_task(sweep(operator, settings.resync_seconds))
+            tasks.create_task(
+                watch(
+                    operator.engine.see, credentials, settings.namespaces,
+                    when_started=lambda: heed_signals(life.stop),
+                )
+            )  # fmt: skip
+    except* Stopped:
+        operator.archive.keep(*operator.meters.close())
+        await operator.archive.flush()
+
+
+async def until_stopped(life: Life, operator: Operator) -> None:
+    """Wait for the wish to stop, let evaluations under way finish, and end all tasks."""
+    await life.stop.wait()
+    log.info("stopping")
+    await operator.engine.drain()
+    raise Stopped
+
+
+async def fence(leadership: Leadership) -> None:
+    """End the process the moment the lead is lost; nothing that is under way may go on."""
+    await leadership.hold()
+    log.critical("the lead is lost: exiting")
+    os._exit(FENCED)
+
+
+async def sweep(operator: Operator, seconds: float) -> None:
+    """Compare what we know with what there is, for ever."""
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await operator.resync.sweep()
+        except (Unavailable, Forbidden, Gone) as error:
+            log.warning("resync failed", error=type(error).__name__)
+
+
+async def remember(operator: Operator) -> None:
+    """Take up the past; without it everything works, and uptime and budgets begin anew."""
+    try:
+        operator.archive.keep(*await recall(operator.meters, operator.archive.history, SystemClock()))
+    except HistoryUnavailable as error:
+        log.warning("history not read", reason=str(error), effect="uptime and budgets begin anew")
+
+
+async def patiently(do: Callable[[], Awaitable[None]]) -> None:
+    """Do something that needs the API server, again until it can be done; say what is missing."""
+    while True:
+        try:
+            await do()
+        except Gone:
+            log.warning("kinds missing", remedy="kubectl apply --server-side -f crds/")
+        except (Unavailable, Forbidden) as error:
+            log.warning("API server not usable yet", error=str(error))
+        else:
+            return
+        await asyncio.sleep(RETRY_LOAD_AFTER)
+
+
+async def acquired(leadership: Leadership, stop: asyncio.Event) -> bool:
+    """Wait for the lead or for the wish to stop; say whether we lead."""
+
+    async def give_up() -> None:
+        await stop.wait()
+        raise Stopped
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            waiting = tasks.create_task(give_up())
+            await leadership.acquire()
+            waiting.cancel()
+    except* Stopped:
+        log.info("stopping", role="standby")
+    return leadership.is_held()
+
+
+def heed_signals(stop: asyncio.Event) -> None:
+    """Turn SIGTERM and SIGINT into the wish to stop."""
+    loop = asyncio.get_running_loop()
+    for one in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(one, stop.set)
