@@ -1,6 +1,7 @@
 """Docker archives: a tar of manifest.json, a config and layers, as `docker save` writes and `ctr images import` reads.
 
-Everything is reproducible: sorted names, one fixed time, no owner but the one asked for. Equal content gives equal bytes.
+Everything is reproducible: sorted names, one fixed time, no owner but the one asked for. Equal content gives
+equal bytes.
 """
 
 import hashlib
@@ -34,6 +35,7 @@ class Image:
     folder: str = "/"
 
     def config(self, layers: Sequence[Layer], architecture: str) -> bytes:
+        """The JSON document that the archive refers to by its digest."""
         document = {
             "architecture": architecture,
             "os": "linux",
@@ -52,19 +54,20 @@ class Image:
 
 
 def write_layer(path: Path, sources: Mapping[str, Path], *, keep_owners: bool = False) -> Layer:
-    """Packs each source (a file or a folder) at its path in the image; its owner is root unless owners are kept."""
+    """Pack each source (a file or a folder) at its path in the image; its owner is root unless owners are kept."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".new")
     with tarfile.open(partial, "w", format=tarfile.PAX_FORMAT) as tar:
         _add_parents(tar, sources)
         for target, source in sorted(sources.items()):
             for name, file in _below(target.strip("/"), source):
-                _add(tar, name, file, keep_owners)
+                _add(tar, name, file, keep_owner=keep_owners)
     partial.replace(path)
     return Layer(path, digest_of(path))
 
 
 def write_archive(path: Path, image: Image, layers: Sequence[Layer], architecture: str) -> None:
+    """Pack an image; a reader sees the whole archive or none."""
     config = image.config(layers, architecture)
     config_name = hashlib.sha256(config).hexdigest() + ".json"
     names = [f"{layer.digest}.tar" for layer in layers]
@@ -83,6 +86,7 @@ def write_archive(path: Path, image: Image, layers: Sequence[Layer], architectur
 
 
 def digest_of(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
@@ -104,7 +108,7 @@ def _below(name: str, file: Path) -> Iterator[tuple[str, Path]]:
             yield from _below(f"{name}/{child.name}".lstrip("/"), child)
 
 
-def _add(tar: tarfile.TarFile, name: str, file: Path, keep_owner: bool) -> None:
+def _add(tar: tarfile.TarFile, name: str, file: Path, *, keep_owner: bool) -> None:
     info = tar.gettarinfo(str(file), name)
     if info is None:  # a socket: nothing an image could hold
         return

@@ -4,13 +4,17 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import shutil
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+_KEPT_SECONDS = 3600
 
 
 def cache_folder() -> Path:
+    """HOMEOSTAT_CACHE, or a folder in the user's cache."""
     own = os.environ.get("HOMEOSTAT_CACHE")
     if own:
         return Path(own)
@@ -45,3 +49,10 @@ def only_one(name: str) -> Iterator[None]:
     with (folder / f".{name}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def forget_older(kind: str, current: Path) -> None:
+    """Remove builds of this kind that a newer one replaced, save the latest hour's: someone may still read them."""
+    for folder in cache_folder().glob(f"{kind}-*"):
+        if folder != current and folder.is_dir() and time.time() - folder.stat().st_mtime > _KEPT_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)

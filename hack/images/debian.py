@@ -1,13 +1,13 @@
-"""The Debian root below the operator: debootstrap's smallest variant, the packages of the Dockerfile, nothing to read."""
+"""The Debian root below the operator: debootstrap's smallest variant, the Dockerfile's packages, no manuals."""
 
 import os
 import shutil
 import subprocess
 from pathlib import Path
 
-from .archive import Layer, digest_of, write_layer
-from .cache import cache_folder, hash_of, only_one
-from .progress import BuildError, run, say
+from images.archive import Layer, digest_of, write_layer
+from images.cache import cache_folder, hash_of, only_one
+from images.progress import BuildError, run, say
 
 SUITE = "bookworm"
 PYTHON = "3.11"  # what this suite has
@@ -35,7 +35,9 @@ def debian_root() -> tuple[Path, Layer]:
 
 def _bootstrap(folder: Path, root: Path) -> None:
     if os.geteuid() != 0:
-        raise BuildError("the operator's image needs root to build (debootstrap); with Docker, use the Dockerfile instead")
+        raise BuildError(
+            "the operator's image needs root to build (debootstrap); with Docker, use the Dockerfile instead"
+        )
     _need_debootstrap(folder)
     if root.exists():
         shutil.rmtree(root)
@@ -64,7 +66,9 @@ def _environment() -> dict[str, str]:
 def _mirror() -> list[str]:
     """The mirror that this machine itself uses for the suite, if it does; else debootstrap's own choice."""
     command = ["apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)", "Created-By: Packages"]
-    listed = subprocess.run(command, capture_output=True, text=True).stdout if shutil.which("apt-get") else ""
+    if not shutil.which("apt-get"):
+        return []
+    listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     return next(([line.split()[1]] for line in listed.splitlines() if line.split()[:1] == [SUITE]), [])
 
 

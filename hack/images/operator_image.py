@@ -9,10 +9,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from .archive import Image, Layer, digest_of, write_archive, write_layer
-from .cache import REPOSITORY, cache_folder, hash_of, only_one
-from .debian import APPLICATION, PYTHON, debian_root
-from .progress import BuildError, run, say
+from images.archive import Image, Layer, digest_of, write_archive, write_layer
+from images.cache import REPOSITORY, cache_folder, forget_older, hash_of, only_one
+from images.debian import APPLICATION, PYTHON, debian_root
+from images.progress import BuildError, run, say
 
 OPERATOR = Image(
     "homeostat.dev/operator:dev",
@@ -25,7 +25,7 @@ OPERATOR = Image(
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
     },
-    folder="/tmp",
+    folder="/tmp",  # noqa: S108 - the one folder that deployments make writable
 )
 LOCK = REPOSITORY / "requirements.lock"
 SOURCES = [REPOSITORY / name for name in ("pyproject.toml", "README.md", "LICENSE", "operator")]
@@ -33,16 +33,18 @@ OLDEST_GLIBC, NEWEST_GLIBC = 17, 36
 
 
 def build_operator() -> Path:
+    """Build what changed; give the archive's path."""
     root, base = debian_root()
     dependencies = _layer("dependencies", root, hash_of([LOCK], base.digest), _install_dependencies)
     package = _layer("package", root, hash_of(SOURCES, base.digest), _install_package)
     layers = [base, dependencies, package]
     key = hash_of([], repr(OPERATOR), *(layer.digest for layer in layers))
-    archive = cache_folder() / f"image-operator-{key}" / "operator.tar"
+    archive = cache_folder() / f"image-operator-archive-{key}" / "operator.tar"
     with only_one("image-operator"):
         if not archive.exists():
             say("packing the operator's image")
             write_archive(archive, OPERATOR, layers, _architecture())
+            forget_older("image-operator-archive", archive.parent)
             say(f"built {OPERATOR.name}")
     return archive
 
@@ -61,13 +63,16 @@ def _layer(name: str, root: Path, key: str, install: Callable[[Path, Path], None
             _compile(folder, root, content)
             write_layer(tar, {f"/{APPLICATION}": content})
             shutil.rmtree(content)
+            forget_older(f"image-operator-{name}", folder)
     return Layer(tar, digest_of(tar))
 
 
 def _install_dependencies(folder: Path, content: Path) -> None:
     if not LOCK.exists():
         raise BuildError("there is no requirements.lock: the image holds exactly what it locks")
-    _pip_install("installing the locked dependencies", folder, content, ["--require-hashes", "--requirement", str(LOCK)])
+    _pip_install(
+        "installing the locked dependencies", folder, content, ["--require-hashes", "--requirement", str(LOCK)]
+    )
 
 
 def _install_package(folder: Path, content: Path) -> None:
@@ -88,21 +93,29 @@ def _pip_install(what: str, folder: Path, content: Path, arguments: list[str]) -
 
 
 def _pip(folder: Path) -> list[str]:
-    """pip of an environment of our own: the interpreter that runs this may have none."""
+    """Run pip in an environment of our own: the interpreter that runs this may have none."""
     tools = cache_folder() / f"image-tools-{platform.python_version()}"
     python = tools / "bin" / "python3"
     with only_one("image-tools"):
         if not (tools / "complete").exists():
-            run("making an environment for pip", [sys.executable, "-m", "venv", "--clear", str(tools)], log=folder / "venv.log")
+            run(
+                "making an environment for pip",
+                [sys.executable, "-m", "venv", "--clear", str(tools)],
+                log=folder / "venv.log",
+            )
             (tools / "complete").touch()
     return [str(python), "-m", "pip", "--disable-pip-version-check", "--no-input"]
 
 
 def _compile(folder: Path, root: Path, content: Path) -> None:
-    """Bytecode by the image's own Python. The image is read-only, so it must be there; and its files carry no times, so it
-    must not be checked against them."""
+    """Compile by the image's own Python.
+
+    The image is read-only, so the bytecode must be there; its files carry no times, so it must not be checked by them.
+    """
     target = f"/{APPLICATION}"
-    script = 'mount --bind "$1" "$2$3" && exec chroot "$2" python3 -m compileall -q --invalidation-mode unchecked-hash "$3"'
+    script = (
+        'mount --bind "$1" "$2$3" && exec chroot "$2" python3 -m compileall -q --invalidation-mode unchecked-hash "$3"'
+    )
     command = ["unshare", "--mount", "sh", "-c", script, "sh", str(content), str(root), target]
     run("compiling to bytecode", command, log=folder / "compile.log")
 

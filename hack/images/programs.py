@@ -5,19 +5,21 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from .archive import Image, write_archive, write_layer
-from .cache import REPOSITORY, cache_folder, hash_of, only_one
-from .progress import BuildError, run, say
+from images.archive import Image, write_archive, write_layer
+from images.cache import REPOSITORY, cache_folder, hash_of, only_one
+from images.progress import BuildError, run, say
 
 PAUSE = Image("homeostat.dev/pause:dev", entrypoint=["/pause"], user="65535:65535")
 SAMPLE = Image("homeostat.dev/sample:dev", entrypoint=["/sample"], user="65532:65532")
 
 
 def build_pause() -> Path:
+    """Build the first process of every pod."""
     return _build(PAUSE, REPOSITORY / "hack" / "images" / "pause")
 
 
 def build_sample() -> Path:
+    """Build the workload that breaks on request."""
     return _build(SAMPLE, REPOSITORY / "hack" / "sample")
 
 
@@ -31,7 +33,9 @@ def _build(image: Image, source: Path) -> Path:
         if archive.exists():
             return archive
         if not go:
-            raise BuildError("no Go compiler: put go on PATH, or set HOMEOSTAT_GO (hack/devcluster finds or installs one)")
+            raise BuildError(
+                "no Go compiler: put go on PATH, or set HOMEOSTAT_GO (hack/devcluster finds or installs one)"
+            )
         program = folder / name
         environment = os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"}
         command = [go, "build", "-trimpath", "-ldflags", "-s -w", "-o", str(program), "."]

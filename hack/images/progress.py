@@ -15,11 +15,19 @@ class BuildError(Exception):
 
 
 def say(text: str) -> None:
+    """Tell the user, on standard error."""
     print(f"{time.monotonic() - _STARTED:6.1f} s  {text}", file=sys.stderr, flush=True)
 
 
-def run(what: str, command: Sequence[str], *, log: Path, environment: dict[str, str] | None = None, folder: Path | None = None) -> None:
-    """Runs a command with its output in a log; the log's end becomes the message if it fails."""
+def run(
+    what: str,
+    command: Sequence[str],
+    *,
+    log: Path,
+    environment: dict[str, str] | None = None,
+    folder: Path | None = None,
+) -> None:
+    """Run a command with its output in a log; the log's end becomes the message if it fails."""
     say(what)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:

@@ -29,6 +29,11 @@ class LeaseServer:
         (found,) = self.objects.values()
         return found
 
+    def usurp(self, holder: str) -> None:
+        """Give the only Lease to another holder, by another's hand."""
+        (path,) = self.objects
+        self._write(path, _merged(self.lease(), {"spec": {"holderIdentity": holder}}))
+
     def _answer(self, method: str, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         if method == "POST":
             return self._create(f"{path}/{body['metadata']['name']}", body)

@@ -197,7 +197,7 @@ async def test_a_leader_whose_lease_names_another_stops_at_once() -> None:
     server = LeaseServer()
     async with serving_handler(server.handle) as url, _candidate(url, "a") as a:
         await a.acquire()
-        server.lease()["spec"]["holderIdentity"] = "somebody-else"
+        server.usurp("somebody-else")
         await a.hold()
 
         assert not a.is_held()

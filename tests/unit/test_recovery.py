@@ -1,5 +1,6 @@
 """RecoveryPolicy: it heals what it may, when it knows enough, within its limits, and proves that it helped."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,17 +10,19 @@ from scenarios.recovery.world import NOON, OTHER, POLICY, SPEC, TARGET, Killed, 
 from homeostat.api.health_check import HealthState
 from homeostat.api.meta import ConditionStatus
 from homeostat.api.recovery import Mode, RecoveryPolicySpec
-from homeostat.api.recovery_status import Outcome, Phase, Proof, SignalState
+from homeostat.api.recovery_status import Outcome, Phase, Proof, RecoveryPolicyStatus, SignalState
 from homeostat.core.cluster import FreezeInForce, Lock
 from homeostat.core.condition import condition
-from homeostat.core.decision import EvictPod, Outcome as Refusal, Ref, ReleaseLock, Scale, TakeLock, TakeToken, Verb
+from homeostat.core.decision import Decision, EvictPod, TakeLock, TakeToken, Verb
+from homeostat.core.decision import Outcome as Answer
 from homeostat.core.recovery import decide, significance, watches
 from homeostat.core.recovery.actions import MARKER
 from homeostat.core.significance import Significance
 
 MINUTE = timedelta(minutes=1)
 HELPLESS: dict[str, Any] = {"eviction_heals": False}
-OK = Refusal(Verb.DONE)
+OK = Answer(Verb.DONE)
+CONFLICT = Answer(Verb.REFUSED, "Conflict", "the object changed since the decision")
 SCALE = [{"scale": {"by": "+1", "max": 6}}, {"escalate": {}}]
 
 
@@ -30,6 +33,16 @@ def world(**changes: Any) -> World:
     made.now += timedelta(seconds=1)
     made.sick.add("checkout-1")
     return made
+
+
+def intend(made: World) -> Decision[RecoveryPolicyStatus]:
+    """Let the operator put an intent on record, and die before it acts."""
+    made.run("1s")
+    made.now += timedelta(seconds=1)
+    decision = made.decide()
+    made.written = decision.status.wire()
+    assert decision.actions
+    return decision
 
 
 def blocked(made: World) -> str:
@@ -157,7 +170,7 @@ def test_observe_holds_its_own_cooldown_and_budget() -> None:
     assert (status.phase, blocked(observe)) == (Phase.COOLING_DOWN, "CoolingDown")
     assert status.in_flight == ()
     assert (status.budget.used, status.budget.of) == (1, 5)
-    assert len(observe.run("1h").last) == 5
+    assert len(observe.run("50m").last) == 5
 
 
 def test_observe_is_the_default() -> None:
@@ -202,10 +215,7 @@ def test_a_kill_at_any_step_leaves_exactly_one_effect(kill_in: int, steps: list[
 def test_an_intent_is_asked_for_again_under_the_same_name() -> None:
     """R2: a repeated action is the same action."""
     checkout = world()
-    checkout.run("1s")
-    checkout.now += timedelta(seconds=1)
-    first = checkout.decide()
-    checkout.written = first.status.wire()
+    first = intend(checkout)
 
     again = checkout.decide()
 
@@ -216,9 +226,7 @@ def test_an_intent_is_asked_for_again_under_the_same_name() -> None:
 def test_a_pod_that_is_gone_is_not_evicted_again() -> None:
     """R2: recover by what is seen: the result was lost, the pod is gone."""
     checkout = world()
-    checkout.run("1s")
-    checkout.now += timedelta(seconds=1)
-    checkout.written = checkout.decide().status.wire()
+    intend(checkout)
     del checkout.pods["checkout-1"]
 
     decision = checkout.decide()
@@ -230,10 +238,7 @@ def test_a_pod_that_is_gone_is_not_evicted_again() -> None:
 def test_an_intent_is_not_carried_out_when_a_freeze_has_come_in_between() -> None:
     """R2, R12: all gates are asked again before an action on record is asked for again."""
     checkout = world()
-    checkout.run("1s")
-    checkout.kill_in = 2
-    with pytest.raises(Killed):
-        checkout.run("5s")
+    intend(checkout)
     checkout.freeze = FreezeInForce("outage", ("Recovery",), "provider outage")
 
     status = checkout.run("10s")
@@ -345,33 +350,13 @@ def test_the_next_step_rests_as_well() -> None:
     assert [effect.split()[0] for effect in checkout.effects] == ["evict", "restart"]
 
 
-def test_a_spent_cluster_budget_withdraws_the_intent() -> None:
-    """R3: a refused token means that nothing was done, and costs nothing."""
-    checkout = world()
-    checkout.run("1s")
-    checkout.now += timedelta(seconds=1)
-    seen = checkout.seen()
-    checkout.tokens_of = 0
-
-    checkout.written = decide(checkout.spec, checkout.status, seen, checkout.now).status.wire()
-    checkout.reconcile()
-
-    status = checkout.status
-    assert checkout.effects == []
-    assert (status.attempt, status.in_flight, status.budget.used) == (None, (), 0)
-    assert blocked(checkout) == "ClusterBudgetSpent"
-
-
 def test_a_token_refused_by_a_race_blocks_and_is_asked_for_later() -> None:
     """R3: seen free, refused by the API server: NotStarted, ClusterBudgetSpent, and again after a while."""
     checkout = world()
-    checkout.run("1s")
-    checkout.now += timedelta(seconds=1)
-    first = checkout.decide()
-    checkout.written = first.status.wire()
+    first = intend(checkout)
     outcomes = {
         first.actions[0].id: OK,
-        first.actions[1].id: Refusal(Verb.REFUSED, "BudgetExhausted", "all are spent"),
+        first.actions[1].id: Answer(Verb.REFUSED, "BudgetExhausted", "all are spent"),
     }
 
     decision = checkout.decide(outcomes)
@@ -400,73 +385,400 @@ def test_a_clock_set_back_stretches_neither_rest_nor_budget() -> None:
     assert status.budget.resets_at <= checkout.now + 60 * MINUTE
 
 
-# --- R4 -------------------------------------------------------------------------------------------------
+# --- R7, R8: did it help? -------------------------------------------------------------------------------
 
 
-def test_never_two_pods_at_once_with_a_cap_of_one() -> None:
-    """R4: 5 of 20 unhealthy, floor 51 %, cap 1: one after the other, within one attempt."""
-    limits = {"maxUnhealthy": "49%", "maxInFlight": 1}
-    checkout = world(replicas=20, spec=spec(limits=limits))
-    checkout.sick |= {f"checkout-{number}" for number in range(5)}
-    most = 0
-    for _ in range(60):
+def test_a_pod_that_is_sick_again_means_that_the_step_failed_and_a_human_is_told() -> None:
+    """R7, R8: the trigger still fires at the deadline: Failed, then the next step."""
+    checkout = world(**HELPLESS)
+
+    status = checkout.run("80s")
+
+    assert [record.outcome for record in status.last] == [Outcome.ESCALATED, Outcome.FAILED]
+    assert len(checkout.effects) == 1
+    assert status.phase is Phase.ESCALATED
+    assert status.escalated is not None
+    assert status.escalated.summary == "checkout does not recover"
+    assert checkout.events == ["Acting", "VerificationFailed", "Escalated"]
+    said = condition(status.conditions, "Escalated")
+    assert said is not None
+    assert said.status is ConditionStatus.TRUE
+
+
+def test_a_policy_without_an_escalation_tells_a_human_all_the_same() -> None:
+    """R8, R16: the last is a human."""
+    checkout = world(spec=spec(steps=[{"restartPods": {}}]), **HELPLESS)
+
+    status = checkout.run("80s")
+
+    assert status.phase is Phase.ESCALATED
+    assert status.last[0].name == "escalate"
+
+
+def test_an_escalated_policy_does_nothing_more_until_the_trigger_is_quiet() -> None:
+    checkout = world(**HELPLESS)
+    checkout.run("1h")
+    assert len(checkout.effects) == 1
+    assert checkout.events.count("Escalated") == 1
+    checkout.sick.clear()
+
+    status = checkout.run("1s")
+
+    assert (status.phase, status.next_step, status.escalated) == (Phase.IDLE, 0, None)
+
+
+def test_an_edited_policy_starts_its_steps_over() -> None:
+    """A human has looked: the sequence is his, rest and budget are not."""
+    checkout = world(**HELPLESS)
+    checkout.run("10m")
+    checkout.generation += 1
+
+    status = checkout.run("1s")
+
+    assert len(checkout.effects) == 2
+    assert status.budget.used == 2
+
+
+def test_quiet_must_last_from_stabilisation_on_for_as_long_as_asked() -> None:
+    """R7: settled 3 s after the act, 2 s to stabilise, 5 s to hold."""
+    checkout = world()
+    checkout.run("11s")
+    assert checkout.status.phase is Phase.VERIFYING
+
+    assert checkout.run("1s").last[0].outcome is Outcome.RECOVERED
+
+
+def test_a_relapse_during_verification_starts_the_hold_anew() -> None:
+    """R7: without a break."""
+    checkout = world()
+    checkout.run("10s")
+    checkout.verdict = SignalState.FIRING
+    checkout.run("2s")
+    checkout.verdict = None
+
+    assert checkout.run("4s").phase is Phase.VERIFYING
+    assert checkout.run("2s").last[0].outcome is Outcome.RECOVERED
+
+
+@pytest.mark.parametrize(
+    ("circumstances", "reason"),
+    [({"dark": True}, "SignalStale"), ({"verdict": SignalState.UNKNOWN}, "SignalUnknown"),
+     ({"view_age": MINUTE}, "SignalUnknown")],
+)  # fmt: skip
+def test_no_data_after_the_act_is_not_recovery(circumstances: dict[str, Any], reason: str) -> None:
+    """R7: the signal is gone after the restart: Unverified, not Recovered, and nothing is undone for it."""
+    checkout = world()
+    checkout.run("3s")
+    for name, value in circumstances.items():
+        setattr(checkout, name, value)
+
+    status = checkout.run("80s")
+
+    assert (status.last[0].outcome, status.last[0].reason) == (Outcome.UNVERIFIED, reason)
+    assert status.stats.recovered == 0
+    assert len(checkout.effects) == 1
+
+
+def test_quiet_that_came_too_late_to_hold_is_unverified() -> None:
+    """R7: before the deadline."""
+    checkout = world(**HELPLESS)
+    checkout.run("64s")
+    checkout.sick.clear()
+
+    status = checkout.run("4s")
+
+    assert (status.last[0].outcome, status.last[0].reason) == (Outcome.UNVERIFIED, "HeldTooShort")
+
+
+def test_an_operator_that_was_away_judges_by_what_held_before_the_deadline() -> None:
+    """R7: the check says since when; the deadline has passed while the operator was down."""
+    checkout = world()
+    checkout.run("8s")
+    checkout.look()
+    checkout.now += timedelta(minutes=10)
+
+    checkout.reconcile()
+
+    assert checkout.status.last[0].outcome is Outcome.RECOVERED
+
+
+def test_a_scale_up_that_did_not_help_is_taken_back() -> None:
+    """R8: replicas return, the marker goes, and the next step follows."""
+    checkout = world(spec=spec(steps=SCALE), scaling_heals=False)
+    checkout.run("10s")
+    assert (checkout.replicas, set(checkout.annotations)) == (5, {MARKER})
+
+    status = checkout.run("2m")
+
+    assert (checkout.replicas, checkout.annotations) == (4, {})
+    assert [effect.split()[:2] for effect in checkout.effects] == [["scale", "5"], ["scale", "4"]]
+    assert (status.last[1].outcome, status.last[1].undone) == (Outcome.FAILED, True)
+    assert status.phase is Phase.ESCALATED
+
+
+def test_a_scale_up_that_helped_stays() -> None:
+    checkout = world(spec=spec(steps=SCALE))
+
+    status = checkout.run("30s")
+
+    assert (checkout.replicas, status.last[0].outcome) == (5, Outcome.RECOVERED)
+
+
+def test_a_newer_value_by_another_writer_is_not_taken_back() -> None:
+    """R8: an HPA's newer value stays."""
+    checkout = world(spec=spec(steps=SCALE), scaling_heals=False)
+    checkout.run("10s")
+    checkout.resize(9)
+
+    status = checkout.run("80s")
+
+    assert checkout.replicas == 9
+    assert (status.last[1].reason, status.last[1].undone) == ("ChangedByAnother", False)
+
+
+def test_a_step_is_not_taken_back_when_told_so() -> None:
+    verify = {"stabilise": "2s", "holdFor": "5s", "deadline": "1m", "onFailure": "NextStep"}
+    checkout = world(spec=spec(steps=SCALE, verify=verify), scaling_heals=False)
+
+    status = checkout.run("80s")
+
+    assert (checkout.replicas, status.phase) == (5, Phase.ESCALATED)
+
+
+def test_nothing_is_taken_back_during_a_freeze() -> None:
+    """R12: and after its time the attempt ends as it is, and says so."""
+    checkout = world(spec=spec(steps=SCALE), scaling_heals=False)
+    checkout.run("10s")
+    checkout.freeze = FreezeInForce("outage", ("Recovery",), "provider outage")
+
+    checkout.run("60s")
+    assert blocked(checkout) == "Frozen"
+    status = checkout.run("2m")
+
+    assert checkout.replicas == 5
+    assert (status.last[1].reason, status.last[1].undone) == ("UndoFailed", False)
+
+
+@pytest.mark.parametrize("kill_in", range(6))
+def test_a_kill_while_taking_back_takes_back_once(kill_in: int) -> None:
+    """R2, R8: the undo is an intent like any other."""
+    checkout = world(spec=spec(steps=SCALE), scaling_heals=False)
+    while checkout.status.attempt is None or checkout.now < checkout.status.attempt.deadline - timedelta(seconds=1):
         checkout.run("1s")
-        starting = [pod for pod in checkout.pods.values() if not checkout._ready(pod)]
-        most = max(most, len(starting))
+    checkout.kill_in = kill_in
+    with pytest.raises(Killed):
+        checkout.run("10s")
 
-    assert most == 1
-    assert len(checkout.effects) == 5
-    assert [record.outcome for record in checkout.status.last] == [Outcome.RECOVERED]
+    checkout.run("20s")
+
+    assert [effect.split()[:2] for effect in checkout.effects] == [["scale", "5"], ["scale", "4"]]
 
 
-def test_several_pods_at_once_as_far_as_the_cap_allows() -> None:
-    """R4: a share rounds down: 49 % of 5 is 2."""
-    checkout = world(replicas=5, spec=spec(limits={"maxUnhealthy": "100%", "maxInFlight": "49%"}))
-    checkout.sick |= {"checkout-0", "checkout-2", "checkout-3"}
+def test_a_value_changed_between_intent_and_act_is_left_alone() -> None:
+    """R8: the intent was for 4 replicas; somebody made it 9 while the operator was down."""
+    checkout = world(spec=spec(steps=[{"scale": {"to": 6}}, {"escalate": {}}]))
+    intend(checkout)
+    checkout.resize(9)
+
+    checkout.reconcile()
+    status = checkout.status
+
+    assert (checkout.replicas, checkout.effects) == (9, [])
+    assert (status.last[0].outcome, status.last[0].reason) == (Outcome.NOT_STARTED, "TargetChanged")
+    assert status.budget.used == 0
+
+
+def test_a_conflict_is_followed_by_a_fresh_look() -> None:
+    """R2: the version moved for another reason: the same action on the version seen now."""
+    checkout = world(spec=spec(steps=[{"rolloutRestart": {}}]))
+    first = intend(checkout)
+    checkout.version += 1
+    refused = {first.actions[0].id: OK, first.actions[1].id: OK, first.actions[2].id: CONFLICT}
+    decision = checkout.decide(refused)
+    assert decision.actions == ()
+    assert decision.status.in_flight[0].has_token
+    checkout.written = decision.status.wire()
+
+    status = checkout.run("20s")
+
+    assert checkout.effects == [f"restart {first.actions[2].id}"]
+    assert status.last[0].outcome is Outcome.RECOVERED
+
+
+# --- edits and odd worlds -------------------------------------------------------------------------------
+
+
+def test_a_target_replaced_under_an_attempt_ends_it() -> None:
+    """R2: the intent was for another incarnation."""
+    checkout = world(wire_breaks=True)
+    checkout.run("3s")
+    checkout.wire_breaks = False
+    seen = checkout.seen()
+    assert seen.target is not None
+    newer = replace(seen.target, ref=replace(TARGET, uid="newer"))
+
+    decision = decide(checkout.spec, checkout.status, replace(seen, target=newer), checkout.now)
+
+    assert decision.status.last[0].reason == "TargetReplaced"
+    assert decision.status.last[0].outcome is Outcome.UNVERIFIED
+
+
+def test_an_attempt_whose_step_was_edited_away_is_verified_and_goes_no_further() -> None:
+    """Two pods fail, one is treated, then the step is another."""
+    checkout = world(spec=spec(limits={"maxUnhealthy": "100%"}), **HELPLESS)
+    checkout.sick.add("checkout-2")
+    checkout.run("3s")
+    checkout.spec = spec(steps=[{"rolloutRestart": {}}], limits={"maxUnhealthy": "100%"})
+    checkout.generation += 1
+
+    status = checkout.run("80s")
+
+    assert [effect.split()[0] for effect in checkout.effects] == ["evict"]
+    assert status.last[-1].outcome is Outcome.FAILED
+
+
+def test_an_attempt_whose_trigger_was_edited_away_is_unverified() -> None:
+    """R7: nothing is known of a trigger that is not there."""
+    triggers = [{"pods": {"reason": "Pending"}}, {"healthCheck": {"name": "checkout"}}]
+    checkout = world(spec=spec(triggers=triggers))
+    checkout.run("1s")
+    open_attempt = checkout.status.attempt
+    assert open_attempt is not None
+    moved = open_attempt.model_copy(update={"trigger": 1})
+    checkout.written = checkout.status.model_copy(update={"attempt": moved}).wire()
+    checkout.spec = spec()
+
+    status = checkout.run("80s")
+
+    assert (status.last[0].outcome, status.last[0].reason) == (Outcome.UNVERIFIED, "SignalUnknown")
+
+
+def test_a_second_pod_stays_when_the_budget_is_spent_within_an_attempt() -> None:
+    """R3, R15: refused in the middle of an attempt, seen, and the first pod is verified all the same."""
+    limits = {"maxUnhealthy": "100%", "maxInFlight": 2, "cooldown": "1m", "budget": {"actions": 1, "per": "1h"}}
+    checkout = world(spec=spec(limits=limits))
+    checkout.sick.add("checkout-2")
 
     checkout.run("2s")
 
-    assert len(checkout.effects) == 2
+    assert (len(checkout.effects), blocked(checkout)) == (1, "BudgetSpent")
+    assert checkout.run("80s").last[-1].outcome is Outcome.FAILED
 
 
-def test_a_share_that_rounds_down_to_nothing_allows_nothing() -> None:
-    """R4: 50 % of one is none."""
-    checkout = world(replicas=2, spec=spec(limits={"maxInFlight": "49%", "maxUnhealthy": "100%"}))
+def test_a_second_pod_that_cannot_go_does_not_undo_the_first() -> None:
+    """R10: the disruption budget closes in the middle of an attempt."""
+    checkout = world(spec=spec(limits={"maxUnhealthy": "100%", "maxInFlight": 2}))
+    checkout.sick.add("checkout-2")
+    first = intend(checkout)
+    outcomes = {action.id: checkout.act(action) for action in first.actions}
+    checkout.pdb_allows = False
+    checkout.written = checkout.decide(outcomes).status.wire()
 
     checkout.run("5s")
+    assert (blocked(checkout), len(checkout.status.in_flight)) == ("PodDisruptionBudget", 2)
+    status = checkout.run("4m")
 
-    assert (checkout.effects, blocked(checkout)) == ([], "InFlight")
-
-
-def test_nothing_is_done_when_too_many_pods_are_unhealthy() -> None:
-    """R4, R5: 8 of 20 with room for 7: no action, and it says so."""
-    checkout = world(replicas=20, spec=spec(limits={"maxUnhealthy": "39%"}))
-    checkout.sick |= {f"checkout-{number}" for number in range(8)}
-
-    status = checkout.run("10s")
-
-    assert checkout.effects == []
-    assert blocked(checkout) == "TooManyUnhealthy"
-    assert status.blocked is not None
-    assert status.blocked.message.startswith("8 of 20 pods")
+    assert len(checkout.effects) == 1
+    assert status.last[-1].targets == ("EvictPod checkout-1",)
+    assert status.last[-1].outcome is Outcome.FAILED
 
 
-def test_a_healthy_pod_to_be_restarted_counts_as_unhealthy() -> None:
-    """R4: All takes healthy pods too, and each is one more that does not serve."""
-    steps = [{"restartPods": {"which": "All"}}]
-    checkout = world(spec=spec(steps=steps, limits={"maxUnhealthy": 1}))
+def test_a_second_pod_refused_its_token_does_not_end_the_attempt() -> None:
+    """R3: what was done is verified."""
+    checkout = world(spec=spec(limits={"maxUnhealthy": "100%", "maxInFlight": 2}), tokens_of=1)
+    checkout.sick.add("checkout-2")
+    first = intend(checkout)
+    outcomes = {action.id: checkout.act(action) for action in first.actions}
+    checkout.tokens_of = 2
+    second = checkout.decide(outcomes)
+    checkout.tokens_of = 1
+    checkout.written = second.status.wire()
+    outcomes = {action.id: checkout.act(action) for action in second.actions[:2]}
 
-    checkout.run("30s")
+    decision = checkout.decide(outcomes)
 
-    assert [effect.split()[1] for effect in checkout.effects] == []
-    assert blocked(checkout) == "TooManyUnhealthy"
+    assert decision.status.attempt is not None
+    assert len(decision.status.in_flight) == 1
+    assert decision.status.blocked is not None
+    assert decision.status.blocked.reason == "ClusterBudgetSpent"
 
 
-def test_all_pods_are_restarted_one_by_one_while_the_trigger_fires() -> None:
-    """R4: what the attempt itself has replaced is not restarted again."""
-    checkout = world(spec=spec(steps=[{"restartPods": {"which": "All"}}], limits={"maxUnhealthy": 2}), **HELPLESS)
+def test_an_intent_outlives_a_target_that_is_gone_for_a_while() -> None:
+    checkout = world(wire_breaks=True)
+    checkout.run("3s")
+    checkout.wire_breaks, checkout.gone = False, True
+    checkout.run("10s")
+    assert blocked(checkout) == "TargetNotFound"
 
-    checkout.run("30s")
+    status = checkout.run("2m")
 
-    names = sorted(effect.split()[1] for effect in checkout.effects)
-    assert names == ["checkout-0", "checkout-1", "checkout-2", "checkout-3"]
+    assert (status.last[0].outcome, status.last[0].reason) == (Outcome.NOT_STARTED, "TargetNotFound")
+    assert status.next_step == 0
+
+
+def test_the_last_drill_is_shown_for_thirty_days() -> None:
+    """Proven: a drill within the last 30 days passed."""
+    checkout = world()
+    said = []
+    for verdict, age in ("Passed", 1), ("Failed", 1), ("Passed", 31):
+        proof = Proof(experiment="kill-checkout", at=checkout.now - timedelta(days=age), verdict=verdict)
+        status = decide(checkout.spec, checkout.status, replace(checkout.seen(), proof=proof), checkout.now).status
+        proven = condition(status.conditions, "Proven")
+        assert proven is not None
+        said.append((proven.status.value, proven.reason))
+
+    assert said == [("True", "DrillPassed"), ("False", "DrillNotPassed"), ("False", "Outdated")]
+
+
+def test_a_policy_with_a_problem_is_not_evaluated() -> None:
+    """It fails closed, whole."""
+    checkout = world()
+    checkout.run("1s")
+    checkout.now += timedelta(seconds=1)
+    seen = replace(checkout.seen(), problem=("NotImplemented", "spec.steps[0].drain"))
+
+    decision = decide(checkout.spec, checkout.status, seen, checkout.now)
+
+    ready = condition(decision.status.conditions, "Ready")
+    assert ready is not None
+    assert (ready.status, ready.reason) == (ConditionStatus.FALSE, "NotImplemented")
+    assert (decision.actions, decision.status.attempt) == ((), None)
+
+
+def test_only_wording_is_not_worth_a_write_of_its_own() -> None:
+    checkout = world(lock=Lock(OTHER, NOON + MINUTE))
+    before = checkout.run("10s")
+    checkout.lock = Lock(OTHER, NOON + 2 * MINUTE)
+    checkout.look()
+
+    after = checkout.decide().status
+
+    assert after.blocked is not None
+    assert significance(before, before) is Significance.NOTHING
+    assert significance(before, after) is Significance.REFRESH
+    assert significance(before, after.model_copy(update={"blocked": None})) is Significance.CHANGE
+
+
+def test_a_policy_is_woken_by_the_checks_of_its_triggers_and_dependencies() -> None:
+    triggers = [{"healthCheck": {"name": "checkout"}}, {"pods": {"reason": "NotReady"}}]
+    needy = spec(triggers=triggers, dependsOn=[{"healthCheck": {"name": "database"}}])
+
+    assert watches(needy) == (("HealthCheck", "checkout"), ("HealthCheck", "database"))
+
+
+def test_a_policy_looks_again_when_its_data_would_be_too_old() -> None:
+    """R12: staleness is seen although nobody tells of it."""
+    quiet = World()
+
+    decision = quiet.reconcile()
+
+    assert decision.check_again_at == NOON + timedelta(seconds=10, milliseconds=50)
+
+
+def test_pods_are_looked_at_every_five_seconds_and_an_open_attempt_every_second() -> None:
+    quiet = World(spec=spec(triggers=[{"pods": {"reason": "NotReady"}}]))
+    assert quiet.reconcile().check_again_at == NOON + timedelta(seconds=5)
+    checkout = world()
+    checkout.run("3s")
+
+    assert checkout.decide().check_again_at == checkout.now + timedelta(seconds=1)

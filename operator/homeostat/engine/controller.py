@@ -1,24 +1,36 @@
 """What the reconciler needs to know of a kind: how to observe it, how to decide, and what is worth writing."""
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from homeostat.api.meta import Model, Status
 from homeostat.core.decision import Decision, Outcomes
 from homeostat.core.significance import Significance
 from homeostat.engine.objects import Entry
 
-P = TypeVar("P", bound=Model, contravariant=True)
+P = TypeVar("P", bound=Model)
 S = TypeVar("S", bound=Status)
 
 Problem = tuple[str, str]
 """Why an object is not evaluated: a reason and a message."""
 
 
-class Controller(Protocol, Generic[P, S]):
-    """One kind's part of the loop: observe → decide."""
+@dataclass(frozen=True, slots=True)
+class Subject(Generic[P, S]):
+    """One object to be decided on, as it was last read, and how the actions of the last decision ended."""
 
-    def changed(self, entry: Entry, spec: P | None, problem: Problem | None) -> None:
+    entry: Entry
+    spec: P
+    status: S
+    problem: Problem | None
+    outcomes: Outcomes
+
+
+class Controller(Protocol):
+    """One kind's part of the loop. Specs and statuses are those of its kind."""
+
+    def changed(self, entry: Entry, spec: Any, problem: Problem | None) -> None:  # noqa: ANN401 - its kind's spec
         """Take note of a new or edited object, before it is evaluated; `spec` is None when it cannot be read."""
         ...
 
@@ -26,12 +38,10 @@ class Controller(Protocol, Generic[P, S]):
         """Take note that an object is gone."""
         ...
 
-    async def decide(
-        self, entry: Entry, spec: P, status: S, problem: Problem | None, outcomes: Outcomes, now: datetime
-    ) -> Decision[S]:
+    async def decide(self, subject: Subject[Any, Any], now: datetime) -> Decision[Any]:
         """Observe what the object's decision needs, and decide."""
         ...
 
-    def significance(self, old: S, new: S) -> Significance:
+    def significance(self, old: Any, new: Any) -> Significance:  # noqa: ANN401 - its kind's status
         """Say whether the difference is worth a write."""
         ...

@@ -45,7 +45,7 @@ class Engine:
         self._evaluations = Crew(self._evaluate, workers)
         self.timetable: Timetable[Check | Key] = Timetable(clock, self._start)
 
-    def equip(self, controllers: Mapping[str, Controller[Any, Any]], reconciler: Reconciler, probing: Probing) -> None:
+    def equip(self, controllers: Mapping[str, Controller], reconciler: Reconciler, probing: Probing) -> None:
         """Give the engine the parts that themselves need it."""
         self._controllers = controllers
         self._reconciler = reconciler

@@ -28,12 +28,12 @@ async def recall(meters: Meters, history: History, clock: Clock) -> Iterable[Buc
     return meters.load(buckets)
 
 
-async def measure_lag(metrics: Metrics, clock: Clock) -> None:
+async def measure_lag(metrics: Metrics, clock: Clock, every: float = LAG_EVERY) -> None:
     """Measure how late the event loop wakes us, for ever."""
     while True:
         asked = clock.monotonic()
-        await asyncio.sleep(LAG_EVERY)
-        metrics.lagged(max(0.0, clock.monotonic() - asked - LAG_EVERY))
+        await asyncio.sleep(every)
+        metrics.lagged(max(0.0, clock.monotonic() - asked - every))
 
 
 def _reaches() -> dict[int, int]:

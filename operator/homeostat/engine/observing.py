@@ -15,11 +15,15 @@ INTERVALS_UNTIL_STALE = 3
 
 @dataclass(frozen=True, slots=True)
 class CheckReading:
-    """How a check fares: its state and since when, when it last passed or failed, and which pods fail."""
+    """How a check fares: its state and since when, when it last passed or failed, and which pods fail.
+
+    `fresh_at` is `observed_at`, or when watching began if that is later: a restart is not a silence.
+    """
 
     state: HealthState
     since: datetime
     observed_at: datetime | None
+    fresh_at: datetime
     stale_after: timedelta
     interval: timedelta
     failing: tuple[Ref, ...]
@@ -40,6 +44,7 @@ def _reading(plan: Plan, track: Track, check: Check) -> CheckReading:
         state=HealthState.UNKNOWN if check.is_silent else track.state,
         since=track.since,
         observed_at=track.at,
+        fresh_at=track.fresh_at,
         stale_after=INTERVALS_UNTIL_STALE * interval + timedelta(seconds=plan.timeout),
         interval=interval,
         failing=tuple(pod for pod, _, _ in track.failing if pod is not None),

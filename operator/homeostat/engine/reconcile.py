@@ -18,7 +18,7 @@ from homeostat.core.condition import set_condition
 from homeostat.core.decision import Action, Decision, Outcome, Outcomes, Verb
 from homeostat.core.schedule import until
 from homeostat.core.significance import Significance
-from homeostat.engine.controller import Controller, Problem
+from homeostat.engine.controller import Controller, Problem, Subject
 from homeostat.engine.gate import PacedGate
 from homeostat.engine.objects import Entry, Key, ObjectStore, entry_from
 from homeostat.ports import Actuator, Clock, Conflict, Forbidden, Gone, Objects, Recorder, Rejected, Unavailable
@@ -47,7 +47,7 @@ class World:
 class Reconciler:
     """Evaluates one object at a time; `reconcile` gives the seconds until it wants to see it again."""
 
-    def __init__(self, store: ObjectStore, controllers: Mapping[str, Controller[Any, Any]], world: World) -> None:
+    def __init__(self, store: ObjectStore, controllers: Mapping[str, Controller], world: World) -> None:
         self._store = store
         self._controllers = controllers
         self._world = world
@@ -94,8 +94,8 @@ class Reconciler:
         return 0.0
 
     async def _decide(self, entry: Entry, spec: Model, outcomes: Outcomes, now: datetime) -> Decision[Any]:
-        controller = self._controllers[entry.ref.kind]
-        return await controller.decide(entry, spec, entry.status(), problem_of(spec), outcomes, now)
+        subject = Subject(entry, spec, entry.status(), problem_of(spec), outcomes)
+        return await self._controllers[entry.ref.kind].decide(subject, now)
 
     async def _settle(self, entry: Entry, decision: Decision[Any], now: datetime) -> Entry:
         """Bring finalizer and status where the decision wants them; tell its events once they are on record."""

@@ -20,6 +20,7 @@ from homeostat.engine.engine import Engine
 from homeostat.engine.gate import PacedGate
 from homeostat.engine.meters import Meters
 from homeostat.engine.objects import ObjectStore
+from homeostat.engine.orphans import Find, OrphanSweep
 from homeostat.engine.probing import Instruments, Probing
 from homeostat.engine.readings import read_checks, read_objectives
 from homeostat.engine.reconcile import Reconciler, World
@@ -51,6 +52,8 @@ class Outside:
     prober: Prober
     history: History
     clock: Clock
+    slices: Slices
+    find_marked: Find
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class Operator:
 
     engine: Engine
     resync: Resync
+    orphans: OrphanSweep
     meters: Meters
     archive: Archive
     store: ObjectStore
@@ -114,7 +118,7 @@ def guard(settings: Settings, server: str) -> Guard:
 
 
 def compose(
-    outside: Outside, slices: Slices, settings: Settings, metrics: Metrics, gate: PacedGate, may_act: Callable[[], bool]
+    outside: Outside, settings: Settings, metrics: Metrics, gate: PacedGate, may_act: Callable[[], bool]
 ) -> Operator:
     """Make the operator of its parts."""
     clock = outside.clock
@@ -123,7 +127,7 @@ def compose(
     archive = Archive(outside.history, clock, metrics)
     engine = Engine(clock, store, directory, wakes, settings.workers)
     freezes = Freezes(store)
-    controllers: dict[str, Controller[Any, Any]] = {
+    controllers: dict[str, Controller] = {
         "HealthCheck": HealthController(checks, meters, clock, engine.timetable),
         "ServiceLevelObjective": ObjectiveController(checks, meters, wakes),
         "RecoveryPolicy": RecoveryController(outside.cluster, store, checks, freezes, wakes, archive),
@@ -141,8 +145,9 @@ def compose(
     )
     engine.equip(controllers, Reconciler(store, controllers, world), probing)
     resync = Resync(
-        outside.objects, slices, store, directory,
+        outside.objects, outside.slices, store, directory,
         clock=clock, metrics=metrics, namespaces=settings.namespaces, take=engine.take, drop=engine.drop,
     )  # fmt: skip
     metrics.read_from(lambda: read_checks(checks), lambda: read_objectives(store))
-    return Operator(engine, resync, meters, archive, store, checks, metrics)
+    orphans = OrphanSweep(outside.find_marked, outside.cluster, outside.actuator, store, clock)
+    return Operator(engine, resync, orphans, meters, archive, store, checks, metrics)

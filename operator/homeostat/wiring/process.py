@@ -12,10 +12,12 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from uuid import uuid4
 
 import structlog
 
+from homeostat.api.chaos import MARKER
 from homeostat.engine.clock import SystemClock
 from homeostat.engine.gate import PacedGate
 from homeostat.engine.minutes import book_minutes, measure_lag, recall
@@ -23,6 +25,7 @@ from homeostat.kube.client import ApiClient
 from homeostat.kube.credentials import Credentials
 from homeostat.kube.kubeconfig import find_credentials
 from homeostat.kube.lease import Leadership
+from homeostat.kube.markers import Markers
 from homeostat.ports import Forbidden, Gone, HistoryUnavailable, Unavailable
 from homeostat.probe.prober import Probes
 from homeostat.store.history import SqlHistory
@@ -72,7 +75,7 @@ async def run(settings: Settings) -> None:
     """Run until asked to stop. Raises what made it impossible to go on."""
     credentials = find_credentials(os.environ, kubeconfig=settings.kubeconfig)
     clock, metrics, life = SystemClock(), Metrics(), Life(resync_limit=3 * settings.resync_seconds + 60)
-    identity = f"{settings.identity or socket.gethostname()}_{uuid4().hex[:8]}"
+    identity = settings.identity or f"{socket.gethostname()}_{uuid4().hex[:8]}"
     gate = PacedGate(clock, rate=settings.writes_per_second, refresh_rate=settings.refreshes_per_second)
     heed_signals(life.stop)
     async with (
@@ -104,9 +107,19 @@ async def operator_of(
     await patiently(api.budget.ensure)
     prober = Probes(guard(settings, credentials.server), api.cluster)
     history = SqlHistory(settings.store_url)
-    outside = Outside(api.objects, api.cluster, api.actuator, api.recorder, prober, history, SystemClock())
+    outside = Outside(
+        objects=api.objects,
+        cluster=api.cluster,
+        actuator=api.actuator,
+        recorder=api.recorder,
+        prober=prober,
+        history=history,
+        clock=SystemClock(),
+        slices=ApiSlices(client, settings.namespaces),
+        find_marked=partial(Markers(client, settings.namespaces).find, MARKER),
+    )
     try:
-        yield compose(outside, ApiSlices(client, settings.namespaces), settings, metrics, gate, may_act)
+        yield compose(outside, settings, metrics, gate, may_act)
     finally:
         prober.close()
         await history.close()
@@ -156,8 +169,12 @@ async def fence(leadership: Leadership) -> None:
 
 
 async def sweep(operator: Operator, seconds: float) -> None:
-    """Compare what we know with what there is, for ever."""
+    """Undo faults that nobody answers for and compare what we know with what there is: now, and for ever."""
     while True:
+        try:
+            await operator.orphans.sweep()
+        except (Unavailable, Forbidden, Gone) as error:
+            log.warning("orphans not looked for", error=type(error).__name__)
         await asyncio.sleep(seconds)
         try:
             await operator.resync.sweep()

@@ -25,7 +25,9 @@ class Settings(BaseSettings):
     operator_namespace: str = "homeostat-system"
     """Namespace of the operator's own Leases; no fault is ever injected there."""
     identity: str = ""
-    """Name of this replica in leader election and events; empty means the host name."""
+    """Name of this replica in leader election and events, such as its Pod's: no two processes may have it at once.
+    A process that restarts under its name takes its lead up again at once; without a name it waits for the old
+    Lease to end."""
     store_url: str = "sqlite+aiosqlite:///homeostat.db"
     """Where history is kept: sqlite+aiosqlite:///FILE."""
     listen: str = "0.0.0.0"  # noqa: S104 - Prometheus and the kubelet come from outside the Pod

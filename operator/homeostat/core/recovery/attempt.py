@@ -27,7 +27,7 @@ def advance(case: Case, attempt: Attempt) -> Move:
     """Take the open attempt one move further; the same memory means there is nothing to do now."""
     target = case.seen.target
     if target is not None and target.ref.uid != attempt.workload.uid:
-        return close(case, attempt, Ending(Outcome.UNVERIFIED, "TargetReplaced"))
+        return close(case, attempt, Ending(Outcome.UNVERIFIED, "TargetReplaced", helps_on=False))
     pending = next((entry for entry in case.status.in_flight if entry.phase is TargetPhase.INTENDED), None)
     if pending:
         return resolve(case, attempt, pending)

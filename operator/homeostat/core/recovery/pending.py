@@ -70,7 +70,7 @@ def _ask(case: Case, entry: InFlight, attempt: Attempt) -> Move:
     if isinstance(planned, Block):
         return Move(blocked(case, planned))
     fresh = known.model_copy(update={"resource_version": planned.resource_version})
-    status = _with_entry(case.with_status(blocked=None, retry_at=None), fresh).status
+    status = _with_entry(case.with_status(retry_at=None), fresh).status  # blocked until the answer is yes
     return Move(status, actions.carrying_out(case, planned.workload, fresh))
 
 

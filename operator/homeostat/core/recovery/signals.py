@@ -1,12 +1,13 @@
 """What the triggers say, and since when: no data and old data are states of their own (R12)."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from homeostat.api.recovery import RecoveryPolicySpec
 from homeostat.api.recovery_status import Signal, SignalState
 from homeostat.core.decision import Ref
 from homeostat.core.recovery.seen import Case, SignalSeen
 
+NEVER = datetime.min.replace(tzinfo=UTC)
 BLIND = frozenset({SignalState.UNKNOWN, SignalState.STALE})
 
 
@@ -48,6 +49,12 @@ def of_attempt(case: Case, trigger: int) -> Signal:
 def failing(case: Case, trigger: int) -> tuple[Ref, ...]:
     """Give the pods that make a trigger fire."""
     return next((signal.failing for signal in case.seen.signals if signal.index == trigger), ())
+
+
+def observed_at(case: Case, trigger: int) -> datetime:
+    """Say up to when a trigger is known, at the latest until now; long ago when it is not."""
+    times = [signal.observed_at for signal in case.seen.signals if signal.index == trigger and signal.observed_at]
+    return min(case.now, *times) if times else NEVER
 
 
 def title(case: Case, trigger: int) -> str:

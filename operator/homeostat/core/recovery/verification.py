@@ -17,7 +17,7 @@ from homeostat.core.recovery import actions
 from homeostat.core.recovery.gates import OLDEST_VIEW
 from homeostat.core.recovery.record import Ending, close
 from homeostat.core.recovery.seen import Case, Move
-from homeostat.core.recovery.signals import of_attempt
+from homeostat.core.recovery.signals import observed_at, of_attempt
 
 UNDO_TIME = timedelta(minutes=2)
 """How long taking a step back is tried."""
@@ -36,11 +36,11 @@ def begin_verification(case: Case, attempt: Attempt) -> Move:
 
 
 def verify(case: Case, attempt: Attempt) -> Move:
-    """End the attempt once its outcome is known."""
+    """End the attempt once its outcome is known. The hold counts as far as it was observed, not to now."""
     signal = _trusted(case, attempt)
     held_from = _held_from(case, attempt, signal)
     until = held_from + case.spec.verify.hold_for
-    if signal.state is SignalState.QUIET and until <= min(case.now, attempt.deadline):
+    if signal.state is SignalState.QUIET and until <= min(observed_at(case, attempt.trigger), attempt.deadline):
         recovered_at = max(signal.since, attempt.acted_at or attempt.started_at)
         return close(case, attempt, Ending(Outcome.RECOVERED, recovered_at=recovered_at))
     if case.now < attempt.deadline:

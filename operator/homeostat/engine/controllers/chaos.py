@@ -25,12 +25,12 @@ from homeostat.core.chaos import (
 )
 from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.cluster import Lock, Pod, Workload
-from homeostat.core.decision import Decision, Outcomes, Ref
+from homeostat.core.decision import Decision, Ref
 from homeostat.core.schedule import phase
 from homeostat.core.significance import Significance
 from homeostat.engine.archive import Archive
 from homeostat.engine.checks import Checks
-from homeostat.engine.controller import Problem
+from homeostat.engine.controller import Problem, Subject
 from homeostat.engine.controllers.freeze import Freezes
 from homeostat.engine.objects import Entry, Key, ObjectStore
 from homeostat.engine.observing import read_check
@@ -63,11 +63,11 @@ class ChaosController:
         """Nothing to clear away: the finalizer saw to it."""
 
     async def decide(
-        self, entry: Entry, spec: ChaosExperimentSpec, status: ChaosExperimentStatus, problem: Problem | None,
-        outcomes: Outcomes, now: datetime,
-    ) -> Decision[ChaosExperimentStatus]:  # fmt: skip
+        self, subject: Subject[ChaosExperimentSpec, ChaosExperimentStatus], now: datetime
+    ) -> Decision[ChaosExperimentStatus]:
         """Observe, decide, and keep what is over as history."""
-        seen = replace(self._glance(entry, spec, status, now), problem=problem, outcomes=outcomes)
+        entry, spec, status = subject.entry, subject.spec, subject.status
+        seen = replace(self._glance(entry, spec, status, now), problem=subject.problem, outcomes=subject.outcomes)
         if not _is_at_rest(entry, spec, status):
             seen = await self._observe(seen, spec, status)
         decision = decide(spec, status, seen, now)

@@ -8,10 +8,10 @@ from homeostat.api.freeze import Activity, FreezeSpec, FreezeStatus
 from homeostat.api.meta import Status
 from homeostat.api.recovery_status import RecoveryPolicyStatus
 from homeostat.core.cluster import FreezeInForce
-from homeostat.core.decision import Decision, Outcomes, Ref
+from homeostat.core.decision import Decision, Ref
 from homeostat.core.freeze import FreezeSeen, decide, in_force
 from homeostat.core.significance import Significance
-from homeostat.engine.controller import Problem
+from homeostat.engine.controller import Problem, Subject
 from homeostat.engine.objects import Entry, Key, ObjectStore
 
 STOPPED_KINDS = ("RecoveryPolicy", "ChaosExperiment")
@@ -53,12 +53,10 @@ class FreezeController:
         """Let everything that it stopped look up."""
         self.changed(entry, None, None)
 
-    async def decide(
-        self, entry: Entry, spec: FreezeSpec, status: FreezeStatus, problem: Problem | None, outcomes: Outcomes,
-        now: datetime,
-    ) -> Decision[FreezeStatus]:  # fmt: skip
+    async def decide(self, subject: Subject[FreezeSpec, FreezeStatus], now: datetime) -> Decision[FreezeStatus]:
         """Decide on what is held up now."""
-        return decide(spec, status, FreezeSeen(entry.ref, entry.generation, tuple(self._held(entry.ref.name))), now)
+        ref, generation = subject.entry.ref, subject.entry.generation
+        return decide(subject.spec, subject.status, FreezeSeen(ref, generation, tuple(self._held(ref.name))), now)
 
     def significance(self, old: FreezeStatus, new: FreezeStatus) -> Significance:
         """Every difference is worth a write: freezes are few and matter."""

@@ -4,14 +4,14 @@ from dataclasses import replace
 from datetime import datetime
 
 from homeostat.api.health_check import HealthCheckSpec, HealthCheckStatus
-from homeostat.core.decision import Decision, Outcomes
+from homeostat.core.decision import Decision
 from homeostat.core.health import HealthSeen, decide, significance
 from homeostat.core.plan import Invalid, Plan, compile  # noqa: A004 - what one does to a plan
 from homeostat.core.schedule import first_run_in
 from homeostat.core.significance import Significance
 from homeostat.core.track import restore, snapshot, watch_anew
 from homeostat.engine.checks import Check, Checks
-from homeostat.engine.controller import Problem
+from homeostat.engine.controller import Problem, Subject
 from homeostat.engine.meters import Meters
 from homeostat.engine.objects import Entry, Key
 from homeostat.engine.timetable import Timetable
@@ -47,20 +47,20 @@ class HealthController:
         self._meters.close_check(entry.ref)
 
     async def decide(
-        self, entry: Entry, spec: HealthCheckSpec, status: HealthCheckStatus, problem: Problem | None,
-        outcomes: Outcomes, now: datetime,  # noqa: ARG002 - a check acts on nothing
-    ) -> Decision[HealthCheckStatus]:  # fmt: skip
+        self, subject: Subject[HealthCheckSpec, HealthCheckStatus], now: datetime
+    ) -> Decision[HealthCheckStatus]:
         """Decide on how the check fares now."""
+        entry, spec = subject.entry, subject.spec
         check = self._checks.get(entry.key)
         seen = HealthSeen(
             entry.ref,
             entry.generation,
             track=None if check is None else snapshot(check.track),
             uptime={} if check is None else self._meters.uptime(check),
-            problem=problem or _refusal(spec, entry),
+            problem=subject.problem or _refusal(spec, entry),
         )
         # Silence is noticed by probing, which looks at each check every interval anyway.
-        return replace(decide(spec, status, seen, now), check_again_at=None)
+        return replace(decide(spec, subject.status, seen, now), check_again_at=None)
 
     def significance(self, old: HealthCheckStatus, new: HealthCheckStatus) -> Significance:
         """Say whether the difference is worth a write."""

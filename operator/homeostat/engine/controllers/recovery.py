@@ -17,12 +17,12 @@ from homeostat.api.recovery import HealthCheckTrigger, PodsTrigger, RecoveryPoli
 from homeostat.api.recovery_status import AttemptRecord, Phase, Proof, RecoveryPolicyStatus, SignalState
 from homeostat.core.chaos import planned_fault
 from homeostat.core.cluster import TokenBudget, Workload
-from homeostat.core.decision import Decision, Outcomes, Ref
+from homeostat.core.decision import Decision, Ref
 from homeostat.core.recovery import DependencySeen, RecoverySeen, SignalSeen, decide, significance, watches
 from homeostat.core.significance import Significance
 from homeostat.engine.archive import Archive
 from homeostat.engine.checks import Checks
-from homeostat.engine.controller import Problem
+from homeostat.engine.controller import Problem, Subject
 from homeostat.engine.controllers.freeze import Freezes
 from homeostat.engine.objects import Entry, Key, ObjectStore
 from homeostat.engine.observing import read_check
@@ -59,23 +59,21 @@ class RecoveryController:
         """Nothing to clear away: a lock left behind ends by itself."""
 
     async def decide(
-        self, entry: Entry, spec: RecoveryPolicySpec, status: RecoveryPolicyStatus, problem: Problem | None,
-        outcomes: Outcomes, now: datetime,
-    ) -> Decision[RecoveryPolicyStatus]:  # fmt: skip
+        self, subject: Subject[RecoveryPolicySpec, RecoveryPolicyStatus], now: datetime
+    ) -> Decision[RecoveryPolicyStatus]:
         """Observe, decide, and keep what is over as history."""
-        seen = await self._observe(entry, spec, status, now)
-        decision = decide(spec, status, replace(seen, outcomes=outcomes, problem=problem), now)
-        known = {record.id for record in status.last}
-        self._archive.keep(*(_stored(entry, one) for one in decision.status.last if one.id not in known))
+        seen = await self._observe(subject, now)
+        decision = decide(subject.spec, subject.status, seen, now)
+        known = {record.id for record in subject.status.last}
+        self._archive.keep(*(_stored(subject.entry, one) for one in decision.status.last if one.id not in known))
         return decision
 
     def significance(self, old: RecoveryPolicyStatus, new: RecoveryPolicyStatus) -> Significance:
         """Say whether the difference is worth a write."""
         return significance(old, new)
 
-    async def _observe(
-        self, entry: Entry, spec: RecoveryPolicySpec, status: RecoveryPolicyStatus, now: datetime
-    ) -> RecoverySeen:
+    async def _observe(self, subject: Subject[RecoveryPolicySpec, RecoveryPolicyStatus], now: datetime) -> RecoverySeen:
+        entry, spec = subject.entry, subject.spec
         namespace = entry.ref.namespace
         looks_at_pods = any(trigger.pods for trigger in spec.triggers)
         target = await self._target(spec, namespace) if looks_at_pods else None
@@ -89,8 +87,10 @@ class RecoveryController:
             dependencies=tuple(self._dependencies(spec, namespace)),
             freeze=self._freezes.in_force(namespace, Activity.RECOVERY, now),
             proof=self._proof(entry),
+            outcomes=subject.outcomes,
+            problem=subject.problem,
         )
-        if _is_at_rest(status, seen):
+        if subject.problem or _is_at_rest(subject.status, seen):
             return seen
         return await self._observe_closely(seen, spec, now)
 
