@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -26,6 +27,11 @@ type cluster struct {
 	EtcdPeerPort   int `json:"etcdPeerPort"`
 	APIServerPort  int `json:"apiServerPort"`
 }
+
+const (
+	lowestPort = 20000
+	portRange  = 12000
+)
 
 // The longest Unix socket below a cluster's folder has 38 characters, and a socket's path may have 107.
 const longestFolder = 107 - 38
@@ -126,7 +132,7 @@ func createCluster(name string, controlPlaneOnly bool, fakeNodes int) (*cluster,
 	c.EtcdClientPort, c.EtcdPeerPort = ports[0], ports[1]
 	if controlPlaneOnly {
 		c.FakeNodes, c.APIServerPort = fakeNodes, ports[2]
-	} else if c.Index, err = freeIndex(); err != nil {
+	} else if c.Index, err = claimIndex(); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(c.folder(), 0o700); err != nil {
@@ -139,8 +145,8 @@ func createCluster(name string, controlPlaneOnly bool, fakeNodes int) (*cluster,
 	return c, writeFile(c.path("cluster.json"), append(data, '\n'))
 }
 
-// freePorts asks the kernel, holding all ports open until the last is known, so that they differ. Ports of clusters that
-// are down at the moment are left alone.
+// freePorts tries ports below those that the kernel gives to outgoing connections, which might take one while the cluster is
+// down for a moment. It holds each open until the last is known, so that they differ.
 func freePorts(count int) ([]int, error) {
 	taken := map[int]bool{}
 	for _, c := range knownClusters() {
@@ -148,13 +154,17 @@ func freePorts(count int) ([]int, error) {
 	}
 	var ports []int
 	for len(ports) < count {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("no free port on 127.0.0.1: %w", err)
+		port := lowestPort + rand.IntN(portRange)
+		if taken[port] {
+			continue
 		}
-		defer listener.Close()
-		if port := listener.Addr().(*net.TCPAddr).Port; !taken[port] {
+		taken[port] = true
+		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			defer listener.Close()
 			ports = append(ports, port)
+		} else if len(taken) > portRange/2 {
+			return nil, fmt.Errorf("no free port on 127.0.0.1: %w", err)
 		}
 	}
 	return ports, nil

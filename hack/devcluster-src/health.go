@@ -28,7 +28,7 @@ func (c *cluster) componentNames() []string {
 	if c.ControlPlaneOnly {
 		return append(names, fakeNodesCommand)
 	}
-	return append(names, nodeInitCommand, "containerd", "kubelet", "kube-proxy")
+	return append(names, nodeInitCommand, "containerd", "kubelet", "kube-proxy", dnsCommand)
 }
 
 // problem says in one line why the cluster is not up, or nothing.

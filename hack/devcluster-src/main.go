@@ -61,6 +61,8 @@ func runCommand(name string, args []string) error {
 		return runNodeInit(args)
 	case fakeNodesCommand:
 		return runFakeNodes(args)
+	case dnsCommand:
+		return runDNS(args)
 	}
 	options, err := parseOptions(name, args)
 	if err != nil {

@@ -38,8 +38,9 @@ func (c *cluster) hostAddress() string {
 	return fmt.Sprintf("198.19.%d.1", c.Index)
 }
 
-// freeIndex looks at the clusters of this user and, for those of others, at the addresses of the machine.
-func freeIndex() (int, error) {
+// claimIndex takes a range for a new cluster. The host's address is the claim: the kernel gives it to one claimer only, so
+// clusters of other users, or of another state folder, are safe too. Clusters that are down keep their range.
+func claimIndex() (int, error) {
 	taken := map[int]bool{}
 	for _, c := range knownClusters() {
 		if !c.ControlPlaneOnly {
@@ -47,35 +48,27 @@ func freeIndex() (int, error) {
 		}
 	}
 	for index := range indexes {
-		candidate := &cluster{Index: index}
-		if !taken[index] && !hasAddress(candidate.hostAddress()) {
+		if taken[index] {
+			continue
+		}
+		err := (&cluster{Index: index}).addHostAddress(netlink.AddrAdd)
+		if err == nil {
 			return index, nil
+		}
+		if !errors.Is(err, unix.EEXIST) {
+			return 0, err
 		}
 	}
 	return 0, fmt.Errorf("all %d address ranges are in use; see devcluster down --all", indexes)
 }
 
-func hasAddress(address string) bool {
-	addresses, err := net.InterfaceAddrs()
-	if err != nil {
-		return false
-	}
-	for _, known := range addresses {
-		if network, ok := known.(*net.IPNet); ok && network.IP.String() == address {
-			return true
-		}
-	}
-	return false
-}
-
-// addHostAddress must come before the API server starts: it listens there.
-func (c *cluster) addHostAddress() error {
+// addHostAddress must come before the API server starts: it listens there. Adding fails if it is there, replacing does not.
+func (c *cluster) addHostAddress(add func(netlink.Link, *netlink.Addr) error) error {
 	loopback, err := netlink.LinkByName("lo")
 	if err != nil {
 		return err
 	}
-	err = netlink.AddrReplace(loopback, &netlink.Addr{IPNet: single(c.hostAddress())})
-	if err != nil {
+	if err := add(loopback, &netlink.Addr{IPNet: single(c.hostAddress())}); err != nil {
 		return fmt.Errorf("add %s to the loopback device: %w", c.hostAddress(), err)
 	}
 	return nil

@@ -102,7 +102,7 @@ func runNodeInit(args []string) error {
 		return err
 	}
 	start.Close()
-	for _, wanted := range []component{c.kubelet(), c.kubeProxy()} {
+	for _, wanted := range []component{c.kubelet(), c.kubeProxy(), c.dns()} {
 		if err := children.start(wanted); err != nil {
 			return err
 		}

@@ -130,6 +130,8 @@ address: %[2]s
 healthzBindAddress: 127.0.0.1
 containerRuntimeEndpoint: unix://%[3]s
 cgroupDriver: cgroupfs
+clusterDNS: [%[2]s]
+clusterDomain: %[5]s
 cgroupRoot: /%[4]s
 failSwapOn: false
 enforceNodeAllocatable: []
@@ -139,7 +141,7 @@ imageGCLowThresholdPercent: 99
 maxPods: 200
 oomScoreAdj: 0
 resolvConf: %[1]s/node/resolv.conf
-`, c.folder(), c.nodeAddress(), c.containerdSocket(), c.cgroup())
+`, c.folder(), c.nodeAddress(), c.containerdSocket(), c.cgroup(), dnsDomain)
 }
 
 // kubeProxyConfig leaves the machine's connection tracking limits alone.

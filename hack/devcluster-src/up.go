@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -92,7 +93,7 @@ func (c *cluster) bringUp() error {
 		return err
 	}
 	if !c.ControlPlaneOnly {
-		if err := c.addHostAddress(); err != nil {
+		if err := c.addHostAddress(netlink.AddrReplace); err != nil {
 			return err
 		}
 	}

@@ -51,7 +51,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="a real node needs roo
 @pytest.fixture
 def environment() -> Iterator[dict[str, str]]:
     """Variables that give clusters a state folder of the test's own."""
-    state = tempfile.mkdtemp(prefix="hs-", dir="/tmp")  # noqa: S108 - paths of Unix sockets must be short
+    state = tempfile.mkdtemp(prefix="hs-", dir="/tmp")  # paths of Unix sockets must be short
     yield {**os.environ, "XDG_STATE_HOME": state}
     shutil.rmtree(state)
 
@@ -218,7 +218,7 @@ def test_a_control_plane_alone_claims_that_pods_run(devcluster: Run) -> None:
 
 @pytest.mark.apiserver
 def test_an_up_that_was_killed_is_finished_by_the_next(devcluster: Run, environment: dict[str, str]) -> None:
-    command = [LAUNCHER, "up", "--name", "half", "--control-plane-only"]
+    command = [str(LAUNCHER), "up", "--name", "half", "--control-plane-only"]
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as first:
         while "etcd" not in components(devcluster("status", "--name", "half", check=False)):
             assert first.poll() is None, "the first up ended before it was killed"

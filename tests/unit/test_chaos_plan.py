@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from scenarios.chaos.world import CHECKOUT, ME, START, World, a_scale_spec, a_spec
 
 from homeostat.api.chaos import MARKER
 from homeostat.api.chaos_status import Phase, Verdict
@@ -17,6 +16,7 @@ from homeostat.core.chaos.seen import Case, ChaosSeen
 from homeostat.core.chaos.selector import selects
 from homeostat.core.cluster import DisruptionBudget, Lock, Namespace
 from homeostat.core.decision import Ref
+from scenarios.chaos.world import CHECKOUT, ME, START, World, a_scale_spec, a_spec
 
 
 def drawn(world: World, **seen: Any) -> Draft | Refusal:
@@ -129,7 +129,9 @@ def test_a_disruption_budget_that_allows_nothing_refuses(spec: Any) -> None:
 
 def test_a_disruption_budget_of_other_pods_says_nothing() -> None:
     """C10: only the PDBs that select a target."""
-    world = World(a_spec(), budgets=(DisruptionBudget("floor", "app=cart", 0), DisruptionBudget("b", "app=checkout", 1)))
+    world = World(
+        a_spec(), budgets=(DisruptionBudget("floor", "app=cart", 0), DisruptionBudget("b", "app=checkout", 1))
+    )
 
     assert planned(world) == ("Pod/checkout-1",)
 
@@ -316,7 +318,10 @@ def test_a_dry_run_made_real_runs_without_being_asked_again() -> None:
         ("what is this?", True),
     ],
 )
-def test_a_selector_is_read_as_kubernetes_does_and_what_cannot_be_read_selects(selector: str, is_selected: bool) -> None:  # noqa: FBT001
+def test_a_selector_is_read_as_kubernetes_does_and_what_cannot_be_read_selects(
+    selector: str,
+    is_selected: bool,  # noqa: FBT001
+) -> None:
     """C10: a PDB whose selector we cannot read protects."""
     assert selects(selector, {"app": "shop", "tier": "front"}) is is_selected
 

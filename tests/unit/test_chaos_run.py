@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from scenarios.chaos.world import FREEZE, ME, START, World, a_scale_spec, a_spec
 
 from homeostat.api.chaos_status import ChaosExperimentStatus, Phase, TargetPhase, Verdict
 from homeostat.api.health_check import HealthState
@@ -14,6 +13,7 @@ from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.cluster import FreezeInForce, Lock
 from homeostat.core.decision import DeletePod, Outcome, Ref, ReleaseLock, Scale, TakeLock, Verb
 from homeostat.core.significance import Significance
+from scenarios.chaos.world import FREEZE, ME, START, World, a_scale_spec, a_spec
 
 SECOND = timedelta(seconds=1)
 MAY_BREAK = [{"healthCheck": {"name": "checkout"}, "duringFault": "MayBreak"}]
@@ -46,7 +46,7 @@ def conditions(world: World) -> dict[str, str]:
     return {entry.type: entry.status.value for entry in world.status.conditions}
 
 
-def a_check(world: World, state: HealthState, **changes: Any) -> CheckSeen:
+def a_check(world: World, state: HealthState, /, **changes: Any) -> CheckSeen:
     seen = {"state": state, "since": world.now, "observed_at": world.now, "stale_after": timedelta(seconds=5)}
     return CheckSeen(**(seen | changes))
 
@@ -190,7 +190,10 @@ def test_gates_are_asked_again_at_the_last_moment() -> None:
     for change, reason in (
         ({"labels": ()}, ChaosReason.NAMESPACE_NOT_ALLOWED),
         ({"lock": Lock(POLICY, START + timedelta(hours=1))}, ChaosReason.TARGET_LOCKED),
-        ({"check": CheckSeen(HealthState.UNHEALTHY, START, START, timedelta(hours=1))}, ChaosReason.STEADY_STATE_BROKEN),
+        (
+            {"check": CheckSeen(HealthState.UNHEALTHY, START, START, timedelta(hours=1))},
+            ChaosReason.STEADY_STATE_BROKEN,
+        ),
         ({"check": None}, ChaosReason.SIGNAL_MISSING),
     ):
         world = started()
@@ -513,7 +516,7 @@ def test_a_stale_view_judges_no_recovery() -> None:
 # --- deletion -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seconds", range(0, 22))
+@pytest.mark.parametrize("seconds", range(22))
 @pytest.mark.parametrize("spec", [a_spec(), a_scale_spec()], ids=["podKill", "scale"])
 def test_deleted_at_any_moment_it_undoes_first_and_then_lets_go(spec: Any, seconds: int) -> None:
     """C2: delete at each point."""
@@ -669,3 +672,14 @@ def test_a_status_from_another_age_is_undone_rather_than_believed() -> None:
             decision = world.decide()
 
             assert not any(isinstance(act, DeletePod | Scale) for act in decision.actions)
+
+
+def test_a_way_longer_than_the_bound_goes_on_at_the_next_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug must not become an endless loop."""
+    monkeypatch.setattr("homeostat.core.chaos.phases.MOST_STEPS", 1)
+    world = started()
+    first = world.status
+    world.reconcile()
+
+    assert first.steady_since is None
+    assert world.status.steady_since == world.now

@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from scenarios.chaos.world import CHECKOUT, ME, World, a_scale_spec, a_spec
 
 from homeostat.api.chaos import MARKER
 from homeostat.api.chaos_status import ChaosExperimentStatus, Phase, TargetPhase, TargetRecord, Verdict, WorkloadRecord
@@ -15,6 +14,7 @@ from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.chaos.seen import Case
 from homeostat.core.chaos.undo import commands
 from homeostat.core.decision import DeletePod, Outcome, Ref, Scale, Verb
+from scenarios.chaos.world import CHECKOUT, ME, World, a_scale_spec, a_spec
 
 CONFLICT = Outcome(Verb.REFUSED, "Conflict")
 FORBIDDEN = Outcome(Verb.REFUSED, "Forbidden")
@@ -89,23 +89,26 @@ def test_an_injection_that_fails_is_undone_and_over(answer: Outcome, spec: Any) 
     assert (world.replicas, world.marker, world.has_finalizer) == (3, None, False)
 
 
-def test_an_injection_that_happened_although_the_answer_was_lost_is_undone() -> None:
-    """C5: by what stands on the target."""
+def test_an_injection_that_happened_although_the_answer_was_lost_counts_and_is_undone() -> None:
+    """C5: by what stands on the target, not by what was answered."""
     world = about_to_inject(a_scale_spec())
-    world.tick()
-    happened = world._scale
+    world.loses_answers_to = Scale
+    world.run(1)
+    assert (world.status.phase, targets(world), world.replicas) == (Phase.RUNNING, [TargetPhase.INJECTED], 1)
+    world.loses_answers_to = None
+    world.run(30, until=Phase.FINISHED)
 
-    def scale_and_lose_the_answer(action: Scale) -> Outcome:
-        happened(action)
-        world._scale = happened  # type: ignore[method-assign]
-        return BROKEN_WIRE
+    assert (world.replicas, world.marker, len(scales(world))) == (3, None, 2)
 
-    world._scale = scale_and_lose_the_answer  # type: ignore[method-assign]
-    world.reconcile()
 
-    assert len(scales(world)) == 2
-    assert (world.replicas, world.marker) == (3, None)
-    assert world.status.reason == ChaosReason.INJECTION_FAILED
+def test_of_several_targets_only_those_are_hit_that_are_not_known_to_be() -> None:
+    """C2: an injection taken up half-way."""
+    world = after_a_crash_at_the_record(a_spec())
+    (record,) = world.status.targets
+    hit = record.model_copy(update={"uid": "other", "phase": TargetPhase.INJECTED})
+    world.status = world.status.model_copy(update={"targets": (hit, record)})
+
+    assert [act.pod.uid for act in world.decide().actions if isinstance(act, DeletePod)] == [record.uid]
 
 
 @pytest.mark.parametrize("answer", [Outcome(Verb.REFUSED, "NotFound"), CONFLICT])
@@ -331,10 +334,11 @@ def test_commands_are_whole_or_not_there() -> None:
     (record,) = world.status.targets
     names = [f"{'n' * 240}-{i}" for i in range(5)]
     many = tuple(record.model_copy(update={"kind": "StatefulSet", "name": name, "uid": name}) for name in names)
+    gone = record.model_copy(update={"uid": "gone"})
     checkout = world.checkout()
     assert checkout is not None
     afflicted = tuple(replace(checkout, ref=Ref("StatefulSet", "shop", name, name)) for name in names)
-    status = world.status.model_copy(update={"targets": many})
+    status = world.status.model_copy(update={"targets": (gone, *many)})
     text = commands(Case(world.spec, status, world.seen(afflicted=afflicted), world.now))
 
     assert text.endswith("homeostat.dev/chaos-; and so on for each of status.targets")
@@ -361,9 +365,7 @@ def test_a_workload_on_its_way_out_has_nothing_to_restore() -> None:
     assert checkout is not None
     leaving = (replace(checkout, is_deleting=True),)
 
-    decision = decide(
-        world.spec, world.status, world.seen(afflicted=leaving, is_deleting=True), world.now
-    )
+    decision = decide(world.spec, world.status, world.seen(afflicted=leaving, is_deleting=True), world.now)
 
     assert [record.phase for record in decision.status.targets] == [TargetPhase.GONE]
     assert not any(isinstance(act, Scale) for act in decision.actions)

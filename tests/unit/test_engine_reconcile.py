@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+
 from fakes import (
     NOON,
     FakeActuator,
@@ -87,7 +88,7 @@ def acts_once(*actions: TakeToken) -> Callable[[Subject[Any, Any], Any], Decisio
 
 
 def writes(message: str) -> Callable[[Subject[Any, Any], Any], Decision[Any]]:
-    return lambda subject, _: Decision(status(message))
+    return lambda _subject, _now: Decision(status(message))
 
 
 # --- write before act -----------------------------------------------------------------------------------
@@ -118,7 +119,7 @@ async def test_the_finalizer_stands_before_the_record_and_the_record_before_the_
 
 
 async def test_events_are_told_once_the_status_they_belong_to_is_on_record() -> None:
-    bench = Bench(lambda subject, _: Decision(status("bad"), events=(Event("Unhealthy", "it fails"),)))
+    bench = Bench(lambda _subject, _now: Decision(status("bad"), events=(Event("Unhealthy", "it fails"),)))
 
     await bench.reconcile()
 
@@ -166,7 +167,7 @@ async def test_an_api_server_that_does_not_take_the_intent_puts_the_act_off(erro
 
 async def test_a_finalizer_that_cannot_be_set_puts_the_act_off() -> None:
     """C2: no fault without a finalizer."""
-    bench = Bench(lambda subject, _: Decision(status("intent"), actions=(A,), wants_finalizer=True))
+    bench = Bench(lambda _subject, _now: Decision(status("intent"), actions=(A,), wants_finalizer=True))
     bench.objects.failures["set_finalizer"].append(Unavailable("no answer"))
 
     await bench.reconcile()
@@ -259,7 +260,7 @@ async def test_in_steady_state_there_are_no_writes_after_the_first() -> None:
 
 async def test_figures_are_refreshed_at_most_once_a_minute() -> None:
     counter = iter(range(1000))
-    bench = Bench(lambda subject, _: Decision(status(str(next(counter)))))
+    bench = Bench(lambda _subject, _now: Decision(status(str(next(counter)))))
     bench.controller.worth = Significance.REFRESH
 
     for _ in range(61):
@@ -271,7 +272,7 @@ async def test_figures_are_refreshed_at_most_once_a_minute() -> None:
 
 async def test_refreshes_share_an_allowance_among_all_objects() -> None:
     counter = iter(range(1000))
-    bench = Bench(lambda subject, _: Decision(status(str(next(counter)))), refresh_rate=0.1)
+    bench = Bench(lambda _subject, _now: Decision(status(str(next(counter)))), refresh_rate=0.1)
     for number in range(5):
         bench.put(check_body(f"web-{number}", uid=f"uid-{number}"))
     bench.controller.worth = Significance.REFRESH
@@ -285,7 +286,9 @@ async def test_refreshes_share_an_allowance_among_all_objects() -> None:
 
 
 async def test_a_figure_that_comes_with_an_event_is_written_at_once() -> None:
-    bench = Bench(lambda subject, _: Decision(status("1"), events=(Event("Blocked", "it waits"),)), refresh_rate=0.001)
+    bench = Bench(
+        lambda _subject, _now: Decision(status("1"), events=(Event("Blocked", "it waits"),)), refresh_rate=0.001
+    )
     bench.controller.worth = Significance.REFRESH
     while bench.gate.may_refresh():
         pass
@@ -388,7 +391,6 @@ async def test_a_spec_that_cannot_be_read_is_refused_on_the_object_and_not_decid
     assert ready is not None
     assert (ready.status, ready.reason, ready.observed_generation) == (ConditionStatus.FALSE, "Invalid", 2)
     assert "spec.interval" in ready.message
-    assert "soon" not in ready.message.replace("not a duration", "")
     assert written.message == "as before"
     assert again is None
     assert bench.controller.asked == []
@@ -425,3 +427,46 @@ async def test_gone_while_acting_is_not_an_error() -> None:
 
     assert await bench.reconcile() is None
     assert bench.actuator.acted == []
+
+
+@pytest.mark.xfail(strict=True, reason="the answer to our write brings the deleted object back into the store")
+async def test_a_deletion_seen_while_our_write_is_answered_stays_a_deletion() -> None:
+    """Fault 5: the watch may be faster than the answer to our own write."""
+    bench = Bench(writes("x"))
+    apply_status = bench.objects.apply_status
+
+    async def and_then_the_watch_shows_the_deletion(*args: Any, **more: Any) -> dict[str, Any]:
+        body = await apply_status(*args, **more)
+        bench.store.remove(KEY)
+        return body
+
+    bench.objects.apply_status = and_then_the_watch_shows_the_deletion  # type: ignore[method-assign]
+    await bench.reconcile()
+
+    assert bench.store.get(KEY) is None
+
+
+@pytest.mark.xfail(strict=True, reason="a decision whose status did not move acts without writing")
+async def test_an_act_repeated_on_the_same_record_still_proves_first_that_the_record_stands() -> None:
+    """R2: what we hold may be old; a decision with acts goes through the version it was decided on."""
+    bench = Bench(lambda subject, _: Decision(subject.status, actions=() if subject.outcomes else (A,)))
+    bench.user_writes(check_body(spec={"suspend": True}, generation=2))
+
+    await bench.reconcile()
+
+    assert bench.actuator.acted == []
+
+
+@pytest.mark.xfail(strict=True, reason="a round that only moves the finalizer passes the same outcomes on")
+async def test_outcomes_are_told_to_one_decision_only() -> None:
+    def decide(subject: Subject[Any, Any], _: Any) -> Decision[Any]:
+        if subject.outcomes:
+            return Decision(status("done"), wants_finalizer=False)
+        if subject.status.message == "done":
+            return Decision(subject.status)
+        return Decision(status("intent"), actions=(A,), wants_finalizer=True)
+
+    bench = Bench(decide)
+    await bench.reconcile()
+
+    assert [sorted(subject.outcomes) for subject in bench.controller.asked] == [[], ["a"], []]

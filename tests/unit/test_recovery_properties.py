@@ -37,8 +37,15 @@ from homeostat.core.significance import Significance
 NAMES = [f"checkout-{number}" for number in range(4)]
 IDS = ["a-0", "a-1", "a-0-undo"]
 times = st.integers(-200, 200).map(lambda seconds: NOON + timedelta(seconds=seconds))
-maybe_times = st.none() | times
-states = st.sampled_from([SignalState.FIRING] * 3 + [SignalState.QUIET, SignalState.UNKNOWN])
+future = st.integers(1, 200).map(lambda seconds: NOON + timedelta(seconds=seconds))
+past = st.integers(-200, 0).map(lambda seconds: NOON + timedelta(seconds=seconds))
+states = st.sampled_from([SignalState.FIRING] * 4 + [SignalState.QUIET, SignalState.UNKNOWN])
+
+
+def mostly(usual: st.SearchStrategy[Any], *others: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Draw the usual four times out of five: a world in which everything is forbidden shows nothing."""
+    return st.integers(0, 4).flatmap(lambda number: st.one_of(*others) if number == 0 else usual)
+
 
 
 def of(model: type[Model], **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -76,19 +83,19 @@ triggers = st.lists(
 )
 specs = st.builds(
     spec,
-    mode=st.sampled_from(["Auto", "Auto", "Auto", "Observe", "Suggest"]),
+    mode=mostly(st.just("Auto"), st.sampled_from(["Observe", "Suggest"])),
     steps=steps,
     triggers=triggers,
     limits=st.fixed_dictionaries(
         {
-            "maxInFlight": st.sampled_from([0, 1, 2, "50%", "100%"]),
-            "maxUnhealthy": st.sampled_from([0, 1, "50%", "100%"]),
+            "maxInFlight": mostly(st.just("100%"), st.sampled_from([0, 1, 2, "50%"])),
+            "maxUnhealthy": mostly(st.just("100%"), st.sampled_from([0, 1, "50%"])),
             "cooldown": st.sampled_from(["1s", "1m"]),
-            "budget": st.fixed_dictionaries({"actions": st.integers(0, 3)}),
+            "budget": mostly(st.just({"actions": 3}), st.just({"actions": 0})),
         }
     ),
-    dependsOn=st.sampled_from([[], [], [{"healthCheck": {"name": "database"}}]]),
-    suspend=st.sampled_from([False, False, False, True]),
+    dependsOn=mostly(st.just([]), st.just([{"healthCheck": {"name": "database"}}])),
+    suspend=mostly(st.just(False), st.just(True)),
 )
 
 
@@ -104,99 +111,146 @@ pods = st.lists(
 ).map(tuple)
 workloads = st.builds(
     Workload,
-    ref=st.sampled_from([TARGET, TARGET, TARGET, replace(TARGET, uid="newer")]),
+    ref=st.just(TARGET),
     resource_version=st.just("42"),
     generation=st.just(1),
-    observed_generation=st.sampled_from([1, 1, 1, 0]),
+    observed_generation=st.just(1),
     replicas=st.integers(0, 5),
     updated=st.just(5),
     ready=st.just(0),
     available=st.just(0),
     selector=st.just("app=checkout"),
-    is_paused=st.sampled_from([False, False, True]),
-    is_deleting=st.sampled_from([False, False, True]),
-    annotations=st.sampled_from([(), ((MARKER, "a-0"),), ((MARKER, "other"),)]),
+    annotations=st.sampled_from([(), (), ((MARKER, "a-0"),), ((MARKER, "other"),)]),
     pods=pods,
-    restart_id=st.sampled_from(["", "a-0"]),
+    restart_id=mostly(st.just(""), st.just("a-0")),
 )
 refs = st.builds(Ref, st.just("Pod"), st.just("shop"), st.sampled_from(NAMES), st.integers(0, 5).map("uid-{}".format))
-signals_seen = st.builds(
-    SignalSeen,
-    index=st.integers(0, 2),
-    verdict=states,
-    observed_at=maybe_times,
-    stale_after=st.sampled_from([timedelta(0), timedelta(seconds=300)]),
-    since=maybe_times,
-    failing=st.lists(refs, max_size=3).map(tuple),
-)
+
+
+def signals_seen(index: int) -> st.SearchStrategy[SignalSeen]:
+    return st.builds(
+        SignalSeen,
+        index=st.just(index),
+        verdict=states,
+        observed_at=mostly(past, times, st.none()),
+        stale_after=mostly(st.just(timedelta(seconds=300)), st.just(timedelta(0))),
+        since=st.none() | past,
+        failing=st.lists(refs, max_size=4).map(tuple),
+    )
+
+
 answers = st.builds(
     Outcome,
     st.sampled_from(Verb),
     st.sampled_from(["", "Conflict", "PodDisruptionBudget", "Locked", "BudgetExhausted", "Invalid"]),
 )
-keys = st.sampled_from([f"{name}{suffix}" for name in [*IDS, "seed-0"] for suffix in ("", "-lock", "-token")] + ["a-renew"])
-seens = st.builds(
+keys = st.sampled_from([f"{name}{suffix}" for name in IDS for suffix in ("", "-lock", "-token")] + ["a-renew"])
+OBSTACLES: list[dict[str, Any]] = [
+    {"target": None},
+    {"freeze": FreezeInForce("outage", ("Recovery",), "outage")},
+    {"lock": Lock(OTHER, NOON + timedelta(seconds=9))},
+    {"view_age": timedelta(minutes=1)},
+    {"is_namespace_terminating": True},
+    {"expected_by": OTHER},
+    {"cluster_budget": TokenBudget(2, 2)},
+    {"problem": ("NotImplemented", "spec.windows")},
+    {"dependencies": (DependencySeen("database", HealthState.UNHEALTHY),)},
+    {"dependencies": ()},
+]
+TARGET_OBSTACLES: list[dict[str, Any]] = [
+    {"ref": replace(TARGET, uid="newer")},
+    {"is_paused": True},
+    {"is_deleting": True},
+    {"observed_generation": 0},
+]
+plain_seens = st.builds(
     RecoverySeen,
     ref=st.just(POLICY),
     generation=st.integers(1, 2),
-    target=st.none() | workloads,
-    signals=st.lists(signals_seen, max_size=2, unique_by=lambda seen: seen.index).map(tuple),
+    target=st.builds(
+        lambda made, changes: replace(made, **changes),
+        workloads,
+        mostly(st.just({}), st.sampled_from(TARGET_OBSTACLES)),
+    ),
+    signals=st.tuples(signals_seen(0), signals_seen(1)),
     attempt_seed=st.just("seed"),
-    cluster_budget=st.builds(TokenBudget, st.integers(0, 1), st.just(2)) | st.just(TokenBudget(2, 2, NOON)),
-    dependencies=st.sampled_from(HealthState).map(lambda state: (DependencySeen("database", state),)),
-    freeze=st.sampled_from([None, None, FreezeInForce("outage", ("Recovery",), "outage")]),
-    lock=st.none() | st.builds(Lock, st.sampled_from([POLICY, OTHER]), times),
-    view_age=st.sampled_from([timedelta(0), timedelta(0), timedelta(minutes=1)]),
-    is_namespace_terminating=st.sampled_from([False, False, True]),
-    expected_by=st.sampled_from([None, None, OTHER]),
-    outcomes=st.dictionaries(keys, answers, max_size=4),
-    problem=st.sampled_from([None, None, None, ("NotImplemented", "spec.windows")]),
+    cluster_budget=st.just(TokenBudget(1, 2, NOON)),
+    dependencies=st.just((DependencySeen("database", HealthState.HEALTHY),)),
+    lock=st.none() | st.builds(Lock, st.just(POLICY), times) | st.builds(Lock, st.just(OTHER), past),
+    outcomes=st.just({}) | st.dictionaries(keys, answers, max_size=4),
 )
-attempts = of(Attempt,
+seens = st.builds(
+    lambda seen, changes: replace(seen, **changes),
+    plain_seens,
+    mostly(st.just({}), st.sampled_from(OBSTACLES)),
+)
+attempts = of(
+    Attempt,
     id=st.just("a"),
-    step=st.integers(0, 4),
+    step=mostly(st.just(0), st.integers(0, 4)),
     name=st.sampled_from(["restartPods", "scale", "rolloutRestart"]),
-    trigger=st.integers(0, 3),
+    trigger=mostly(st.just(0), st.integers(0, 3)),
     phase=st.sampled_from(AttemptPhase),
     workload=st.just(ObjectId(kind="Deployment", name="checkout", uid=TARGET.uid)),
-    detected_at=times,
-    started_at=times,
-    acted_at=maybe_times,
-    verify_from=maybe_times,
+    detected_at=past,
+    started_at=past,
+    acted_at=st.none() | past,
+    verify_from=st.none() | past,
     deadline=times,
 )
-entries = st.lists(
-    of(InFlight,
-        id=st.sampled_from(IDS),
-        target=of(ObjectId, kind=st.just("Pod"), name=st.sampled_from(NAMES), uid=st.integers(0, 5).map("uid-{}".format)
+
+
+def entries_of(name: str, action: ActionName) -> st.SearchStrategy[InFlight]:
+    return of(
+        InFlight,
+        id=st.just(name),
+        target=of(
+            ObjectId,
+            kind=st.just("Pod"),
+            name=st.sampled_from(NAMES),
+            uid=st.integers(0, 5).map("uid-{}".format),
         ),
         step=st.integers(0, 4),
-        action=st.sampled_from(ActionName),
-        original=st.none() | st.integers(0, 5),
-        desired=st.none() | st.integers(0, 5),
-        started_at=times,
-        deadline=times,
+        action=st.just(action),
+        original=st.integers(0, 5),
+        desired=st.integers(0, 5),
+        started_at=past,
+        deadline=mostly(future, past),
         phase=st.sampled_from(TargetPhase),
         has_token=st.booleans(),
-    ),
-    max_size=3,
-    unique_by=lambda entry: entry.id,
-).map(tuple)
-statuses = of(RecoveryPolicyStatus,
+    )
+
+
+EVICT, RESTART, SCALE, UNDO = ActionName
+entries = st.one_of(
+    st.just(()),
+    st.tuples(entries_of("a-0", EVICT)),
+    st.tuples(entries_of("a-0", EVICT), entries_of("a-1", EVICT)),
+    st.tuples(entries_of("a-0", RESTART)),
+    st.tuples(entries_of("a-0", SCALE)),
+    st.tuples(entries_of("a-0", SCALE), entries_of("a-0-undo", UNDO)),
+)
+statuses = of(
+    RecoveryPolicyStatus,
     observed_generation=st.sampled_from([-1, 1, 2]),
-    next_step=st.integers(0, 16),
-    signals=st.lists(
-        of(Signal, trigger=st.integers(0, 2), state=st.sampled_from(SignalState), since=times),
-        max_size=2,
-        unique_by=lambda signal: signal.trigger,
-    ).map(tuple),
+    next_step=mostly(st.just(0), st.integers(0, 16)),
+    signals=mostly(
+        st.just(()),
+        st.lists(
+            of(Signal, trigger=st.integers(0, 2), state=st.sampled_from(SignalState), since=times),
+            max_size=2,
+            unique_by=lambda signal: signal.trigger,
+        ).map(tuple),
+    ),
     attempt=st.none() | attempts,
     in_flight=entries,
     blocked=st.none() | of(Blocked, reason=st.sampled_from([*BlockReason, "Odd", ""]), since=times),
-    retry_at=maybe_times,
-    cooldown_until=maybe_times,
-    budget=of(BudgetStatus, used=st.integers(0, 3), of=st.just(3), resets_at=maybe_times),
-    escalated=st.none() | of(Escalation, since=times, severity=st.sampled_from(Severity)),
+    retry_at=mostly(st.none(), times),
+    cooldown_until=mostly(st.none(), times),
+    budget=mostly(
+        st.just(BudgetStatus()), of(BudgetStatus, used=st.integers(0, 3), of=st.just(3), resets_at=st.none() | times)
+    ),
+    escalated=mostly(st.none(), of(Escalation, since=times, severity=st.sampled_from(Severity))),
 )
 cases = st.tuples(specs, statuses, seens)
 Case = tuple[RecoveryPolicySpec, RecoveryPolicyStatus, RecoverySeen]

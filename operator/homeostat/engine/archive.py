@@ -17,6 +17,7 @@ from homeostat.telemetry.metrics import Metrics
 log = structlog.get_logger("homeostat.history")
 
 MAX_WAITING = 50_000  # records
+GATHER_FOR = 2.0  # seconds: a transaction costs as much as a hundred rows
 RETRY_AFTER = 10.0  # seconds
 PRUNE_EVERY = 3600.0  # seconds
 
@@ -49,6 +50,7 @@ class Archive:
         """Write what is queued, for ever."""
         while True:
             await self._news.wait()
+            await asyncio.sleep(GATHER_FOR)
             self._news.clear()
             if not await self.flush():
                 await asyncio.sleep(RETRY_AFTER)
@@ -59,27 +61,31 @@ class Archive:
         batch = list(self._waiting)
         self._waiting.clear()
         try:
-            await self._write(batch)
             await self._prune()
+            await self._write(batch)
         except HistoryUnavailable as error:
             self._waiting.extendleft(reversed(batch))
             self._failed(str(error))
             return False
+        except asyncio.CancelledError:  # a stop: the last flush takes what this one did not
+            self._waiting.extendleft(reversed(batch))
+            raise
         self._recovered()
         return True
 
     async def _write(self, batch: Sequence[Record]) -> None:
+        """Write what overwrites itself first, and results, which do not, last: a batch may be written again."""
         await self.history.add_buckets([record for record in batch if isinstance(record, Bucket)])
-        await self.history.add_results([record for record in batch if isinstance(record, StoredResult)])
         for record in batch:
             if isinstance(record, StoredAttempt):
                 await self.history.add_attempt(record)
+        await self.history.add_results([record for record in batch if isinstance(record, StoredResult)])
 
     async def _prune(self) -> None:
         now = self._clock.monotonic()
         if now - self._pruned_at >= PRUNE_EVERY:
-            self._pruned_at = now
             await self.history.prune(self._clock.now())
+            self._pruned_at = now
 
     def _failed(self, reason: str) -> None:
         self._metrics.history_failed()

@@ -1,6 +1,7 @@
 """Workers: at most `limit` jobs at a time, started from callbacks, none lost, all ended when the crew is left.
 
-Workers are hired as jobs wait and kept: a job then costs a queue hand-over (5 µs) and not a task.
+Workers are hired as jobs wait and kept: a job then costs a queue hand-over (5 µs) and not a task. Between two
+jobs that wait the loop gets its turn: work that never has to wait itself must not hold up probes and leases.
 """
 
 import asyncio
@@ -55,6 +56,8 @@ class Crew(Generic[J]):
         while True:
             while self._waiting:
                 await self._work(self._waiting.popleft())
+                if self._waiting:
+                    await asyncio.sleep(0)
             bell = asyncio.get_running_loop().create_future()
             self._idle.append(bell)
             await bell

@@ -22,10 +22,15 @@ class Directory:
 
     def __init__(self) -> None:
         self._services: defaultdict[tuple[str, str], dict[str, Slice]] = defaultdict(dict)
+        self._shown_meanwhile: set[tuple[str, str]] = set()
         self.is_complete = False
 
     def put(self, body: dict[str, Any]) -> tuple[str, str] | None:
         """Take a version of a slice; give (namespace, service) it belongs to."""
+        self._shown_meanwhile.add(_name_of(body))
+        return self._put(body)
+
+    def _put(self, body: dict[str, Any]) -> tuple[str, str] | None:
         service = _service_of(body)
         if service is not None:
             self._services[service][body["metadata"]["name"]] = _slice(body)
@@ -33,6 +38,7 @@ class Directory:
 
     def remove(self, body: dict[str, Any]) -> tuple[str, str] | None:
         """Drop a slice; give (namespace, service) it belonged to."""
+        self._shown_meanwhile.add(_name_of(body))
         service = _service_of(body)
         slices = self._services.get(service) if service else None
         if service is None or slices is None:
@@ -42,11 +48,22 @@ class Directory:
             del self._services[service]
         return service
 
+    def begin_listing(self) -> None:
+        """Say that a listing is asked for now: what the watch shows from here on is newer than it."""
+        self._shown_meanwhile.clear()
+
     def replace_all(self, bodies: Iterable[dict[str, Any]]) -> None:
-        """Take a complete listing: what is not in it is gone."""
-        self._services.clear()
+        """Take a complete listing: what is not in it is gone, but for what the watch showed since it was begun."""
+        newer = self._shown_meanwhile
+        for service, slices in list(self._services.items()):
+            left = {name: known for name, known in slices.items() if (service[0], name) in newer}
+            if left:
+                self._services[service] = left
+            else:
+                del self._services[service]
         for body in bodies:
-            self.put(body)
+            if _name_of(body) not in newer:
+                self._put(body)
         self.is_complete = True
 
     def endpoints(self, namespace: str, service: str, port: str | int) -> tuple[Endpoint, ...] | None:
@@ -63,8 +80,13 @@ class Directory:
             if number is None:
                 continue
             for address, is_ready, pod in rows:
-                found.setdefault(address, Endpoint(address, number, is_ready, pod))
-        return tuple(endpoint for endpoint in found.values() if endpoint.is_ready) if has_port else None
+                if is_ready:  # one that moves between slices stands in both for a moment
+                    found.setdefault(address, Endpoint(address, number, is_ready, pod))
+        return tuple(found.values()) if has_port else None
+
+
+def _name_of(body: dict[str, Any]) -> tuple[str, str]:
+    return body["metadata"]["namespace"], body["metadata"]["name"]
 
 
 def _service_of(body: dict[str, Any]) -> tuple[str, str] | None:

@@ -20,6 +20,8 @@ from homeostat.kube.objects import FINALIZER
 
 KIND_BY_NAME = {kind.kind: kind for kind in KINDS}
 
+REMEMBERED = 256
+"""Parsed specs, and parsed statuses, that are kept: those in use. Each takes about 6 KiB."""
 RUN_ANNOTATION = "homeostat.dev/run"
 
 
@@ -100,7 +102,7 @@ def _compact(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":"), sort_keys=True).encode()
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=REMEMBERED)
 def _parse_spec(kind: str, raw: bytes) -> Model | str:
     try:
         return KIND_BY_NAME[kind].spec.model_validate_json(raw)
@@ -108,7 +110,7 @@ def _parse_spec(kind: str, raw: bytes) -> Model | str:
         return explain(error)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=REMEMBERED)
 def _parse_status(kind: str, raw: bytes) -> Status:
     model = KIND_BY_NAME[kind].status
     try:

@@ -135,12 +135,13 @@ class Probing:
 
     def _take(self, check: Check, run: Run) -> None:
         now = self._with.clock.now()
-        is_other = check.track.verdict is not run.verdict
-        check.is_silent = check.is_silent and run.verdict not in {Verdict.PASS, Verdict.FAIL}
-        if record(check.track, check.plan, run, now):
+        is_other = check.track.verdict is not run.verdict or check.track.reason is not run.reason
+        was_silent = check.is_silent
+        check.is_silent = was_silent and run.verdict not in {Verdict.PASS, Verdict.FAIL}
+        if record(check.track, check.plan, run, now) or was_silent is not check.is_silent:
             self._wake(check)
         self._with.meters.count(check, run)
-        if is_other or run.verdict is not Verdict.PASS:
+        if is_other:  # one row a change: a long outage of many checks must not fill the disk
             self._with.archive.keep(
                 StoredResult(
                     check.ref.uid, now, run.verdict.value, run.reason.value, run.seconds,

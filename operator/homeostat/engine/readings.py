@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from homeostat.api.health_check import HealthState
 from homeostat.api.meta import format_duration
 from homeostat.api.objective_status import ServiceLevelObjectiveStatus
 from homeostat.core.track import VERDICTS
@@ -15,7 +16,8 @@ def read_checks(checks: Checks) -> Iterator[CheckReading]:
     for check in checks:
         track = check.track
         results = tuple((verdict.value, count) for verdict, count in zip(VERDICTS, track.counts, strict=True))
-        yield CheckReading(check.ref.namespace, check.ref.name, track.state.value, results, track.missed)
+        state = HealthState.UNKNOWN if check.is_silent else track.state
+        yield CheckReading(check.ref.namespace, check.ref.name, state.value, results, track.missed)
 
 
 def read_objectives(store: ObjectStore) -> Iterator[ObjectiveReading]:

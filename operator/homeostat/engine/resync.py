@@ -1,9 +1,11 @@
 """The sweep that trusts no watch: list what there is, compare with what we know, mend and count the difference.
 
 Watches lose deletions when they restart after 410, and some die silently. A difference is confirmed by reading
-the one object again, since a listing is a moment old when it arrives.
+the one object again, since a listing is a moment old when it arrives. What the watch shows while we wait a
+little before that was late and not missed: two drifts in a row end the process.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
@@ -17,6 +19,9 @@ from homeostat.ports import Clock, Gone, Objects
 from homeostat.telemetry.metrics import Metrics
 
 log = structlog.get_logger("homeostat.resync")
+
+PATIENCE = 3.0
+"""Seconds that the watch may be late with what a listing shows already."""
 
 Slices = Callable[[], Awaitable[Iterable[dict[str, Any]]]]
 """Lists all EndpointSlices of the watched namespaces."""
@@ -37,6 +42,7 @@ class Resync:
         namespaces: Sequence[str],
         take: Callable[[Entry], Change],
         drop: Callable[[Key, str], None],
+        patience: float = PATIENCE,
     ) -> None:
         self._objects = objects
         self._slices = slices
@@ -47,6 +53,7 @@ class Resync:
         self._namespaces = namespaces
         self._take = take
         self._drop = drop
+        self._patience = patience
         self._swept_at = clock.monotonic()
         self.drifts_in_a_row = 0
 
@@ -57,7 +64,7 @@ class Resync:
 
     async def load(self) -> None:
         """Read everything there is; before the first probe and the first decision."""
-        self._directory.replace_all(await self._slices())
+        await self._list_slices()
         for kind in KINDS:
             async for body in self._objects.list(kind, self._namespaces_of(kind)):
                 self._take(entry_from(body, kind.kind))
@@ -65,7 +72,7 @@ class Resync:
 
     async def sweep(self) -> int:
         """Compare and mend; give the number of objects that the watch had missed."""
-        self._directory.replace_all(await self._slices())
+        await self._list_slices()
         drift = 0
         for kind in KINDS:
             found = await self._sweep_kind(kind)
@@ -77,13 +84,24 @@ class Resync:
             log.warning("watch missed changes", objects=drift)
         return drift
 
+    async def _list_slices(self) -> None:
+        self._directory.begin_listing()
+        self._directory.replace_all(await self._slices())
+
     async def _sweep_kind(self, kind: Kind) -> int:
         there: dict[Key, str] = {}
         async for ref, version in self._objects.list_versions(kind, self._namespaces_of(kind)):
             there[Key(ref.kind, ref.namespace, ref.name)] = version
-        known = {entry.key: entry.resource_version for entry in self._store.of_kind(kind.kind)}
+        known = self._known(kind)
         suspects = [key for key in there.keys() | known.keys() if there.get(key) != known.get(key)]
-        return sum([await self._mend(kind, key) for key in suspects])
+        if not suspects:
+            return 0
+        await asyncio.sleep(self._patience)
+        after = self._known(kind)
+        return sum([await self._mend(kind, key) for key in suspects if after.get(key) == known.get(key)])
+
+    def _known(self, kind: Kind) -> dict[Key, str]:
+        return {entry.key: entry.resource_version for entry in self._store.of_kind(kind.kind)}
 
     async def _mend(self, kind: Kind, key: Key) -> int:
         """Read one object again; give 1 when the watch had missed something that matters."""

@@ -108,4 +108,5 @@ def may_try_again(answer: Answer, *, is_write: bool) -> bool:
         return not answer.has_cause(reason="DisruptionBudget")
     if not is_write:
         return answer.fate is Fate.UNKNOWN or answer.code >= 500  # noqa: PLR2004
-    return answer.code in {500, 503} and answer.reason not in {"Timeout", "ServerTimeout"}
+    # A 500 without a reason is what the server cannot name, such as a patch that it cannot read: again is no better.
+    return (answer.code, answer.reason) == (500, "InternalError") or answer.code == 503  # noqa: PLR2004

@@ -32,6 +32,7 @@ METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v
 
 PAGE = 500
 _READS = frozenset({"GET", "HEAD"})
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 Count = Callable[[str, str], None]
 """Told of each attempt: (method, status class)."""
 
@@ -211,7 +212,7 @@ class ApiClient:
                 request.method,
                 self.credentials.server + request.path,
                 params=request.query,
-                data=None if request.body is None else json.dumps(request.body, separators=(",", ":")),
+                data=None if request.body is None else _encode(request.body),
                 headers=_headers(request, identity),
                 timeout=timeout,
                 ssl=self._tls_for(identity),

@@ -14,6 +14,7 @@ FIELD_MANAGER = "homeostat"
 FINALIZER = f"{GROUP}/undo"
 """Our finalizer: what this object did to the cluster is not undone yet."""
 
+_ATTEMPTS = 5
 _APPLY = {"fieldManager": FIELD_MANAGER, "force": "true"}
 
 
@@ -28,14 +29,26 @@ class ApiObjects:
     ) -> dict[str, Any]:
         """Server-side apply the whole status; fields of ours that are absent now are removed.
 
-        Never touches a re-created object of the same name: another uid is a Conflict, as is another version when
-        `resource_version` is given.
+        Never touches a re-created object of the same name: that is a Conflict, as is another version when
+        `resource_version` is given. The API server ignores `metadata.uid` when a custom resource's status is
+        applied (1.34), so without a version the object is read first and its own version pinned.
         """
-        metadata = {"name": ref.name, "uid": ref.uid}
+        if resource_version is not None:
+            return await self._apply(kind, ref, status, resource_version)
+        for _ in range(_ATTEMPTS):
+            metadata = (await self.get(kind, ref.namespace, ref.name))["metadata"]
+            if metadata["uid"] != ref.uid:
+                raise Conflict(f"{ref.kind} {ref.name} was replaced")
+            try:
+                return await self._apply(kind, ref, status, metadata["resourceVersion"])
+            except Conflict:
+                continue  # somebody else wrote it meanwhile
+        raise Conflict(f"{ref.kind} {ref.name} keeps changing")
+
+    async def _apply(self, kind: Kind, ref: Ref, status: dict[str, Any], resource_version: str) -> dict[str, Any]:
+        metadata = {"name": ref.name, "uid": ref.uid, "resourceVersion": resource_version}
         if ref.namespace:
             metadata["namespace"] = ref.namespace
-        if resource_version is not None:
-            metadata["resourceVersion"] = resource_version
         return await self._client.request(
             "PATCH",
             resource_of(kind).path(ref.namespace, ref.name, "status"),

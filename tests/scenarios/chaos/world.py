@@ -96,6 +96,7 @@ class World:
     view_age: timedelta = timedelta(0)
     choice: float = 0.0
     answers: dict[type, list[Outcome]] = field(default_factory=dict)  # what the API server answers instead
+    loses_answers_to: type | None = None  # the API server does it, and the answer does not arrive
     steps_to_live: int | None = None
     acts: list[Action] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
@@ -276,6 +277,11 @@ class World:
     # --- the API server -----------------------------------------------------------------------------
 
     def _perform(self, action: Action) -> Outcome:
+        outcome = self._serve(action)
+        is_lost = self.loses_answers_to is not None and isinstance(action, self.loses_answers_to)
+        return Outcome(Verb.FAILED, "Unavailable") if is_lost else outcome
+
+    def _serve(self, action: Action) -> Outcome:
         self.acts.append(action)
         answers = self.answers.get(type(action), [])
         if answers:

@@ -73,12 +73,11 @@ def _are_back(case: Case) -> bool:
 def _is_back(case: Case, record: TargetRecord) -> bool:
     """Whether as many pods are ready as before, none of them a victim; or as many as somebody else wants now."""
     workload = workload_now(case, record.workload.uid)
-    if workload is None:
-        return False
     victims = {one.uid for one in case.status.targets}
-    ready = sum(pod.ref.uid not in victims for pod in ready_pods(workload.pods))
+    pods = ready_pods(workload.pods) if workload else ()
+    ready = sum(pod.ref.uid not in victims for pod in pods)
     if record.phase is TargetPhase.SUPERSEDED:
-        return ready >= workload.replicas
+        return workload is not None and ready >= workload.replicas
     return ready >= record.workload.ready_before
 
 

@@ -79,7 +79,7 @@ def injecting(case: Case) -> Move:
         return Move(progressed.status)
     if all(record.phase is not TargetPhase.PLANNED for record in case.status.targets):
         return _on(case)
-    refusal = injection.failure(case)
+    refusal = injection.failure(case) or _second_thoughts(case)
     if refusal is not None:
         return stopped(case, refusal)
     if injection.met_conflict(case):
@@ -125,14 +125,23 @@ def _unsteady(case: Case, found: tuple[Finding, ...]) -> Refusal | None:
 def _put_on_record(case: Case) -> Move:
     if not case.seen.has_finalizer:
         return Move(case.status, wants_finalizer=True)
-    found = findings(case)
-    refusal = _unsteady(case.with_status(steady_since=case.now), found)
-    if refusal is not None:
-        return refused(case, refusal)
-    drawn = draw(case)
+    drawn = _last_look(case)
     if isinstance(drawn, Refusal):
         return refused(case, drawn)
     return Move(_recorded(case, drawn).status)
+
+
+def _last_look(case: Case) -> Draft | Refusal:
+    """Ask everything once more, with the eyes of now: the hypothesis, the gates, the limits (C8)."""
+    return _unsteady(case.with_status(steady_since=case.now), findings(case)) or draw(case)
+
+
+def _second_thoughts(case: Case) -> Refusal | None:
+    """Refuse to take up an injection, after a crash or a conflict, that would not be begun now."""
+    if any(record.phase is not TargetPhase.PLANNED for record in case.status.targets):
+        return None
+    drawn = _last_look(case)
+    return drawn if isinstance(drawn, Refusal) else None
 
 
 def _recorded(case: Case, draft: Draft) -> Case:

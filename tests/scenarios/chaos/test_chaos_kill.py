@@ -1,0 +1,220 @@
+"""Whatever happens, and wherever the operator is killed: what was broken is whole again afterwards."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from homeostat.api.chaos import MARKER
+from homeostat.api.chaos_status import Phase, Verdict
+from homeostat.core.cluster import DisruptionBudget, Lock
+from homeostat.core.decision import Action, DeletePod, Outcome, Ref, Scale, Verb
+from scenarios.chaos.world import FREEZE, ME, World, a_scale_spec, a_spec
+
+SPECS = {
+    "podKill": a_spec(),
+    "podKill, observed": a_spec(reaction="Observe"),
+    "scale": a_scale_spec(),
+    "scale, observed": a_scale_spec(reaction="Observe"),
+    "scale to zero": a_scale_spec(fault={"scale": {"to": 0}}, blastRadius={"minAvailable": 0}),
+}
+STEPS = 40  # more than a run has calls to the API server
+
+
+class WatchedWorld(World):
+    """A world that refuses to be broken by an operator that may not."""
+
+    def _serve(self, action: Action) -> Outcome:
+        if isinstance(action, DeletePod) or (isinstance(action, Scale) and action.annotations[MARKER] is not None):
+            assert self.has_finalizer, "C2: finalizer first"
+            assert self.freeze is None, "C9: frozen"
+            assert not self.is_deleting
+            assert self.labels, "C10: the namespace has not opted in"
+            assert self.lock is not None, "R11: no lock"
+            assert self.lock.holder == ME, "R11: somebody else's lock"
+            assert self.view_age < timedelta(minutes=1), "C4: stale view"
+            assert self.status.phase is Phase.INJECTING, "C2: not on record"
+            assert isinstance(action, Scale) or action.pod.uid in {one.uid for one in self.status.targets}
+            assert not any(budget.disruptions_allowed == 0 for budget in self.budgets), "C10: PDB"
+        return super()._serve(action)
+
+
+@pytest.mark.parametrize("step", range(STEPS))
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+def test_killed_at_any_call_the_run_ends_with_the_target_as_it_was(spec: Any, step: int) -> None:
+    """C2, R2: kill at each point; exactly one fault, and nothing left of it."""
+    world = WatchedWorld(spec, steps_to_live=step)
+    world.reconcile()
+    world.run(120)
+
+    assert world.status.phase is Phase.FINISHED
+    assert (world.replicas, world.marker, world.has_finalizer, world.lock) == (3, None, False, None)
+    assert len({act.id for act in world.acts if isinstance(act, DeletePod)}) <= 1
+    assert world.born <= 3 + 3
+    assert world.status.verdict is Verdict.PASSED
+
+
+@pytest.mark.parametrize("step", range(STEPS))
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+def test_killed_at_any_call_and_deleted_while_it_was_dead_it_undoes_first(spec: Any, step: int) -> None:
+    """C2: the finalizer holds the object until the target is as it was."""
+    world = WatchedWorld(spec, steps_to_live=step)
+    world.reconcile()
+    while world.steps_to_live is not None and world.status.phase is not Phase.FINISHED:
+        world.run(1)
+    world.is_deleting = True
+    world.is_gone = not world.has_finalizer
+    world.run(5)
+
+    assert world.is_gone
+    assert (world.replicas, world.marker) == (3, None)
+
+
+@pytest.mark.parametrize("step", range(STEPS))
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+def test_killed_at_any_call_for_good_the_sweeper_finds_what_is_left(spec: Any, step: int) -> None:
+    """C3: finalizer stripped, record lost."""
+    world = WatchedWorld(spec, steps_to_live=step)
+    world.reconcile()
+    while world.steps_to_live is not None and world.status.phase is not Phase.FINISHED:
+        world.run(1)
+    world.is_gone = True
+    world.sweep()
+
+    assert (world.replicas, world.marker) == (3, None)
+
+
+class AnyDay(RuleBasedStateMachine):
+    """Everything that may happen to a run, in any order; at the end of the day nothing is left of the fault."""
+
+    world: WatchedWorld
+    wanted: int
+
+    @initialize(spec=st.sampled_from(list(SPECS.values())), needs=st.integers(0, 3), starts_in=st.integers(0, 40))
+    def begin(self, spec: Any, needs: int, starts_in: int) -> None:
+        self.world = WatchedWorld(spec, needs=needs, starts_in=timedelta(seconds=starts_in))
+        self.wanted = 3
+        self.world.reconcile()
+
+    @rule(seconds=st.integers(1, 15))
+    def time_passes(self, seconds: int) -> None:
+        self.world.run(seconds)
+
+    @rule(seconds=st.integers(1, 100))
+    def the_operator_is_away(self, seconds: int) -> None:
+        self.world.tick(seconds)
+
+    @rule(step=st.integers(0, 12), seconds=st.integers(1, 4))
+    def the_operator_is_killed(self, step: int, seconds: int) -> None:
+        self.world.steps_to_live = step
+        self.world.run(seconds)
+
+    @rule(kind=st.sampled_from([Scale, DeletePod]), reason=st.sampled_from(["Conflict", "Forbidden", "NotFound"]))
+    def the_api_server_refuses(self, kind: type, reason: str) -> None:
+        self.world.answers.setdefault(kind, []).append(Outcome(Verb.REFUSED, reason))
+
+    @rule(times=st.integers(1, 5))
+    def the_wire_breaks(self, times: int) -> None:
+        self.world.answers.setdefault(Scale, []).extend([Outcome(Verb.FAILED, "Unavailable")] * times)
+
+    @rule(kind=st.sampled_from([Scale, DeletePod, None]))
+    def answers_are_lost(self, kind: type | None) -> None:
+        self.world.loses_answers_to = kind
+
+    @rule(is_frozen=st.booleans())
+    def a_freeze_comes_or_goes(self, is_frozen: bool) -> None:  # noqa: FBT001
+        self.world.freeze = FREEZE if is_frozen else None
+
+    @rule(is_allowed=st.booleans())
+    def the_namespace_opts_in_or_out(self, is_allowed: bool) -> None:  # noqa: FBT001
+        self.world.labels = World(a_spec()).labels if is_allowed else ()
+
+    @rule(is_strict=st.booleans())
+    def a_disruption_budget_comes_or_goes(self, is_strict: bool) -> None:  # noqa: FBT001
+        self.world.budgets = (DisruptionBudget("floor", "app=checkout", 0),) if is_strict else ()
+
+    @rule(age=st.sampled_from([0, 120]))
+    def the_view_ages_or_is_refreshed(self, age: int) -> None:
+        self.world.view_age = timedelta(seconds=age)
+
+    @rule(is_silent=st.booleans(), needs=st.integers(0, 4))
+    def the_check_changes_its_mind(self, is_silent: bool, needs: int) -> None:  # noqa: FBT001
+        self.world.is_check_silent, self.world.needs = is_silent, needs
+
+    @rule(is_suspended=st.booleans())
+    def the_spec_is_edited(self, is_suspended: bool) -> None:  # noqa: FBT001
+        self.world.spec = self.world.spec.model_copy(update={"suspend": is_suspended})
+        self.world.generation += 1
+
+    @rule()
+    def a_new_run_is_asked_for(self) -> None:
+        self.world.run_requested = f"{self.world.run_requested}+"
+
+    @rule(replicas=st.integers(4, 6))
+    def somebody_scales_checkout(self, replicas: int) -> None:
+        """With another value than any fault's: one that is the fault's own cannot be told from it."""
+        self.world.write(replicas)
+        self.wanted = replicas
+
+    @rule(seconds=st.integers(1, 50))
+    def a_policy_takes_the_lock(self, seconds: int) -> None:
+        if self.world.lock is None:
+            policy = Ref("RecoveryPolicy", "shop", "restart-checkout", "policy-uid")
+            self.world.lock = Lock(policy, self.world.now + timedelta(seconds=seconds))
+
+    @precondition(lambda self: self.world.status.phase is Phase.RUNNING)
+    @rule()
+    def somebody_strips_the_marker(self) -> None:
+        self.world.write(self.world.replicas, {MARKER: None})
+
+    @rule()
+    def it_is_deleted(self) -> None:
+        self.world.is_deleting = True
+        self.world.is_gone = self.world.is_gone or not self.world.has_finalizer
+
+    @invariant()
+    def deciding_twice_is_deciding_once(self) -> None:
+        first = self.world.decide()
+        self.world.status, before = first.status, self.world.status
+        second = self.world.decide()
+        self.world.status = before
+
+        assert (second.status, second.actions, second.wants_finalizer) == (
+            first.status, first.actions, first.wants_finalizer,
+        )  # fmt: skip
+        assert (second.events, second.check_again_at) == ((), first.check_again_at)
+        assert first.check_again_at is None or first.check_again_at > self.world.now
+
+    @invariant()
+    def a_fault_is_always_on_record_and_held_by_the_finalizer(self) -> None:
+        """C2: as long as the object is there at all."""
+        if self.world.marker is not None and not self.world.is_gone:
+            assert self.world.has_finalizer or self.world.status.phase is Phase.FINISHED
+            assert self.world.status.targets[0].original == self.world.marker["original"]
+
+    def teardown(self) -> None:
+        """Let calm return: the fault goes, by the controller or, where it may not, by the sweeper."""
+        world = self.world
+        world.answers, world.loses_answers_to, world.view_age = {}, None, timedelta(0)
+        world.spec, world.steps_to_live, world.is_check_silent = (
+            world.spec.model_copy(update={"suspend": True}),
+            None,
+            False,
+        )
+        world.generation += 1
+        world.run(200)
+        world.sweep()
+
+        assert world.status.phase in {Phase.FINISHED, Phase.PENDING} or world.is_gone
+        assert (world.replicas, world.marker) == (self.wanted, None)
+        assert not world.has_finalizer
+        assert world.lock is None or world.lock.until < world.now
+
+
+TestAnyDay = AnyDay.TestCase
+TestAnyDay.settings = settings(
+    max_examples=120, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
