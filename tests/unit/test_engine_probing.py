@@ -392,16 +392,19 @@ async def test_the_end_of_a_silence_is_told_also_when_an_edit_fell_into_it() -> 
         assert bench.woken == [check]
 
 
-async def test_only_what_is_not_an_ordinary_pass_becomes_history() -> None:
+async def test_a_result_becomes_history_when_it_is_another_than_the_last() -> None:
+    """A long outage of many checks must not fill the disk."""
+    other = Result(Verdict.FAIL, Reason.CONNECTION_REFUSED, 0.1)
     async with open_for_work(Bench()) as bench:
         check = bench.check()
-        for answer in (PASS, PASS, PASS, FAIL, FAIL, PASS, PASS):
+        for answer in (PASS, PASS, PASS, FAIL, FAIL, other, other, PASS, PASS):
             bench.prober.answer = answer
             await bench.run(check)
             bench.clock.advance(10)
         await bench.archive.flush()
 
-        assert [one.verdict for one in bench.history.kept_results] == ["Pass", "Fail", "Fail", "Pass"]
+        reasons = [one.reason for one in bench.history.kept_results]
+        assert reasons == ["Ok", "Timeout", "ConnectionRefused", "Ok"]
 
 
 async def test_history_names_the_pod_and_never_an_address() -> None:

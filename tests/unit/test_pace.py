@@ -1,5 +1,7 @@
 """Token buckets: the rate holds whatever is asked for, bursts are bounded, and none who waits starves."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,7 +31,7 @@ def test_who_waits_goes_in_order_and_at_the_rate(rate: float, burst: float, step
         now += step
         starts.append(now + bucket.take(now))
 
-    assert all(later >= earlier - 1e-6 for earlier, later in zip(starts, starts[1:], strict=False))
+    assert all(later >= earlier - 1e-6 for earlier, later in pairwise(starts))
     assert all(number + 1 <= burst + rate * start + 1e-3 for number, start in enumerate(starts))
 
 

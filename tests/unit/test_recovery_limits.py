@@ -8,11 +8,13 @@ from scenarios.recovery.world import NOON, OTHER, POLICY, World, spec
 
 from homeostat.api.health_check import HealthState
 from homeostat.api.meta import ConditionStatus
-from homeostat.api.recovery_status import Outcome, Phase, SignalState
+from homeostat.api.recovery_status import Outcome, Phase, Signal, SignalState
 from homeostat.core.cluster import FreezeInForce, Lock
 from homeostat.core.condition import condition
 from homeostat.core.decision import Ref
+from homeostat.core.recovery.gates import TO_ACT, TO_ASK_AGAIN, TO_GO_ON, Gate, Wish
 from homeostat.core.recovery.reasons import BlockReason
+from homeostat.core.recovery.seen import Case
 
 HELPLESS: dict[str, Any] = {"eviction_heals": False}
 EXPERIMENT = Ref("ChaosExperiment", "shop", "kill-checkout", "chaos-uid")
@@ -384,3 +386,37 @@ def test_a_degraded_dependency_is_no_obstacle() -> None:
     checkout.run("3s")
 
     assert len(checkout.effects) == 1
+
+
+# --- each gate by itself --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gate", TO_GO_ON, ids=lambda gate: gate.__name__)
+def test_a_gate_is_a_question_that_can_be_asked_of_any_world(gate: Gate) -> None:
+    """The order of the gates is for humans; no gate leans on one before it."""
+    nowhere = world(gone=True)
+    signal = Signal(trigger=0, state=SignalState.FIRING, since=NOON)
+    case = Case(nowhere.spec, nowhere.status, nowhere.seen(), nowhere.now)
+
+    block = gate(Wish(case, signal))
+
+    assert block is None or block.reason == "TargetNotFound"
+
+
+def test_no_gate_is_forgotten_before_an_action_on_record_is_asked_for_again() -> None:
+    """R2: all but those that the intent has passed for good: it is planned, paid for, and not to rest."""
+    left_out = {gate.__name__ for gate in TO_ACT} - {gate.__name__ for gate in TO_ASK_AGAIN}
+
+    assert left_out == {"cooling_down", "refused_lately", "nothing_to_do", "budget_spent", "cluster_budget_spent"}
+
+
+def test_a_refusal_without_a_record_still_holds() -> None:
+    """R3: what was refused is not asked for again at once, whatever became of the reason."""
+    checkout = world()
+    checkout.run("1s")
+    waiting = {"blocked": None, "retry_at": checkout.now + timedelta(seconds=9)}
+    checkout.written = checkout.status.model_copy(update=waiting).wire()
+
+    checkout.run("3s")
+
+    assert (checkout.effects, blocked(checkout)) == ([], "Refused")

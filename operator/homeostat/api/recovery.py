@@ -170,15 +170,12 @@ class IneffectiveLimit(Model):
     """The window."""
 
 
-NOT_NEGATIVE = Rule("type(self) != int || self >= 0", "must not be negative")
-
-
 class Limits(Model):
     """What a policy may never exceed."""
 
-    max_in_flight: Annotated[IntOrPercent, NOT_NEGATIVE] = 1
+    max_in_flight: IntOrPercent = 1
     """Pods of the target in treatment at once: a count, or a share of its replicas, rounded down."""
-    max_unhealthy: Annotated[IntOrPercent, NOT_NEGATIVE] = Decimal("0.5")
+    max_unhealthy: IntOrPercent = Decimal("0.5")
     """With more pods of the target unhealthy or in treatment than this nothing is done: a count, or a share of
     its replicas, rounded down. One of one is 100%."""
     cooldown: Annotated[GoDuration, between("1s", "24h")] = timedelta(minutes=5)

@@ -5,7 +5,6 @@ Whoever finds `hold` returning must stop at once (the operator exits): from then
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -42,7 +41,7 @@ class Leadership:
     ) -> None:
         self._leases = Leases(client, Urgency.LEASE)
         self._namespace = namespace
-        self._identity = f"{identity}_{secrets.token_hex(4)}"
+        self._identity = identity
         self._clock = clock
         self._terms = terms or Terms()
         self._sleep: Callable[[float], Any] = (timing or Timing()).sleep

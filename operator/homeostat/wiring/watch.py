@@ -7,7 +7,7 @@ setting are in docs/adr/0001-kopf-as-event-source.md.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import kopf
 
@@ -65,6 +65,7 @@ async def watch(
                 settings=settings(),
                 clusterwide=not namespaces,
                 namespaces=tuple(namespaces),
+                identity=cast("Any", GROUP),  # else it looks up who runs us, and a container's user has no name
                 ready_flag=started,
                 stop_flag=stop,
             )

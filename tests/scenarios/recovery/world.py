@@ -252,7 +252,7 @@ class World:
                 observed_at=self.observed_at,
                 stale_after=timedelta(seconds=10),
                 since=self.since if trigger.health_check else None,
-                detail="3 runs failed",
+                detail="HealthCheck checkout is Unhealthy",
                 failing=failing,
             )
             for index, trigger in enumerate(self.spec.triggers)

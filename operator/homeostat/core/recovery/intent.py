@@ -8,7 +8,7 @@ from homeostat.core.decision import Event
 from homeostat.core.recovery import actions, budget
 from homeostat.core.recovery.plan import Plan, object_id
 from homeostat.core.recovery.seen import Case, Move
-from homeostat.core.recovery.signals import title
+from homeostat.core.recovery.signals import ground
 
 
 def begin(case: Case, step: Step, signal: Signal, planned: Plan) -> Move:
@@ -40,7 +40,7 @@ def add(case: Case, attempt: Attempt, planned: Plan) -> Move:
         }
     )
     note = (
-        f"Step {attempt.step} ({attempt.name}): {actions.title(entry)}, because {title(case, attempt.trigger)} fires."
+        f"Step {attempt.step} ({attempt.name}): {actions.title(entry)}, because {ground(case, attempt.trigger)}."
     )
     event = Event("Acting", note, action="Recover")
     return Move(status, actions.carrying_out(case, planned.workload, entry), (event,))

@@ -17,8 +17,8 @@ class SignalSeen:
 
     `since`: when this verdict began, None when the shell does not know (then the policy's own record counts).
     `observed_at`: when the data was taken, None when there is none. `stale_after`: the age from which it no
-    longer counts (three intervals and a timeout of a check). `detail`: a short phrase for events. `failing`:
-    the pods that make it fire, as far as known.
+    longer counts (three intervals and a timeout of a check). `detail`: a clause for events, like
+    `HealthCheck checkout is Unhealthy`. `failing`: the pods that make it fire, as far as known.
     """
 
     index: int

@@ -58,18 +58,19 @@ def observed_at(case: Case, trigger: int) -> datetime:
 
 
 def title(case: Case, trigger: int) -> str:
-    """Name a trigger for a human: `healthCheck checkout (3 of 3 runs failed)`."""
-    detail = next((signal.detail for signal in case.seen.signals if signal.index == trigger), "")
-    return _name(case.spec, trigger) + (f" ({detail[:128]})" if detail else "")
-
-
-def _name(spec: RecoveryPolicySpec, trigger: int) -> str:
-    known = spec.triggers[trigger] if trigger < len(spec.triggers) else None
+    """Name a trigger for a human: `healthCheck checkout`."""
+    known = case.spec.triggers[trigger] if trigger < len(case.spec.triggers) else None
     if known and known.health_check:
         return f"healthCheck {known.health_check.name}"
     if known and known.pods:
         return f"pods {known.pods.reason.value}"
     return f"trigger {trigger}"
+
+
+def ground(case: Case, trigger: int) -> str:
+    """Say what makes a trigger fire, in the words of what was seen: `HealthCheck checkout is Unhealthy`."""
+    detail = next((signal.detail for signal in case.seen.signals if signal.index == trigger), "")
+    return detail[:128] or f"{title(case, trigger)} fires"
 
 
 def _assessed(index: int, seen: SignalSeen | None, known: Signal | None, now: datetime) -> Signal:

@@ -12,7 +12,7 @@ from homeostat.core.recovery.plan import plan
 from homeostat.core.recovery.reasons import IMPOSSIBLE, Block
 from homeostat.core.recovery.record import remembered
 from homeostat.core.recovery.seen import Case, Move
-from homeostat.core.recovery.signals import title
+from homeostat.core.recovery.signals import ground
 
 LAST_RESORT = Step(escalate=Escalate(summary="All steps were tried, and the trigger still fires."))
 """What follows the last step of a policy that does not say so itself: a human is told in any case."""
@@ -57,7 +57,7 @@ def _would_do(case: Case, step: Step, signal: Signal, what: str) -> Move:
             "cooldown_until": case.now + case.spec.limits.cooldown,
         }
     )
-    note = f"Step {entry.step} ({entry.name}) would do {what}, because {title(case, signal.trigger)} fires."
+    note = f"Step {entry.step} ({entry.name}) would do {what}, because {ground(case, signal.trigger)}."
     return Move(status, events=(Event("WouldAct", note, action="Recover"),))
 
 
@@ -76,7 +76,7 @@ def _tell(case: Case, step: Step, escalate: Escalate, signal: Signal) -> Move:
             "escalated": Escalation(since=case.now, severity=escalate.severity, summary=summary),
         }
     )
-    note = f"{escalate.severity.value}: {summary} ({title(case, signal.trigger)} fires)"
+    note = f"{escalate.severity.value}: {summary} ({ground(case, signal.trigger)})"
     reason = "Escalated" if outcome is Outcome.ESCALATED else "WouldEscalate"
     return Move(status, events=(Event(reason, note, EventType.WARNING, "Escalate"),))
 
