@@ -99,15 +99,10 @@ func (s *nameServer) answer(packet []byte) ([]byte, error) {
 		},
 		Questions: []dnsmessage.Question{question},
 	}
-	records, known := s.lookUp(strings.ToLower(question.Name.String()))
+	answers, known := s.resolve(question.Name, question.Type)
+	reply.Answers = answers
 	if !known {
 		reply.RCode = dnsmessage.RCodeNameError
-	}
-	for _, record := range records {
-		reply.Answers = append(reply.Answers, answerRecord(question.Name, record))
-	}
-	if question.Type != dnsmessage.TypeA && question.Type != dnsmessage.TypeALL {
-		reply.Answers = nil // the name exists, a record of this type does not
 	}
 	packed, err := reply.Pack()
 	if len(packed) > dnsPacket {
@@ -115,6 +110,31 @@ func (s *nameServer) answer(packet []byte) ([]byte, error) {
 		return reply.Pack()
 	}
 	return packed, err
+}
+
+// resolve follows one alias, since resolvers of C libraries leave that to the server. A name that exists without a record of
+// the type has an empty answer.
+func (s *nameServer) resolve(name dnsmessage.Name, kind dnsmessage.Type) (answers []dnsmessage.Resource, known bool) {
+	records, known := s.lookUp(strings.ToLower(name.String()))
+	for _, record := range records {
+		alias, isAlias := record.(*dnsmessage.CNAMEResource)
+		if isAlias {
+			answers = append(answers, answerRecord(name, record))
+			records, _ := s.lookUp(strings.ToLower(alias.CNAME.String()))
+			answers = append(answers, addressesOnly(alias.CNAME, records, kind)...)
+		}
+	}
+	return append(answers, addressesOnly(name, records, kind)...), known
+}
+
+func addressesOnly(name dnsmessage.Name, records []dnsmessage.ResourceBody, kind dnsmessage.Type) (answers []dnsmessage.Resource) {
+	for _, record := range records {
+		_, isAddress := record.(*dnsmessage.AResource)
+		if isAddress && (kind == dnsmessage.TypeA || kind == dnsmessage.TypeALL) {
+			answers = append(answers, answerRecord(name, record))
+		}
+	}
+	return answers
 }
 
 func answerRecord(name dnsmessage.Name, body dnsmessage.ResourceBody) dnsmessage.Resource {

@@ -26,7 +26,8 @@ def build_sample() -> Path:
 def _build(image: Image, source: Path) -> Path:
     name = source.name
     go = os.environ.get("HOMEOSTAT_GO") or shutil.which("go")
-    files = [path for path in source.rglob("*") if path.suffix == ".go" or path.name in ("go.mod", "go.sum")]
+    files = [path for path in source.rglob("*") if path.suffix in (".go", ".mod", ".sum")]
+    files = [path for path in files if not path.name.endswith("_test.go")]
     folder = cache_folder() / f"image-{name}-{hash_of(files, repr(image))}"
     archive = folder / f"{name}.tar"
     with only_one(f"image-{name}"):

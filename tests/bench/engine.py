@@ -117,7 +117,12 @@ def check(number: int, port: int, interval: int) -> dict[str, Any]:
         "service": f"service-{number % 500}", "interval": f"{interval}s", "timeout": "2s", "failureThreshold": 3,
         "successThreshold": 2, "retries": {"max": 0, "backoff": "200ms"}, "minPassing": "100%",
         "criticality": "Medium", "dependsOn": [], "suspend": False,
-        "probe": {"http": {"url": f"http://127.0.0.1:{port}/healthz/{number}", "method": "GET", "headers": {}, "expect": {"status": ["2xx"]}}},
+        "probe": {
+            "http": {
+                "url": f"http://127.0.0.1:{port}/healthz/{number}", "method": "GET", "headers": {},
+                "expect": {"status": ["2xx"]},
+            }
+        },
     }  # fmt: skip
     meta = {"name": name, "namespace": "bench", "uid": f"00000000-0000-4000-8000-{number:012d}", "generation": 1}
     return {
@@ -171,6 +176,7 @@ async def measure(count: int, port: int, interval: int, seconds: float) -> dict[
                     tasks.create_task(measure_lag(metrics, clock, every=0.1)),
                 ]
                 await operator.resync.load()
+                operator.meters.roll(clock.now())
                 for number in range(count):
                     objects.bodies[f"check-{number:05d}"] = body = check(number, port, interval)
                     operator.engine.see("HealthCheck", "", body)

@@ -28,13 +28,14 @@ from homeostat.core.decision import (
 from homeostat.core.leadership import Terms
 from homeostat.kube import budget as budgets
 from homeostat.kube import lease as leases
-from homeostat.kube.actuator import RESTARTED_AT, ApiActuator
+from homeostat.kube.actuator import ApiActuator
 from homeostat.kube.budget import ActionBudget
 from homeostat.kube.client import APPLY_PATCH, MERGE_PATCH, ApiClient
 from homeostat.kube.kubeconfig import find_credentials
 from homeostat.kube.lease import Leadership
 from homeostat.kube.locks import Locks, lock_name
 from homeostat.kube.objects import FINALIZER, ApiObjects
+from homeostat.kube.projections import RESTARTED_AT
 from homeostat.kube.recorder import ApiRecorder
 from homeostat.kube.resources import LEASE, POD, WORKLOADS, resource_of
 from homeostat.kube.workloads import ApiCluster

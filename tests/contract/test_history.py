@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
+
 from homeostat.core.window import Bucket
 from homeostat.ports import HistoryUnavailable, StoredAttempt, StoredResult
 from homeostat.store.history import SqlHistory
-from sqlalchemy import event
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 MINUTE = int(NOW.timestamp()) // 60 * 60
@@ -75,7 +76,7 @@ async def test_what_is_past_its_retention_is_pruned_and_nothing_else(tmp_path: P
 
 
 async def test_a_file_that_is_no_database_is_set_aside_and_history_begins_anew(tmp_path: Path) -> None:
-    """faults 27: a torn or foreign file costs history, not the operator."""
+    """Faults 27: a torn or foreign file costs history, not the operator."""
     (tmp_path / "history.db").write_bytes(b"this is not a database" * 100)
     history = SqlHistory(url(tmp_path))
     await history.add_buckets([Bucket("s", MINUTE, 60, 1, 1)])
@@ -87,7 +88,7 @@ async def test_a_file_that_is_no_database_is_set_aside_and_history_begins_anew(t
 
 
 async def test_a_place_that_cannot_be_written_is_reported_as_unavailable(tmp_path: Path) -> None:
-    """faults 27: a read-only or missing folder is a known outcome, not a crash."""
+    """Faults 27: a read-only or missing folder is a known outcome, not a crash."""
     history = SqlHistory(f"sqlite+aiosqlite:///{tmp_path}/missing/history.db")
 
     with pytest.raises(HistoryUnavailable):
@@ -104,7 +105,7 @@ def allow_40_pages(connection: Any, _record: object) -> None:
 
 
 async def test_a_full_disk_is_reported_as_unavailable_and_reading_goes_on(tmp_path: Path) -> None:
-    """faults 27: SQLite says 'database or disk is full'."""
+    """Faults 27: SQLite says 'database or disk is full'."""
     history = SqlHistory(url(tmp_path))
     await history.add_buckets([Bucket("s", MINUTE, 60, 1, 1)])
     assert history._opened is not None

@@ -4,7 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from homeostat.api.objective import BurnRate
@@ -29,6 +29,7 @@ from homeostat.core.window import Counts
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 MONTH = Terms(Decimal("0.001"), 30 * DAY)
 FAST = DEFAULT_PAIRS[0]
+TEN_SECONDS = timedelta(seconds=10)
 
 
 def counts(bad: float, total: float, span: timedelta = HOUR, observed: timedelta | None = None) -> Counts:
@@ -83,6 +84,7 @@ def test_an_alert_above_the_burn_rate_of_a_total_outage_can_never_fire(objective
     assert can_fire(FAST, Terms((100 - Decimal(objective)) / 100, 30 * DAY)) == can
 
 
+@settings(deadline=None)
 @given(st.decimals("0.01", "99.99", places=2), st.integers(1, 100), st.integers(1, 720), st.integers(24, 2160))
 def test_what_cannot_fire_is_not_reached_by_a_total_outage_and_what_can_is(
     objective: Decimal, percent: int, long: int, period: int
@@ -92,7 +94,7 @@ def test_what_cannot_fire_is_not_reached_by_a_total_outage_and_what_can_is(
     terms = Terms((100 - objective) / 100, period * HOUR)
     outage = {pair.long: counts(7, 7), pair.short: counts(1, 1)}
 
-    assert is_reached(pair, outage, terms, 0) == can_fire(pair, terms)
+    assert is_reached(pair, outage, terms, TEN_SECONDS, 0) == can_fire(pair, terms)
 
 
 @pytest.mark.parametrize(
@@ -116,8 +118,8 @@ def test_burn_is_bad_over_total_over_b_without_the_dust_of_binary_fractions() ->
 def test_without_traffic_there_is_no_burn_rate_and_no_alert() -> None:
     """S5: zero traffic is neither good nor bad."""
     assert burn(Counts(), Decimal("0.001")) is None
-    assert not is_reached(FAST, {}, MONTH, 0)
-    assert not is_reached(FAST, {HOUR: counts(9, 9)}, MONTH, 0)
+    assert not is_reached(FAST, {}, MONTH, TEN_SECONDS, 0)
+    assert not is_reached(FAST, {HOUR: counts(9, 9)}, MONTH, TEN_SECONDS, 0)
 
 
 def test_an_alert_needs_both_windows() -> None:
@@ -125,17 +127,33 @@ def test_an_alert_needs_both_windows() -> None:
     high, low = counts(15, 1000), counts(14, 1000)
     five = FAST.short
 
-    assert is_reached(FAST, {HOUR: high, five: high}, MONTH, 0)
-    assert not is_reached(FAST, {HOUR: low, five: high}, MONTH, 0)
-    assert not is_reached(FAST, {HOUR: high, five: low}, MONTH, 0)
+    assert is_reached(FAST, {HOUR: high, five: high}, MONTH, TEN_SECONDS, 0)
+    assert not is_reached(FAST, {HOUR: low, five: high}, MONTH, TEN_SECONDS, 0)
+    assert not is_reached(FAST, {HOUR: high, five: low}, MONTH, TEN_SECONDS, 0)
 
 
 def test_an_alert_waits_for_enough_bad_events() -> None:
     """S10."""
     windows = {HOUR: counts(5, 20), FAST.short: counts(2, 4)}
 
-    assert is_reached(FAST, windows, MONTH, 5)
-    assert not is_reached(FAST, windows, MONTH, 6)
+    assert is_reached(FAST, windows, MONTH, TEN_SECONDS, 5)
+    assert not is_reached(FAST, windows, MONTH, TEN_SECONDS, 6)
+
+
+def test_the_first_failed_run_of_a_new_objective_wakes_nobody() -> None:
+    """S6: one bad run of ten in the first minute is no hour of it."""
+    first = counts(1, 10, HOUR, timedelta(minutes=1))
+    short = counts(1, 10, FAST.short, timedelta(minutes=1))
+
+    assert not is_reached(FAST, {HOUR: first, FAST.short: short}, MONTH, TEN_SECONDS, 0)
+
+
+def test_an_outage_from_the_start_pages_within_the_minute_as_any_other() -> None:
+    """S2, S6: 2 percent of a month's budget is gone after 52 seconds, covered or not."""
+    first = counts(6, 6, HOUR, timedelta(minutes=1))
+    short = counts(6, 6, FAST.short, timedelta(minutes=1))
+
+    assert is_reached(FAST, {HOUR: first, FAST.short: short}, MONTH, TEN_SECONDS, 0)
 
 
 @pytest.mark.parametrize(("observed", "is_waiting"), [(0, True), (22, True), (23, False), (24, False)])

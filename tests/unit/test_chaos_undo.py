@@ -13,6 +13,7 @@ from homeostat.core.chaos.marker import Marker, marker_on
 from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.chaos.seen import Case
 from homeostat.core.chaos.undo import commands
+from homeostat.core.cluster import DisruptionBudget
 from homeostat.core.decision import DeletePod, Outcome, Ref, Scale, Verb
 from scenarios.chaos.world import CHECKOUT, ME, World, a_scale_spec, a_spec
 
@@ -153,6 +154,23 @@ def test_after_a_crash_the_same_injection_is_taken_up(spec: Any) -> None:
     assert world.status.phase is Phase.RUNNING
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("labels", (), ChaosReason.NAMESPACE_NOT_ALLOWED),
+        ("budgets", (DisruptionBudget("floor", "", 0),), ChaosReason.BLAST_RADIUS_DISRUPTION_BUDGET),
+        ("check", None, ChaosReason.SIGNAL_MISSING),
+    ],
+)
+def test_an_injection_is_not_taken_up_when_a_gate_refuses_by_now(name: str, value: Any, reason: ChaosReason) -> None:
+    """C8, C10: all that is asked before the record is asked again after a crash."""
+    world = after_a_crash_at_the_record(a_scale_spec())
+    setattr(world, name, value)
+    world.reconcile()
+
+    assert (world.status.verdict, world.status.reason, world.acts) == (Verdict.ABORTED, reason, [])
+
+
 def test_a_target_that_another_changed_since_the_record_is_left_alone() -> None:
     """C6, R8: originals that are no longer true restore nothing."""
     world = after_a_crash_at_the_record(a_scale_spec())
@@ -239,6 +257,8 @@ def test_an_undo_that_meets_another_writer_looks_again_and_is_no_failure() -> No
     """R2: preconditions."""
     world = broken_open()
     world.answers[Scale] = [CONFLICT] * 9
+    world.run(10)
+    assert len(scales(world)) == 2, "one attempt a look: the loop must not spin"
     world.run(60, until=Phase.FINISHED)
 
     assert (world.replicas, world.marker) == (3, None)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from fakes import (
     FakeActuator,
@@ -31,10 +32,11 @@ from homeostat.engine.directory import Directory
 from homeostat.engine.engine import Engine
 from homeostat.engine.gate import PacedGate
 from homeostat.engine.meters import Meters
-from homeostat.engine.objects import Change, Key, ObjectStore, entry_from
+from homeostat.engine.objects import Change, Entry, Key, ObjectStore, entry_from
 from homeostat.engine.probing import Instruments, Probing
-from homeostat.engine.reconcile import Reconciler, World
+from homeostat.engine.reconcile import Reconciler
 from homeostat.engine.wakes import Wakes
+from homeostat.engine.world import World
 from homeostat.ports import Conflict, Gone
 from homeostat.telemetry.metrics import Metrics
 
@@ -63,7 +65,8 @@ class Bench:
         self.metrics = Metrics()
         self.checks = Checks()
         self.directory = Directory()
-        self.meters = Meters(self.clock.now())
+        self.meters = Meters()
+        self.meters.roll(self.clock.now())
         self.archive = Archive(self.history, self.clock, self.metrics)
         self.engine = Engine(self.clock, self.store, self.directory, self.wakes, self.workers)
         self.freezes = ScriptedController(lambda subject, _: Decision(subject.status))
@@ -205,6 +208,25 @@ async def test_slices_of_the_watch_go_to_the_directory() -> None:
     assert found is not None
     assert [endpoint.address for endpoint in found] == ["10.0.0.1"]
     assert bench.directory.endpoints("shop", "web", "http") == ()
+
+
+async def test_a_bug_on_sight_of_one_object_spares_the_others() -> None:
+    """At start all objects are taken in a row: one must not keep the process from starting."""
+    bench = Bench()
+    noticed = bench.freezes.changed
+
+    def changed(entry: Entry, spec: Any, problem: Any) -> None:
+        if entry.ref.name == "bad":
+            raise ZeroDivisionError
+        noticed(entry, spec, problem)
+
+    bench.freezes.changed = changed  # type: ignore[method-assign]
+    with capture_logs() as told:
+        bench.apply(freeze_body("bad", uid="uid-2"))
+        bench.apply(freeze_body())
+
+    assert [line["event"] for line in told] == ["bug"]
+    assert bench.freezes.noticed == [("changed", "uid-1", True)]
 
 
 # --- checks, from spec to status ------------------------------------------------------------------------

@@ -39,7 +39,8 @@ class Bench:
     limit: int = 8
 
     def __post_init__(self) -> None:
-        self.meters = Meters(self.clock.now())
+        self.meters = Meters()
+        self.meters.roll(self.clock.now())
         self.archive = Archive(self.history, self.clock, self.metrics)
         self.probing = Probing(
             Instruments(self.prober, self.directory, self.meters, self.archive, self.metrics, self.clock),

@@ -63,6 +63,7 @@ def stopped(history: list[tuple[int, tuple[int, int]]]) -> tuple[Minutes, int, l
     return minutes, stopped_at, [bucket for record in closed for bucket in record]
 
 
+@settings(deadline=None, max_examples=50)
 @given(histories)
 def test_a_window_counts_what_a_minute_by_minute_count_does(history: list[tuple[int, tuple[int, int]]]) -> None:
     """S4, S6, H6."""
@@ -77,6 +78,7 @@ def test_a_window_counts_what_a_minute_by_minute_count_does(history: list[tuple[
     assert ledger.window(ledger.open("other"), 18000) == Counts(0, 0, 0, 18000)
 
 
+@settings(deadline=None, max_examples=50)
 @given(histories, st.integers(1, 60))
 def test_at_the_edges_of_buckets_a_window_is_exact(history: list[tuple[int, tuple[int, int]]], hours: int) -> None:
     """S4: where the edge of the window is the edge of a bucket, no minute weighs less than 1."""
@@ -93,8 +95,8 @@ def test_at_the_edges_of_buckets_a_window_is_exact(history: list[tuple[int, tupl
     assert window.observed_seconds == 60 * sum(total > 0 for _, total in inside)
 
 
+@settings(deadline=None, max_examples=50)
 @given(histories, st.integers(0, 90))
-@settings(deadline=None)
 def test_a_restart_at_any_minute_changes_no_count(history: list[tuple[int, tuple[int, int]]], pause: int) -> None:
     """H6: what closed, and the unfinished minute told at a graceful stop, make the same ledger again."""
     minutes, stopped_at, stored = stopped(history)
@@ -112,8 +114,8 @@ def test_a_restart_at_any_minute_changes_no_count(history: list[tuple[int, tuple
     assert {(300, start) for start in ended} <= written
 
 
+@settings(deadline=None, max_examples=50)
 @given(histories, st.integers(0, 6))
-@settings(deadline=None)
 def test_a_late_load_soon_after_a_restart_changes_no_count(
     history: list[tuple[int, tuple[int, int]]], pause: int
 ) -> None:

@@ -119,6 +119,7 @@ def test_deciding_is_total_idempotent_and_never_says_nan(data: st.DataObject) ->
         status = first.status
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 10**6),
     st.integers(0, 10**6),

@@ -5,9 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from scenarios.recovery.world import NOON, OTHER, POLICY, SPEC, TARGET, Killed, World, spec
 
-from homeostat.api.health_check import HealthState
 from homeostat.api.meta import ConditionStatus
 from homeostat.api.recovery import Mode, RecoveryPolicySpec
 from homeostat.api.recovery_status import Outcome, Phase, Proof, RecoveryPolicyStatus, SignalState
@@ -18,6 +16,7 @@ from homeostat.core.decision import Outcome as Answer
 from homeostat.core.recovery import decide, significance, watches
 from homeostat.core.recovery.actions import MARKER
 from homeostat.core.significance import Significance
+from scenarios.recovery.world import NOON, OTHER, SPEC, TARGET, Killed, World, spec
 
 MINUTE = timedelta(minutes=1)
 HELPLESS: dict[str, Any] = {"eviction_heals": False}

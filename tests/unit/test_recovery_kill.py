@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from scenarios.recovery.world import OTHER, Killed, World, spec
 
 from homeostat.core.cluster import FreezeInForce, Lock
+from scenarios.recovery.world import OTHER, Killed, World, spec
 
 ACTIONS = 4
 COOLDOWN = timedelta(seconds=30)
@@ -126,4 +126,4 @@ class Recovery(RuleBasedStateMachine):
 
 
 TestRecovery = Recovery.TestCase
-TestRecovery.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestRecovery.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)

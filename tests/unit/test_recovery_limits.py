@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from scenarios.recovery.world import NOON, OTHER, POLICY, World, spec
 
 from homeostat.api.health_check import HealthState
 from homeostat.api.meta import ConditionStatus
@@ -15,6 +14,7 @@ from homeostat.core.decision import Ref
 from homeostat.core.recovery.gates import TO_ACT, TO_ASK_AGAIN, TO_GO_ON, Gate, Wish
 from homeostat.core.recovery.reasons import BlockReason
 from homeostat.core.recovery.seen import Case
+from scenarios.recovery.world import NOON, OTHER, POLICY, World, spec
 
 HELPLESS: dict[str, Any] = {"eviction_heals": False}
 EXPERIMENT = Ref("ChaosExperiment", "shop", "kill-checkout", "chaos-uid")

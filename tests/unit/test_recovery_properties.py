@@ -7,7 +7,6 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from scenarios.recovery.world import NOON, OTHER, POLICY, TARGET, spec
 
 from homeostat.api.health_check import HealthState
 from homeostat.api.meta import Model
@@ -33,6 +32,7 @@ from homeostat.core.recovery import DependencySeen, RecoverySeen, SignalSeen, de
 from homeostat.core.recovery.actions import MARKER
 from homeostat.core.recovery.reasons import BlockReason
 from homeostat.core.significance import Significance
+from scenarios.recovery.world import NOON, OTHER, POLICY, TARGET, spec
 
 NAMES = [f"checkout-{number}" for number in range(4)]
 IDS = ["a-0", "a-1", "a-0-undo"]
@@ -45,7 +45,6 @@ states = st.sampled_from([SignalState.FIRING] * 4 + [SignalState.QUIET, SignalSt
 def mostly(usual: st.SearchStrategy[Any], *others: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     """Draw the usual four times out of five: a world in which everything is forbidden shows nothing."""
     return st.integers(0, 4).flatmap(lambda number: st.one_of(*others) if number == 0 else usual)
-
 
 
 def of(model: type[Model], **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:

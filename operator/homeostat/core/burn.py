@@ -8,7 +8,7 @@ method, and the four pairs used by default, are those of the multiwindow, multi-
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -105,6 +105,15 @@ def coverage(counts: Counts, interval: timedelta) -> Decimal:
     return min(Decimal(counts.observed_seconds) * speaks_for / counts.span_seconds, Decimal(1))
 
 
+def filled(counts: Counts, interval: timedelta) -> Counts:
+    """Give a window with the time that has no data filled up by good events at the rate of the rest."""
+    covered = coverage(counts, interval)
+    if not 0 < covered < 1:
+        return counts
+    total = counts.total / float(covered)
+    return replace(counts, good=total - counts.bad, total=total)
+
+
 def can_fire(pair: Pair, terms: Terms) -> bool:
     """Whether even a total outage, whose burn rate is 1 / B, reaches the factor (S3)."""
     return factor(pair.budget, terms.period, pair.long) * terms.bad_share <= 1
@@ -120,10 +129,17 @@ def is_held(pair: Pair, counts: Mapping[timedelta, Counts], interval: timedelta)
     return pair.long >= SLOW_FROM and coverage(counts.get(pair.long, Counts()), interval) < COVERED
 
 
-def is_reached(pair: Pair, counts: Mapping[timedelta, Counts], terms: Terms, min_bad_events: int) -> bool:
-    """Whether both windows burn at the factor or faster, and enough bad events are behind it (S2, S10)."""
+def is_reached(
+    pair: Pair, counts: Mapping[timedelta, Counts], terms: Terms, interval: timedelta, min_bad_events: int
+) -> bool:
+    """Whether both windows burn at the factor or faster, and enough bad events are behind it (S2, S10).
+
+    Time that the long window has not seen yet counts as good: `budget` is gone only when that much really is
+    spent, so the first failed run of a new objective wakes nobody, and an outage from the start pages in the
+    same time as any other.
+    """
     long, short = counts.get(pair.long, Counts()), counts.get(pair.short, Counts())
-    rates = (burn(long, terms.bad_share), burn(short, terms.bad_share))
+    rates = (burn(filled(long, interval), terms.bad_share), burn(short, terms.bad_share))
     limit = factor(pair.budget, terms.period, pair.long)
     return bad_events(long) >= min_bad_events and all(rate is not None and rate >= limit for rate in rates)
 

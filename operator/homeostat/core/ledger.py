@@ -5,7 +5,7 @@ series at once into every tier; `window` then answers from the finest tier that 
 here knows the time: minutes are counted since the epoch and told.
 
 Memory of a series whose every bucket was lived through, with n windows asked for: CHECK_TIERS 1,074 x 4 =
-4,296 bytes, OBJECTIVE_TIERS 3,390 x 8 = 27,120 (15,560 after 30 days); to either 16 + 24 n, and the name.
+4,296 bytes, OBJECTIVE_TIERS 3,390 x 8 = 27,120 (15,600 after 30 days); to either 16 + 24 n, and the name.
 Series are held in blocks of 128.
 """
 

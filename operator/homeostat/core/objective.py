@@ -133,7 +133,9 @@ def _find(
     held = tuple(pair for pair in usable if is_held(pair, seen.counts, interval))
     if data is ObjectiveReason.FRESH or spec.no_data is NoData.GOOD:
         least = spec.alerting.min_bad_events
-        firing = tuple(pair for pair in usable if pair not in held and is_reached(pair, seen.counts, terms, least))
+        firing = tuple(
+            pair for pair in usable if pair not in held and is_reached(pair, seen.counts, terms, interval, least)
+        )
     else:
         firing = tuple(pair for pair in alerts if _fired(pair, status))
     return Findings(

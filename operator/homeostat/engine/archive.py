@@ -61,8 +61,9 @@ class Archive:
         batch = list(self._waiting)
         self._waiting.clear()
         try:
-            await self._prune()
             await self._write(batch)
+            batch = []  # written: a pruning that fails does not bring it back
+            await self._prune()
         except HistoryUnavailable as error:
             self._waiting.extendleft(reversed(batch))
             self._failed(str(error))

@@ -91,12 +91,18 @@ class Engine:
         if change is Change.REPLACED and known is not None:
             self._controllers[entry.ref.kind].removed(known)
         if change in {Change.SPEC, Change.REPLACED}:
-            spec = entry.spec()
+            self._notice(entry)
+            self.wake(entry.key)
+        return change
+
+    def _notice(self, entry: Entry) -> None:
+        spec = entry.spec()
+        try:
             accepted = None if isinstance(spec, str) else spec
             problem = ("Invalid", spec) if isinstance(spec, str) else problem_of(spec)
             self._controllers[entry.ref.kind].changed(entry, accepted, problem)
-            self.wake(entry.key)
-        return change
+        except Exception:  # a bug in one object spares the others, and the loading of all
+            log.exception("bug", kind=entry.ref.kind, namespace=entry.ref.namespace, name=entry.ref.name)
 
     def drop(self, key: Key, uid: str) -> None:
         """Take note that an object is gone."""

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 
 from homeostat.core.decision import Ref
 from homeostat.core.ledger import Closed, Ledger
@@ -16,6 +17,7 @@ from homeostat.core.window import CHECK_TIERS, DAY, HOUR, MINUTE, OBJECTIVE_TIER
 from homeostat.engine.checks import Check
 from homeostat.engine.objects import Key
 
+ROUNDING = 1e-6  # of weighted sums
 UPTIME_WINDOWS = {"1h": HOUR, "24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY}
 
 
@@ -36,12 +38,11 @@ def minute_of(now: datetime) -> int:
 class Meters:
     """Two ledgers, and which objective counts which check."""
 
-    def __init__(self, now: datetime) -> None:
+    def __init__(self) -> None:
         self._checks = Ledger(CHECK_TIERS)
         self._objectives = Ledger(OBJECTIVE_TIERS)
         self._meters: dict[Key, Meter] = {}
         self._of_check: defaultdict[Key, tuple[Meter, ...]] = defaultdict(tuple)
-        self.roll(now)
 
     def open_check(self, ref: Ref) -> int:
         """Open the series of a check."""
@@ -78,7 +79,7 @@ class Meters:
     def uptime(self, check: Check) -> dict[str, tuple[int, int, float]]:
         """Give good and all runs of a check, and the seconds observed, by window."""
         found = {name: self._checks.window(check.slot, seconds) for name, seconds in UPTIME_WINDOWS.items()}
-        return {name: (int(one.good), int(one.total), one.observed_seconds) for name, one in found.items()}
+        return {name: (*_whole(one), one.observed_seconds) for name, one in found.items()}
 
     def counts(self, key: Key, windows: Iterable[timedelta]) -> dict[timedelta, Counts]:
         """Give the counts of an objective by window; none when nothing counts for it."""
@@ -88,7 +89,7 @@ class Meters:
         return {window: self._objectives.window(meter.slot, int(window.total_seconds())) for window in windows}
 
     def roll(self, now: datetime) -> list[Bucket]:
-        """End the minute if it is over; give what is to be kept."""
+        """End the minute if it is over; give what is to be kept. History is loaded before the first roll."""
         return [*self._roll(self._checks, now), *self._roll(self._objectives, now)]
 
     def close(self) -> list[Bucket]:
@@ -113,6 +114,13 @@ class Meters:
 
     def _roll(self, ledger: Ledger, now: datetime) -> list[Bucket]:
         return _buckets(ledger.roll(minute_of(now)))
+
+
+def _whole(counts: Counts) -> tuple[int, int]:
+    """Give good and total as whole runs, never better than the truth: a part of a bad run is a bad run."""
+    total = ceil(counts.total - ROUNDING)
+    bad = ceil(counts.total - counts.good - ROUNDING)
+    return total - bad, total
 
 
 def _buckets(closed: Iterable[Closed]) -> list[Bucket]:

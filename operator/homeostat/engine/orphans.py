@@ -13,7 +13,8 @@ from homeostat.core.chaos import orphans
 from homeostat.core.cluster import Workload
 from homeostat.core.decision import Ref
 from homeostat.engine.objects import ObjectStore
-from homeostat.ports import Actuator, Clock, Cluster
+from homeostat.engine.world import World
+from homeostat.ports import Cluster
 
 log = structlog.get_logger("homeostat.orphans")
 
@@ -24,12 +25,11 @@ Find = Callable[[], Awaitable[tuple[Ref, ...]]]
 class OrphanSweep:
     """Undoes faults that nobody answers for."""
 
-    def __init__(self, find: Find, cluster: Cluster, actuator: Actuator, store: ObjectStore, clock: Clock) -> None:
+    def __init__(self, find: Find, cluster: Cluster, store: ObjectStore, world: World) -> None:
         self._find = find
         self._cluster = cluster
-        self._actuator = actuator
         self._store = store
-        self._clock = clock
+        self._world = world
 
     async def sweep(self) -> int:
         """Undo what is orphaned; give the number of undone faults."""
@@ -37,7 +37,7 @@ class OrphanSweep:
         workloads = [workload for workload in marked if workload is not None]
         actions = orphans(workloads, self._experiments())
         for action in actions:
-            outcome = await self._actuator.act(action, self._clock.now())
+            outcome = await self._world.act("ChaosExperiment", action)
             log.warning(
                 "orphaned fault undone",
                 kind=action.target.kind, namespace=action.target.namespace, name=action.target.name,

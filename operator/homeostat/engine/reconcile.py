@@ -5,8 +5,7 @@ before the action happens. Whatever breaks in between is seen by the next evalua
 the API server holds and what the cluster shows.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -19,29 +18,14 @@ from homeostat.core.decision import Action, Decision, Outcome, Outcomes, Verb
 from homeostat.core.schedule import until
 from homeostat.core.significance import Significance
 from homeostat.engine.controller import Controller, Problem, Subject
-from homeostat.engine.gate import PacedGate
 from homeostat.engine.objects import Entry, Key, ObjectStore, entry_from
-from homeostat.ports import Actuator, Clock, Conflict, Forbidden, Gone, Objects, Recorder, Rejected, Unavailable
-from homeostat.telemetry.metrics import Metrics
+from homeostat.engine.world import World
+from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable
 
 log = structlog.get_logger("homeostat.decision")
 
 MAX_ROUNDS = 12  # decide → act → decide …; a decision that still wants to act then is taken up again at once
 FIRST_BACKOFF, LAST_BACKOFF = 1.0, 60.0  # seconds
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """The hands of the reconciler."""
-
-    objects: Objects
-    actuator: Actuator
-    recorder: Recorder
-    clock: Clock
-    gate: PacedGate
-    metrics: Metrics
-    may_act: Callable[[], bool]
-    """Whether this replica leads now (fencing)."""
 
 
 class Reconciler:
@@ -113,15 +97,23 @@ class Reconciler:
         significance = controller.significance(entry.status(), decision.status)
         must = bool(decision.actions or decision.events)
         if not self._is_worth_writing(entry.key, significance, must=must):
-            return entry
+            return await self._confirm(entry) if decision.actions else entry
         body = await self._world.objects.apply_status(
             entry.kind, entry.ref, decision.status.wire(), resource_version=entry.resource_version
         )
         written = self._take(entry, body)
         if significance is Significance.CHANGE:
-            log.info("decided", **_told(written, decision))
+            tell = log.info if must or _word(entry.status()) != _word(decision.status) else log.debug
+            tell("decided", **_told(written, decision))
             self._world.metrics.decided(entry.ref.kind)
         return written
+
+    async def _confirm(self, entry: Entry) -> Entry:
+        """Make sure that the intent on record is the one decided on, where there was nothing new to write."""
+        body = await self._world.objects.get(entry.kind, entry.ref.namespace, entry.ref.name)
+        if entry_from(body, entry.ref.kind).resource_version != entry.resource_version:
+            raise Conflict("it changed since it was decided on")
+        return entry
 
     def _is_worth_writing(self, key: Key, significance: Significance, *, must: bool) -> bool:
         if significance is Significance.NOTHING:
@@ -150,15 +142,11 @@ class Reconciler:
         """Perform actions in order; stop at the first that is not done."""
         outcomes: dict[str, Outcome] = {}
         for action in actions:
-            if not self._world.may_act():
-                raise Unavailable("leadership is lost: another replica may act by now")
-            outcome = await self._world.actuator.act(action, self._world.clock.now())
+            outcome = await self._world.act(entry.ref.kind, action)
             outcomes[action.id] = outcome
-            name = type(action).__name__
-            self._world.metrics.acted(entry.ref.kind, name, outcome.verb)
             log.info(
                 "acted", kind=entry.ref.kind, namespace=entry.ref.namespace, name=entry.ref.name,
-                action=name, id=action.id, outcome=outcome.verb.value, reason=outcome.reason,
+                action=type(action).__name__, id=action.id, outcome=outcome.verb.value, reason=outcome.reason,
             )  # fmt: skip
             if outcome.verb is not Verb.DONE:
                 break
@@ -214,13 +202,16 @@ def problem_of(spec: Model) -> Problem | None:
 
 def _told(entry: Entry, decision: Decision[Any]) -> dict[str, Any]:
     """Give the fields of the one log line of a decision."""
-    status = decision.status.wire()
-    word = next((status[name] for name in ("phase", "state") if name in status), None)
     return {
         "kind": entry.ref.kind,
         "namespace": entry.ref.namespace,
         "name": entry.ref.name,
-        "state": word,
+        "state": _word(decision.status),
         "actions": [type(action).__name__ for action in decision.actions],
         "events": [event.reason for event in decision.events],
     }
+
+
+def _word(status: Status) -> str:
+    """Give the one word that says where an object stands."""
+    return str(getattr(status, "phase", None) or getattr(status, "state", None) or "")

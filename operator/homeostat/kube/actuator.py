@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from homeostat.api.meta import GROUP
 from homeostat.core.decision import (
     Action,
     DeletePod,
@@ -27,11 +26,11 @@ from homeostat.kube.budget import ActionBudget, BudgetUnreadable
 from homeostat.kube.client import MERGE_PATCH, STRATEGIC_PATCH, ApiClient
 from homeostat.kube.gate import Urgency
 from homeostat.kube.locks import Locks
+from homeostat.kube.projections import RESTARTED_AT
 from homeostat.kube.resources import POD, WORKLOADS
 from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable
 
 FIELD_MANAGER = "homeostat-actions"
-RESTARTED_AT = f"{GROUP}/restartedAt"
 DONE = Outcome(Verb.DONE)
 
 _SCALABLE = frozenset({"Deployment", "StatefulSet"})

@@ -5,11 +5,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from homeostat.api.meta import GROUP
 from homeostat.core.cluster import DisruptionBudget, Namespace, Pod, Workload
 from homeostat.core.decision import Ref
 from homeostat.kube.selectors import selector_text
 
 Raw = Mapping[str, Any]
+RESTARTED_AT = f"{GROUP}/restartedAt"
+"""The annotation of a pod template that a rollout restart sets to its id."""
 
 
 def ref_of(raw: Raw, kind: str) -> Ref:
@@ -118,10 +121,17 @@ def workload_of(raw: Raw, kind: str, pods: tuple[Pod, ...] = ()) -> Workload:
         is_deleting="deletionTimestamp" in metadata,
         annotations=_pairs(metadata.get("annotations")),
         pods=pods,
+        restart_id=_restart_id(spec),
     )
     if kind == "DaemonSet":
         plain = _counted_by_nodes(plain, status)
     return replace(plain, updated=plain.replicas) if _is_rolled_out(kind, spec, status) else plain
+
+
+def _restart_id(spec: Raw) -> str:
+    """Give the id of the last rollout restart, which the actuator wrote into the pod template."""
+    metadata = spec.get("template", {}).get("metadata") or {}
+    return str((metadata.get("annotations") or {}).get(RESTARTED_AT, ""))
 
 
 def _counted_by_nodes(workload: Workload, status: Raw) -> Workload:

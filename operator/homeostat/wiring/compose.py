@@ -23,9 +23,10 @@ from homeostat.engine.objects import ObjectStore
 from homeostat.engine.orphans import Find, OrphanSweep
 from homeostat.engine.probing import Instruments, Probing
 from homeostat.engine.readings import read_checks, read_objectives
-from homeostat.engine.reconcile import Reconciler, World
+from homeostat.engine.reconcile import Reconciler
 from homeostat.engine.resync import Resync, Slices
 from homeostat.engine.wakes import Wakes
+from homeostat.engine.world import World
 from homeostat.kube.actuator import ApiActuator
 from homeostat.kube.budget import ActionBudget
 from homeostat.kube.client import ApiClient
@@ -123,10 +124,10 @@ def compose(
     """Make the operator of its parts."""
     clock = outside.clock
     store, directory, wakes, checks = ObjectStore(), Directory(), Wakes(), Checks()
-    meters = Meters(clock.now())
+    meters = Meters()
     archive = Archive(outside.history, clock, metrics)
     engine = Engine(clock, store, directory, wakes, settings.workers)
-    freezes = Freezes(store)
+    freezes = Freezes(store, outside.objects, engine.take)
     controllers: dict[str, Controller] = {
         "HealthCheck": HealthController(checks, meters, clock, engine.timetable),
         "ServiceLevelObjective": ObjectiveController(checks, meters, wakes),
@@ -149,5 +150,5 @@ def compose(
         clock=clock, metrics=metrics, namespaces=settings.namespaces, take=engine.take, drop=engine.drop,
     )  # fmt: skip
     metrics.read_from(lambda: read_checks(checks), lambda: read_objectives(store))
-    orphans = OrphanSweep(outside.find_marked, outside.cluster, outside.actuator, store, clock)
+    orphans = OrphanSweep(outside.find_marked, outside.cluster, store, world)
     return Operator(engine, resync, orphans, meters, archive, store, checks, metrics)

@@ -184,10 +184,12 @@ async def sweep(operator: Operator, seconds: float) -> None:
 
 async def remember(operator: Operator) -> None:
     """Take up the past; without it everything works, and uptime and budgets begin anew."""
+    clock = SystemClock()
     try:
-        operator.archive.keep(*await recall(operator.meters, operator.archive.history, SystemClock()))
+        operator.archive.keep(*await recall(operator.meters, operator.archive.history, clock))
     except HistoryUnavailable as error:
         log.warning("history not read", reason=str(error), effect="uptime and budgets begin anew")
+    operator.archive.keep(*operator.meters.roll(clock.now()))
 
 
 async def patiently(do: Callable[[], Awaitable[None]]) -> None:

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from homeostat.api.chaos import MARKER
+from homeostat.api.chaos import ALLOWED_LABEL, MARKER
 from homeostat.api.chaos_status import Phase, Verdict
 from homeostat.core.cluster import DisruptionBudget, Lock
 from homeostat.core.decision import Action, DeletePod, Outcome, Ref, Scale, Verb
@@ -21,6 +21,7 @@ SPECS = {
     "scale, observed": a_scale_spec(reaction="Observe"),
     "scale to zero": a_scale_spec(fault={"scale": {"to": 0}}, blastRadius={"minAvailable": 0}),
 }
+FAR = [Phase.INJECTING, Phase.RUNNING, Phase.RUNNING, Phase.REVERTING, Phase.RECOVERING]
 STEPS = 40  # more than a run has calls to the API server
 
 
@@ -93,11 +94,31 @@ class AnyDay(RuleBasedStateMachine):
     world: WatchedWorld
     wanted: int
 
-    @initialize(spec=st.sampled_from(list(SPECS.values())), needs=st.integers(0, 3), starts_in=st.integers(0, 40))
-    def begin(self, spec: Any, needs: int, starts_in: int) -> None:
-        self.world = WatchedWorld(spec, needs=needs, starts_in=timedelta(seconds=starts_in))
+    @initialize(
+        spec=st.sampled_from(list(SPECS.values())),
+        starts_in=st.sampled_from([2, 40]),
+        phase=st.sampled_from(FAR),
+        step=st.integers(0, 8),
+    )
+    def a_run_comes_far_and_the_operator_is_killed(self, spec: Any, starts_in: int, phase: Phase, step: int) -> None:
+        """Without this most days would end before the fault is on."""
+        self.world = WatchedWorld(spec, starts_in=timedelta(seconds=starts_in))
         self.wanted = 3
         self.world.reconcile()
+        self.world.run(60, until=phase)
+        self.world.steps_to_live = step
+
+    @precondition(lambda self: self.world.status.phase is Phase.FINISHED and not self.world.is_deleting)
+    @rule(phase=st.sampled_from(FAR))
+    def a_new_run_comes_far(self, phase: Phase) -> None:
+        world = self.world
+        world.answers, world.loses_answers_to, world.view_age, world.freeze = {}, None, timedelta(0), None
+        world.is_check_silent, world.needs, world.budgets, world.labels = False, 0, (), (ALLOWED_LABEL,)
+        world.spec, world.generation = world.spec.model_copy(update={"suspend": False}), world.generation + 1
+        world.tick(60)
+        world.run_requested = f"{world.run_requested}+"
+        world.run(1)
+        world.run(60, until=phase)
 
     @rule(seconds=st.integers(1, 15))
     def time_passes(self, seconds: int) -> None:
@@ -130,7 +151,7 @@ class AnyDay(RuleBasedStateMachine):
 
     @rule(is_allowed=st.booleans())
     def the_namespace_opts_in_or_out(self, is_allowed: bool) -> None:  # noqa: FBT001
-        self.world.labels = World(a_spec()).labels if is_allowed else ()
+        self.world.labels = (ALLOWED_LABEL,) if is_allowed else ()
 
     @rule(is_strict=st.booleans())
     def a_disruption_budget_comes_or_goes(self, is_strict: bool) -> None:  # noqa: FBT001
@@ -148,10 +169,6 @@ class AnyDay(RuleBasedStateMachine):
     def the_spec_is_edited(self, is_suspended: bool) -> None:  # noqa: FBT001
         self.world.spec = self.world.spec.model_copy(update={"suspend": is_suspended})
         self.world.generation += 1
-
-    @rule()
-    def a_new_run_is_asked_for(self) -> None:
-        self.world.run_requested = f"{self.world.run_requested}+"
 
     @rule(replicas=st.integers(4, 6))
     def somebody_scales_checkout(self, replicas: int) -> None:

@@ -22,7 +22,6 @@ from homeostat.core.decision import (
     EvictPod,
     Outcome,
     Ref,
-    ReleaseLock,
     RestartRollout,
     Scale,
     TakeLock,
@@ -200,22 +199,30 @@ class World:
         if self.wire_breaks:
             return Outcome(Verb.FAILED, "ApiUnavailable", "the API server did not answer properly")
         match action:
-            case TakeLock():
-                if self.lock and self.lock.until > self.now and self.lock.holder != action.holder:
-                    return Outcome(Verb.REFUSED, "Locked", "another holds the lock")
-                self.lock = Lock(action.holder, self.now + timedelta(seconds=action.seconds))
-            case ReleaseLock():
-                self.lock = None if self.lock and self.lock.holder == action.holder else self.lock
-            case TakeToken():
-                if action.id not in self.tokens and len(self.tokens) >= self.tokens_of:
-                    return Outcome(Verb.REFUSED, "BudgetExhausted", "spent")
-                self.tokens.add(action.id)
             case EvictPod():
                 return self._evict(action)
             case RestartRollout():
                 return self._restart(action)
             case Scale():
                 return self._scale(action)
+            case TakeToken():
+                return self._take_token(action)
+            case TakeLock():
+                return self._take_lock(action)
+            case _:
+                self.lock = None if self.lock and self.lock.holder == POLICY else self.lock
+                return DONE
+
+    def _take_lock(self, action: TakeLock) -> Outcome:
+        if self.lock and self.lock.until > self.now and self.lock.holder != action.holder:
+            return Outcome(Verb.REFUSED, "Locked", "another holds the lock")
+        self.lock = Lock(action.holder, self.now + timedelta(seconds=action.seconds))
+        return DONE
+
+    def _take_token(self, action: TakeToken) -> Outcome:
+        if action.id not in self.tokens and len(self.tokens) >= self.tokens_of:
+            return Outcome(Verb.REFUSED, "BudgetExhausted", "spent")
+        self.tokens.add(action.id)
         return DONE
 
     # --- the operator ---

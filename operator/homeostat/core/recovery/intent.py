@@ -39,9 +39,7 @@ def add(case: Case, attempt: Attempt, planned: Plan) -> Move:
             "budget": budget.spent(case.status.budget, case.spec.limits.budget, case.now),
         }
     )
-    note = (
-        f"Step {attempt.step} ({attempt.name}): {actions.title(entry)}, because {ground(case, attempt.trigger)}."
-    )
+    note = f"Step {attempt.step} ({attempt.name}): {actions.title(entry)}, because {ground(case, attempt.trigger)}."
     event = Event("Acting", note, action="Recover")
     return Move(status, actions.carrying_out(case, planned.workload, entry), (event,))
 

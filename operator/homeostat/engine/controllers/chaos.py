@@ -69,7 +69,7 @@ class ChaosController:
         entry, spec, status = subject.entry, subject.spec, subject.status
         seen = replace(self._glance(entry, spec, status, now), problem=subject.problem, outcomes=subject.outcomes)
         if not _is_at_rest(entry, spec, status):
-            seen = await self._observe(seen, spec, status)
+            seen = await self._observe(seen, spec, status, now)
         decision = decide(spec, status, seen, now)
         known = {run.number for run in status.runs}
         self._archive.keep(*(_stored(entry, run) for run in decision.status.runs if run.number not in known))
@@ -94,8 +94,11 @@ class ChaosController:
             protected=self._protected,
         )  # fmt: skip
 
-    async def _observe(self, seen: ChaosSeen, spec: ChaosExperimentSpec, status: ChaosExperimentStatus) -> ChaosSeen:
-        """See the targets, whose they are, and all that limits what may be done to them."""
+    async def _observe(
+        self, seen: ChaosSeen, spec: ChaosExperimentSpec, status: ChaosExperimentStatus, now: datetime
+    ) -> ChaosSeen:
+        """See the targets, whose they are, and all that limits what may be done to them; freezes read afresh."""
+        await self._freezes.refresh()
         namespace = seen.ref.namespace
         everyone = await self._cluster.pods(namespace, "")
         pods, workloads = await self._targets(spec, namespace)
@@ -112,6 +115,7 @@ class ChaosController:
             namespace_pods=sum(pod.is_ready and not pod.is_terminating for pod in everyone),
             locks=await self._locks((*owners, *workloads, *afflicted)),
             recoveries=tuple(self._reactions(namespace, status)),
+            freeze=self._freezes.in_force(namespace, Activity.CHAOS, now),
         )
 
     # --- targets ----------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from homeostat.api.chaos_status import ChaosExperimentStatus
-from homeostat.api.freeze import Activity, FreezeSpec, FreezeStatus
+from homeostat.api.freeze import KIND, Activity, FreezeSpec, FreezeStatus
 from homeostat.api.meta import Status
 from homeostat.api.recovery_status import RecoveryPolicyStatus
 from homeostat.core.cluster import FreezeInForce
@@ -12,7 +12,8 @@ from homeostat.core.decision import Decision, Ref
 from homeostat.core.freeze import FreezeSeen, decide, in_force
 from homeostat.core.significance import Significance
 from homeostat.engine.controller import Problem, Subject
-from homeostat.engine.objects import Entry, Key, ObjectStore
+from homeostat.engine.objects import Entry, Key, ObjectStore, entry_from
+from homeostat.ports import Objects
 
 STOPPED_KINDS = ("RecoveryPolicy", "ChaosExperiment")
 FROZEN = "Frozen"
@@ -22,8 +23,15 @@ FROZEN = "Frozen"
 class Freezes:
     """All freezes, for the decisions that must heed them."""
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: ObjectStore, objects: Objects, take: Callable[[Entry], object]) -> None:
         self._store = store
+        self._objects = objects
+        self._take = take
+
+    async def refresh(self) -> None:
+        """Read all freezes from the API server: before an act, what the watch may have missed must not matter."""
+        async for body in self._objects.list(KIND):
+            self._take(entry_from(body, KIND.kind))
 
     def in_force(self, namespace: str, what: Activity, now: datetime) -> FreezeInForce | None:
         """Find the freeze that stops `what` in a namespace now."""

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 from homeostat.api.chaos import ChaosExperimentSpec
-from homeostat.api.chaos_status import ChaosExperimentStatus
+from homeostat.api.chaos_status import ChaosExperimentStatus, Verdict
 from homeostat.api.freeze import Activity
 from homeostat.api.health_check import HealthState
 from homeostat.api.recovery import HealthCheckTrigger, PodsTrigger, RecoveryPolicySpec, Trigger, TriggerState
@@ -95,7 +95,8 @@ class RecoveryController:
         return await self._observe_closely(seen, spec, now)
 
     async def _observe_closely(self, seen: RecoverySeen, spec: RecoveryPolicySpec, now: datetime) -> RecoverySeen:
-        """See all that acting depends on."""
+        """See all that acting depends on; freezes too are read afresh, whatever the watch may have missed."""
+        await self._freezes.refresh()
         namespace = await self._cluster.namespace(seen.ref.namespace)
         target = seen.target or await self._target(spec, seen.ref.namespace)
         return replace(
@@ -104,6 +105,7 @@ class RecoveryController:
             lock=None if target is None else await self._cluster.lock(target.ref),
             cluster_budget=await self._cluster.token_budget(now),
             is_namespace_terminating=namespace is None or namespace.is_terminating,
+            freeze=self._freezes.in_force(seen.ref.namespace, Activity.RECOVERY, now),
             expected_by=self._expected_by(seen.ref.namespace, target),
         )
 
@@ -168,16 +170,16 @@ class RecoveryController:
         return None
 
     def _proof(self, policy: Entry) -> Proof | None:
-        """Find the newest drill of this policy that is over."""
+        """Find the newest drill that says something of this policy: it acted in one that passed, or one failed."""
         proofs = [
             Proof(
-                experiment=entry.ref.name, at=run.ended_at, verdict=run.verdict.value,
+                experiment=entry.ref.name, at=run.ended_at, verdict=str(run.verdict),
                 time_to_recover=run.timings.recovered_after,
             )
             for entry, spec, status in self._experiments(policy.ref.namespace)
             if any(one.recovery_policy == policy.ref.name for one in spec.proves)
             for run in status.runs
-            if run.verdict is not None
+            if run.verdict is Verdict.FAILED or policy.ref.name in run.proved
         ]  # fmt: skip
         return max(proofs, key=lambda proof: proof.at, default=None)
 

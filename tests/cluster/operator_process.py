@@ -1,0 +1,124 @@
+"""The operator as a process of its own: started, killed and asked like a stranger would."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cluster.waiting import until
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def kubeconfig_for(folder: Path, server: str, token: str = "", ca_data: str = "") -> Path:
+    """Write a kubeconfig that speaks to `server`, as nobody or with a token."""
+    cluster = {"server": server} | ({"certificate-authority-data": ca_data} if ca_data else {})
+    path = folder / f"kubeconfig-{len(list(folder.glob('kubeconfig-*')))}"
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "it",
+        "clusters": [{"name": "it", "cluster": cluster}],
+        "users": [{"name": "it", "user": {"token": token} if token else {}}],
+        "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+    }
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+class OperatorProcess:
+    """One replica. Started again after a kill, it keeps identity, store and log."""
+
+    def __init__(self, folder: Path, kubeconfig: Path, identity: str, flags: tuple[str, ...] = ()) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.log = folder / f"{identity}.log"
+        self.store = folder / "history.db"
+        self._command = [
+            sys.executable, "-m", "homeostat", "run", "--identity", identity, "--kubeconfig", str(kubeconfig),
+            "--listen", "127.0.0.1", "--port", "0", "--store-url", f"sqlite+aiosqlite:///{self.store}", *flags,
+        ]  # fmt: skip
+        self._process: subprocess.Popen[bytes] | None = None
+        self._began = 0
+
+    def start(self, *, wait_for: str = "loaded") -> None:
+        """Start it, and wait until its log says `wait_for`."""
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("HOMEOSTAT_", "KUBE"))}
+        self._began = self.log.stat().st_size if self.log.exists() else 0
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command, env=kept | {"PYTHONPATH": str(ROOT / "operator")}, stdout=log, stderr=log
+            )
+        if wait_for:
+            self.await_log(wait_for)
+
+    def await_log(self, event: str) -> dict[str, Any]:
+        """Wait until this process has said something, and give the line."""
+        return until(lambda: self._said(event), f"the operator says {event!r}: {self.tail()}")
+
+    def _said(self, event: str) -> dict[str, Any] | None:
+        assert self._process is not None
+        line = next((line for line in self.lines() if line.get("event") == event), None)
+        assert line or self._process.poll() is None, f"the operator ended ({self._process.poll()}): {self.tail()}"
+        return line
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Give what this process has logged since its last start."""
+        text = self.log.read_bytes()[self._began :].decode(errors="replace")
+        return [json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
+
+    def tail(self) -> str:
+        """Give the end of its log."""
+        return self.log.read_text(errors="replace")[-4000:] if self.log.exists() else ""
+
+    def is_running(self) -> bool:
+        """Whether it still lives."""
+        return self._process is not None and self._process.poll() is None
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        self._end(signal.SIGKILL)
+
+    def terminate(self) -> int:
+        """SIGTERM, and give the exit code."""
+        return self._end(signal.SIGTERM)
+
+    def await_end(self) -> int:
+        """Wait until it ends by itself, and give the exit code."""
+        process = self._process
+        assert process is not None
+        return process.wait(timeout=90)
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Ask its own HTTP server."""
+        url = f"http://127.0.0.1:{self.await_log('started')['port']}{path}"
+        try:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=30) as reply:
+                return reply.status, reply.read().decode()
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                return refusal.code, refusal.read().decode()
+
+    def metric(self, pattern: str) -> float:
+        """Add up the samples whose name and labels match a regular expression."""
+        samples = (line.rsplit(" ", 1) for line in self.get("/metrics")[1].splitlines() if not line.startswith("#"))
+        return sum(float(value) for name, value in samples if re.search(pattern, name))
+
+    def _end(self, number: signal.Signals) -> int:
+        process = self._process
+        if process is None:
+            return 0
+        if process.poll() is None:
+            process.send_signal(number)
+        return process.wait(timeout=60)
+
+
+Kill = Callable[[], None]

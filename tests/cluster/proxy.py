@@ -1,0 +1,259 @@
+"""A proxy before the API server that breaks what it is told to: the tests' only way into what the operator sees.
+
+Plain HTTP on loopback in front, the real server behind, with the administrator's certificate. Answers stream through,
+so watches work. A fault meets requests by method and path; without any, the proxy only counts.
+"""
+
+import asyncio
+import base64
+import json
+import re
+import ssl
+import tempfile
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import yaml
+from aiohttp import web
+
+HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "host", "content-length"})
+PATIENCE = 30
+
+Forward = Callable[[], Awaitable[web.StreamResponse]]
+Effect = Callable[[web.Request, Forward], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One request that was answered: `code` is 0 when the proxy cut it off."""
+
+    method: str
+    path: str
+    code: int
+
+
+@dataclass(slots=True)
+class Fault:
+    """What happens to requests whose method and path match, so many times."""
+
+    method: str
+    path: re.Pattern[str]
+    effect: Effect
+    times: float
+    has_hit: threading.Event = field(default_factory=threading.Event)
+
+    def meets(self, method: str, path: str) -> bool:
+        """Whether a request is met."""
+        return self.times > 0 and method in self.method.split("|") and bool(self.path.search(path))
+
+
+class FaultProxy:
+    """The proxy, running in a thread of its own. `url` is where it listens."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        self.seen: list[Seen] = []
+        self.url = ""
+        self._server, self._tls = _upstream(kubeconfig)
+        self._faults: list[Fault] = []
+        self._is_lost: Callable[[dict[str, Any]], bool] = lambda _event: False
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._is_up = threading.Event()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),), daemon=True)
+        self._thread.start()
+        assert self._is_up.wait(PATIENCE), "the proxy did not start"
+
+    def close(self) -> None:
+        """End it, and all that hangs on it."""
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(PATIENCE)
+        self._loop.close()
+
+    def on(self, method: str, path: str, effect: Effect, times: float = 1) -> Fault:
+        """Break the next `times` requests of `method` (several: `GET|PUT`) whose path matches."""
+        fault = Fault(method, re.compile(path), effect, times)
+        self._faults.append(fault)
+        return fault
+
+    @contextmanager
+    def always(self, method: str, path: str, effect: Effect) -> Iterator[Fault]:
+        """Break all such requests meanwhile."""
+        fault = self.on(method, path, effect, float("inf"))
+        try:
+            yield fault
+        finally:
+            fault.times = 0
+
+    @contextmanager
+    def losing(self, is_lost: Callable[[dict[str, Any]], bool]) -> Iterator[None]:
+        """Lose the events of watches that `is_lost` picks meanwhile."""
+        self._is_lost = is_lost
+        try:
+            yield
+        finally:
+            self._is_lost = lambda _event: False
+
+    def count(self, method: str, path: str) -> int:
+        """Count the requests that the API server granted."""
+        return sum(
+            one.method == method and bool(re.search(path, one.path)) and 200 <= one.code < 300 for one in self.seen
+        )
+
+    # --- serving --------------------------------------------------------------------------------------------
+
+    async def _serve(self) -> None:
+        app = web.Application(client_max_size=8 * 2**20)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+        async with aiohttp.ClientSession(auto_decompress=False, timeout=aiohttp.ClientTimeout(total=None)) as session:
+            self._session = session
+            await runner.setup()
+            site = web.TCPSite(runner, "127.0.0.1", 0)
+            await site.start()
+            self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            self._is_up.set()
+            await self._stop.wait()
+            await runner.cleanup()
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        fault = next((one for one in self._faults if one.meets(request.method, request.path_qs)), None)
+        code = 0
+        try:
+            response = await self._answer(request, fault)
+            code = response.status
+        finally:
+            self.seen.append(Seen(request.method, request.path_qs, code))
+        return response
+
+    async def _answer(self, request: web.Request, fault: Fault | None) -> web.StreamResponse:
+        async def forward() -> web.StreamResponse:
+            return await self._forward(request)
+
+        if fault is None:
+            return await forward()
+        fault.times -= 1
+        try:
+            return await fault.effect(request, forward)
+        finally:
+            fault.has_hit.set()
+
+    async def _forward(self, request: web.Request) -> web.StreamResponse:
+        headers = {key: value for key, value in request.headers.items() if key.lower() not in HOP_BY_HOP}
+        async with self._session.request(
+            request.method, self._server + request.raw_path, headers=headers, data=await request.read(), ssl=self._tls
+        ) as answer:
+            kept = {key: value for key, value in answer.headers.items() if key.lower() not in HOP_BY_HOP}
+            if "watch=true" not in request.query_string:
+                return web.Response(status=answer.status, headers=kept, body=await answer.read())
+            return await self._stream(request, answer, kept)
+
+    async def _stream(
+        self, request: web.Request, answer: aiohttp.ClientResponse, headers: dict[str, str]
+    ) -> web.StreamResponse:
+        """Pass a watch on, line by line. It ends when the proxy ends, or either side does."""
+        response = web.StreamResponse(status=answer.status, headers=headers)
+        await response.prepare(request)
+        rest = b""
+        async for chunk in answer.content.iter_any():
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                if not self._is_lost(json.loads(line)):
+                    await response.write(line + b"\n")
+        return response
+
+
+def _upstream(kubeconfig: Path) -> tuple[str, ssl.SSLContext]:
+    """Read the administrator's kubeconfig: where the API server is, and how to be known there."""
+    config = yaml.safe_load(kubeconfig.read_text())
+    cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+
+    def pem(holder: dict[str, str], name: str) -> bytes:
+        if data := holder.get(f"{name}-data"):
+            return base64.b64decode(data)
+        return (kubeconfig.parent / holder[name]).read_bytes()
+
+    tls = ssl.create_default_context(cadata=pem(cluster, "certificate-authority").decode())
+    with tempfile.NamedTemporaryFile() as both:
+        both.write(pem(user, "client-certificate") + b"\n" + pem(user, "client-key"))
+        both.flush()
+        tls.load_cert_chain(both.name)
+    return cluster["server"], tls
+
+
+# --- effects ------------------------------------------------------------------------------------------------
+
+
+def instead(do: Callable[[], None]) -> Effect:
+    """Do something, such as to kill the sender, and never pass the request on."""
+
+    async def effect(request: web.Request, _forward: Forward) -> web.StreamResponse:
+        await asyncio.to_thread(do)
+        return await _cut(request)
+
+    return effect
+
+
+def after(do: Callable[[], None]) -> Effect:
+    """Pass the request on, then do something, such as to kill the sender, before it gets the answer."""
+
+    async def effect(request: web.Request, forward: Forward) -> web.StreamResponse:
+        await forward()
+        await asyncio.to_thread(do)
+        return await _cut(request)
+
+    return effect
+
+
+def answer(code: int, reason: str, **headers: str) -> Effect:
+    """Answer as the API server would when it refuses, without asking it."""
+
+    async def effect(_request: web.Request, _forward: Forward) -> web.StreamResponse:
+        return web.json_response(_status(code, reason), status=code, headers=headers)
+
+    return effect
+
+
+def committed_but(code: int, reason: str) -> Effect:
+    """Pass the request on, and answer that it went wrong."""
+
+    async def effect(_request: web.Request, forward: Forward) -> web.StreamResponse:
+        await forward()
+        return web.json_response(_status(code, reason), status=code)
+
+    return effect
+
+
+async def drop(request: web.Request, _forward: Forward) -> web.StreamResponse:
+    """Cut the connection without a word."""
+    return await _cut(request)
+
+
+async def stall(_request: web.Request, _forward: Forward) -> web.StreamResponse:
+    """Say nothing, until the sender gives up or the proxy ends."""
+    await asyncio.Event().wait()
+    raise AssertionError("unreachable")
+
+
+async def expired_watch(_request: web.Request, _forward: Forward) -> web.StreamResponse:
+    """Begin a watch, and tell in it that the version asked for is forgotten."""
+    event = {"type": "ERROR", "object": _status(410, "Expired")}
+    return web.Response(body=json.dumps(event).encode() + b"\n", content_type="application/json")
+
+
+async def _cut(request: web.Request) -> web.StreamResponse:
+    if request.transport is not None:
+        request.transport.abort()
+    await asyncio.Event().wait()  # the lost connection cancels this
+    raise AssertionError("unreachable")
+
+
+def _status(code: int, reason: str) -> dict[str, Any]:
+    return {
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": f"{reason} (made up by a test)", "reason": reason, "code": code,
+    }  # fmt: skip

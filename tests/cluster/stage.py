@@ -1,0 +1,247 @@
+"""A stage for one story: a namespace, the sample shop in it, an operator, and a proxy to break the API with."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cluster.manifests import OURS, SHOP, Manifest, deployment, health_check, service
+from cluster.operator_process import OperatorProcess, kubeconfig_for
+from cluster.proxy import FaultProxy
+from cluster.waiting import until
+
+Api = Callable[..., tuple[int, dict[str, Any]]]
+
+APPLY, MERGE = "application/apply-patch+yaml", "application/merge-patch+json"
+PLURALS = {
+    "HealthCheck": "healthchecks",
+    "ServiceLevelObjective": "servicelevelobjectives",
+    "RecoveryPolicy": "recoverypolicies",
+    "ChaosExperiment": "chaosexperiments",
+    "Freeze": "freezes",
+    "Deployment": "deployments",
+    "Service": "services",
+    "Pod": "pods",
+    "PodDisruptionBudget": "poddisruptionbudgets",
+    "Lease": "leases",
+}
+GROUPS = {
+    "Deployment": "apis/apps/v1",
+    "Service": "api/v1",
+    "Pod": "api/v1",
+    "PodDisruptionBudget": "apis/policy/v1",
+    "Lease": "apis/coordination.k8s.io/v1",
+}
+CONTROLLED = ("HealthCheck", "ServiceLevelObjective", "RecoveryPolicy", "ChaosExperiment")
+
+
+@dataclass
+class Stage:
+    """Everything a story needs; what it started is ended by `strike`."""
+
+    api: Api
+    kubeconfig: Path
+    namespace: str
+    folder: Path
+    operator: OperatorProcess | None = None
+    proxy: FaultProxy | None = None
+    processes: list[OperatorProcess] = field(default_factory=list)
+    freezes: list[str] = field(default_factory=list)
+
+    # --- objects --------------------------------------------------------------------------------------------
+
+    def path(self, kind: str, name: str = "") -> str:
+        """Give the path of an object or a collection of the stage."""
+        scope = "" if kind == "Freeze" else f"namespaces/{self.namespace}/"
+        return f"/{GROUPS.get(kind, f'apis/{OURS}')}/{scope}{PLURALS[kind]}" + (f"/{name}" if name else "")
+
+    def put(self, *manifests: Manifest) -> None:
+        """Apply as `kubectl apply --server-side` does; a refusal ends the story with the server's words."""
+        for manifest in manifests:
+            if manifest["kind"] == "Freeze":
+                self.freezes.append(manifest["metadata"]["name"])
+            path = self.path(manifest["kind"], manifest["metadata"]["name"]) + "?fieldManager=story&force=true"
+            code, answer = self.api("PATCH", path, manifest, content_type=APPLY)
+            assert code < 300, answer
+
+    def find(self, kind: str, name: str = SHOP) -> dict[str, Any] | None:
+        """Read an object; None when it is not there."""
+        code, answer = self.api("GET", self.path(kind, name))
+        assert code in {200, 404}, answer
+        return answer if code == 200 else None
+
+    def read(self, kind: str, name: str = SHOP) -> dict[str, Any]:
+        """Read an object that is there."""
+        found = self.find(kind, name)
+        assert found is not None, f"{kind} {name} is gone"
+        return found
+
+    def status(self, kind: str, name: str = SHOP) -> dict[str, Any]:
+        """Read an object's status; {} before there is one."""
+        return self.read(kind, name).get("status") or {}
+
+    def list(self, kind: str) -> list[dict[str, Any]]:
+        """List a collection."""
+        items: list[dict[str, Any]] = self.api("GET", self.path(kind))[1]["items"]
+        return items
+
+    def patch(self, kind: str, body: Manifest, name: str = SHOP) -> None:
+        """Merge something into an object."""
+        code, answer = self.api("PATCH", self.path(kind, name), body, content_type=MERGE)
+        assert code < 300, answer
+
+    def delete(self, kind: str, name: str = SHOP) -> None:
+        """Delete an object; that it is gone already is fine."""
+        code, answer = self.api("DELETE", self.path(kind, name))
+        assert code in {200, 202, 404}, answer
+
+    def condition(self, kind: str, type_: str, name: str = SHOP) -> dict[str, Any]:
+        """Give a condition; {} when there is none."""
+        conditions = self.status(kind, name).get("conditions", [])
+        return next((one for one in conditions if one["type"] == type_), {})
+
+    def events(self, reason: str) -> list[dict[str, Any]]:
+        """Give the events with a reason, as `kubectl get events` would show them."""
+        path = f"/apis/events.k8s.io/v1/namespaces/{self.namespace}/events"
+        return [event for event in self.api("GET", path)[1]["items"] if event["reason"] == reason]
+
+    # --- waiting --------------------------------------------------------------------------------------------
+
+    def until_status(
+        self, kind: str, holds: Callable[[dict[str, Any]], Any], what: str, name: str = SHOP, seconds: float = 90
+    ) -> dict[str, Any]:
+        """Wait until an object's status satisfies `holds`, and give it."""
+        last: dict[str, Any] = {}
+
+        def look() -> dict[str, Any] | None:
+            last.clear()
+            last.update(self.status(kind, name))
+            return dict(last) if holds(last) else None
+
+        try:
+            return until(look, f"{kind} {name}: {what}", seconds)
+        except AssertionError as error:
+            error.add_note(json.dumps(last, indent=1)[:4000])
+            raise
+
+    def until_state(self, state: str, name: str = SHOP) -> dict[str, Any]:
+        """Wait until a HealthCheck is in a state."""
+        return self.until_status("HealthCheck", lambda status: status.get("state") == state, state, name)
+
+    def until_blocked(self, reason: str, name: str = SHOP) -> dict[str, Any]:
+        """Wait until a policy says why it does nothing."""
+        what = f"blocked by {reason}"
+        return self.until_status("RecoveryPolicy", lambda it: it.get("blocked", {}).get("reason") == reason, what, name)
+
+    def until_recovered(self, name: str = SHOP) -> dict[str, Any]:
+        """Wait until a policy's newest attempt that acted is over, and give its record, which must say Recovered."""
+        status = self.until_status(
+            "RecoveryPolicy", lambda it: it.get("stats", {}).get("attempts"), "an attempt is over", name
+        )
+        record: dict[str, Any] = next(one for one in status["last"] if "actedAt" in one)
+        assert record["outcome"] == "Recovered", record
+        return record
+
+    def until_finished(self, number: int = 1) -> dict[str, Any]:
+        """Wait until a run of the experiment is over, and give the status."""
+        return self.until_status(
+            "ChaosExperiment",
+            lambda it: it.get("phase") == "Finished" and it.get("runNumber") == number,
+            "finished",
+            seconds=150,
+        )
+
+    def until_phase(self, phase: str) -> dict[str, Any]:
+        """Wait until the experiment is in a phase."""
+        return self.until_status("ChaosExperiment", lambda it: it.get("phase") == phase, phase)
+
+    # --- the shop -------------------------------------------------------------------------------------------
+
+    def open_shop(self, *others: Manifest, replicas: int = 3, check: Manifest | None = None) -> dict[str, str]:
+        """Open the sample shop with its check, wait until it serves; give its pods as name → uid."""
+        self.put(deployment(replicas), service())
+        pods = self.until_serving(replicas)
+        self.put(check or health_check(), *others)
+        return pods
+
+    def open_healthy_shop(self, *others: Manifest, replicas: int = 3) -> dict[str, str]:
+        """Open it, and wait until its check passes."""
+        pods = self.open_shop(*others, replicas=replicas)
+        self.until_status(
+            "HealthCheck", lambda it: it.get("state") == "Healthy" and it.get("passing") == f"{replicas}/{replicas}",
+            "healthy",
+        )  # fmt: skip
+        return pods
+
+    def until_serving(self, replicas: int) -> dict[str, str]:
+        """Wait until exactly so many pods are there and ready; give them."""
+
+        def look() -> dict[str, str] | None:
+            status = self.status("Deployment")
+            pods = self.pods()
+            return pods if status.get("readyReplicas", 0) == replicas == len(pods) else None
+
+        if replicas == 0:
+            until(lambda: not self.pods(), "all pods are gone")
+            return {}
+        return until(look, f"{replicas} pods serve")
+
+    def pods(self) -> dict[str, str]:
+        """Give the shop's pods that are not on their way out, as name → uid."""
+        return {
+            pod["metadata"]["name"]: pod["metadata"]["uid"]
+            for pod in self.list("Pod")
+            if pod["metadata"]["labels"].get("app") == SHOP and "deletionTimestamp" not in pod["metadata"]
+        }
+
+    def break_pod(self, name: str, kind: str = "fail", **fault: Any) -> None:
+        """Make one pod fail its users, while the kubelet finds it well."""
+        path = f"/api/v1/namespaces/{self.namespace}/pods/http:{name}:8081/proxy/fault"
+        code, answer = self.api("POST", path, {"kind": kind, "duration": "10m", **fault})
+        assert code < 300, answer
+
+    def heal_pod(self, name: str) -> None:
+        """Take the fault off again."""
+        path = f"/api/v1/namespaces/{self.namespace}/pods/http:{name}:8081/proxy/fault"
+        self.api("DELETE", path)
+
+    # --- the operator ---------------------------------------------------------------------------------------
+
+    def start(self, *flags: str, identity: str = "one", wait_for: str = "loaded", direct: bool = False) -> OperatorProcess:  # noqa: E501
+        """Start an operator for this namespace alone, which reaches the API server through the proxy."""
+        if self.proxy is None:
+            self.proxy = FaultProxy(self.kubeconfig)
+        kubeconfig = self.kubeconfig if direct else kubeconfig_for(self.folder, self.proxy.url)
+        own = ("--namespaces", self.namespace, "--operator-namespace", self.namespace)
+        process = OperatorProcess(self.folder, kubeconfig, identity, (*own, *flags))
+        self.processes.append(process)
+        self.operator = self.operator or process
+        process.start(wait_for=wait_for)
+        return process
+
+    @property
+    def faults(self) -> FaultProxy:
+        """The proxy, once an operator was started."""
+        assert self.proxy is not None
+        return self.proxy
+
+    @property
+    def one(self) -> OperatorProcess:
+        """The operator that serves the stage."""
+        assert self.operator is not None
+        return self.operator
+
+    def strike(self) -> None:
+        """End what was started, and let go of what would keep the namespace from going."""
+        for process in self.processes:
+            process.kill()
+        if self.proxy is not None:
+            self.proxy.close()
+        for name in self.freezes:
+            self.delete("Freeze", name)
+        for kind in CONTROLLED:
+            for item in self.list(kind):
+                name = item["metadata"]["name"]
+                self.api("PATCH", self.path(kind, name), {"metadata": {"finalizers": None}}, content_type=MERGE)
+        self.api("DELETE", f"/api/v1/namespaces/{self.namespace}")

@@ -1,0 +1,19 @@
+"""Waiting for what is to come about: the only way in which the stories let time pass."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+PATIENCE = 90.0  # seconds: generous, since nothing here is about speed
+POLL = 0.2
+
+
+def until(look: Callable[[], T | None], what: str, seconds: float = PATIENCE) -> T:
+    """Look until there is something true to see, and give it; `what` says what was missed."""
+    give_up_at = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < give_up_at, f"not within {seconds:.0f} s: {what}"
+        time.sleep(POLL)
+    return found
