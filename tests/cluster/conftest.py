@@ -9,10 +9,13 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from cluster.ensemble import Ensemble
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 120
@@ -58,7 +61,7 @@ def kubectl(kubectl_command: list[str]) -> Kubectl:
 
 @pytest.fixture(scope="session")
 def api(kubectl_command: list[str]) -> Iterator[Api]:
-    """Speak JSON to the API server: `api("GET", "/api", body=None, accept=…)` gives status code and answer."""
+    """Speak JSON to the API server: `api("GET", "/api", body=None, accept=…, content_type=…)` gives status code, answer."""
     with subprocess.Popen([*kubectl_command, "proxy", "--port=0"], stdout=subprocess.PIPE, text=True) as proxy:
         assert proxy.stdout is not None
         greeting = proxy.stdout.readline()
@@ -67,13 +70,17 @@ def api(kubectl_command: list[str]) -> Iterator[Api]:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
         def call(
-            method: str, path: str, body: object = None, accept: str = "application/json"
+            method: str,
+            path: str,
+            body: object = None,
+            accept: str = "application/json",
+            content_type: str = "application/json",
         ) -> tuple[int, dict[str, Any]]:
             request = urllib.request.Request(
                 f"http://{address}{path}",
                 method=method,
                 data=None if body is None else json.dumps(body).encode(),
-                headers={"Accept": accept, "Content-Type": "application/json"},
+                headers={"Accept": accept, "Content-Type": content_type},
             )
             try:
                 with opener.open(request, timeout=PATIENCE) as answer:
@@ -101,3 +108,36 @@ def namespace(kubectl: Kubectl, crds: None) -> Iterator[str]:  # noqa: ARG001 - 
     kubectl("create", "namespace", name)
     yield name
     kubectl("delete", "namespace", name, "--wait=false")
+
+
+# --- stories (see ensemble.py) --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def ensemble(request: pytest.FixtureRequest, api: Api, kubeconfig: Path, crds: None) -> Iterator[Ensemble]:  # noqa: ARG001
+    """Begin all stories of this session."""
+    begun = Ensemble(api, kubeconfig, request.session.items)
+    yield begun
+    begun.end()
+
+
+@pytest.fixture
+def shop(ensemble: Ensemble, request: pytest.FixtureRequest) -> "Future[None]":
+    """A Stage that shares the operator with others. The test gets the Stage; pytest itself sees the story's future."""
+    return ensemble.result_of(request.node)
+
+
+@pytest.fixture
+def stage(ensemble: Ensemble, request: pytest.FixtureRequest) -> "Future[None]":
+    """A Stage without an operator, which the story starts and kills as it likes."""
+    return ensemble.result_of(request.node)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Wait for a story instead of calling its function, which already runs in a thread."""
+    story = pyfuncitem.funcargs.get("shop") or pyfuncitem.funcargs.get("stage")
+    if not isinstance(story, Future):
+        return None
+    story.result()
+    return True

@@ -81,7 +81,7 @@ class Stage:
         """Read an object's status; {} before there is one."""
         return self.read(kind, name).get("status") or {}
 
-    def list(self, kind: str) -> list[dict[str, Any]]:
+    def all_of(self, kind: str) -> list[dict[str, Any]]:
         """List a collection."""
         items: list[dict[str, Any]] = self.api("GET", self.path(kind))[1]["items"]
         return items
@@ -191,7 +191,7 @@ class Stage:
         """Give the shop's pods that are not on their way out, as name → uid."""
         return {
             pod["metadata"]["name"]: pod["metadata"]["uid"]
-            for pod in self.list("Pod")
+            for pod in self.all_of("Pod")
             if pod["metadata"]["labels"].get("app") == SHOP and "deletionTimestamp" not in pod["metadata"]
         }
 
@@ -241,7 +241,7 @@ class Stage:
         for name in self.freezes:
             self.delete("Freeze", name)
         for kind in CONTROLLED:
-            for item in self.list(kind):
+            for item in self.all_of(kind):
                 name = item["metadata"]["name"]
                 self.api("PATCH", self.path(kind, name), {"metadata": {"finalizers": None}}, content_type=MERGE)
         self.api("DELETE", f"/api/v1/namespaces/{self.namespace}")

@@ -1,0 +1,114 @@
+"""Plays the stories together, since each of them mostly waits: in threads, ahead of the tests that ask for their end.
+
+First those that share one operator (fixture `shop`): it watches the whole cluster with the rights of
+deploy/operator.yaml and nothing more, so that each of these stories also proves that these rights are enough. Then
+those that start and kill an operator of their own (fixture `stage`).
+"""
+
+import os
+import tempfile
+import uuid
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cluster.operator_process import ROOT, OperatorProcess, kubeconfig_for
+from cluster.stage import APPLY, Api, Stage
+
+AT_ONCE = int(os.environ.get("HOMEOSTAT_TEST_STORIES", "6"))
+SYSTEM = "homeostat-system"
+
+
+class Ensemble:
+    """All stories of a session, as futures by test."""
+
+    def __init__(self, api: Api, kubeconfig: Path, items: Iterable[pytest.Item]) -> None:
+        self._api = api
+        self._kubeconfig = kubeconfig
+        self._folder = Path(tempfile.mkdtemp(prefix="homeostat-stories-"))
+        self._futures: dict[str, Future[None]] = {}
+        stories = [item for item in items if isinstance(item, pytest.Function)]
+        self._shared = [item for item in stories if "shop" in item.fixturenames]
+        self._pool = ThreadPoolExecutor(AT_ONCE)
+        self._operator = self._share_operator() if self._shared else None
+        shared = [self._submit(item, "shop") for item in self._shared]
+        closing = self._pool.submit(self._close, shared)
+        for item in stories:
+            if "stage" in item.fixturenames:
+                self._submit(item, "stage", after=closing)
+
+    def result_of(self, item: pytest.Item) -> "Future[None]":
+        """Give the future of a test."""
+        return self._futures[item.nodeid]
+
+    def end(self) -> None:
+        """Start no more stories, and wait for those under way."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._operator is not None:
+            self._operator.kill()
+
+    def _submit(self, item: pytest.Function, name: str, after: "Future[None] | None" = None) -> "Future[None]":
+        params = item.callspec.params if hasattr(item, "callspec") else {}
+        future = self._pool.submit(self._play, item.function, name, params, after)
+        self._futures[item.nodeid] = future
+        return future
+
+    def _play(self, story: Callable[..., None], role: str, params: dict[str, Any], after: "Future[None] | None") -> None:
+        if after is not None:
+            after.result()
+        namespace = f"story-{uuid.uuid4().hex[:8]}"
+        labels = {"homeostat.dev/chaos": "allowed"}
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}
+        code, answer = self._api("POST", "/api/v1/namespaces", body)
+        assert code == 201, answer
+        folder = self._folder / namespace
+        folder.mkdir()
+        stage = Stage(self._api, self._kubeconfig, namespace, folder, self._operator if role == "shop" else None)
+        try:
+            story(**{role: stage}, **params)
+        except BaseException as error:
+            for process in stage.processes:
+                error.add_note(f"the operator in {namespace} said last:\n{process.tail()}")
+            raise
+        finally:
+            stage.strike()
+
+    def _share_operator(self) -> OperatorProcess:
+        """Start the operator for the whole cluster, as the ServiceAccount of deploy/operator.yaml."""
+        for document in yaml.safe_load_all((ROOT / "deploy" / "operator.yaml").read_text()):
+            if document["kind"] != "Deployment":
+                _apply(self._api, document)
+        path = f"/api/v1/namespaces/{SYSTEM}/serviceaccounts/homeostat/token"
+        request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 7200}}
+        code, granted = self._api("POST", path, request)
+        assert code == 201, granted
+        cluster = yaml.safe_load(self._kubeconfig.read_text())["clusters"][0]["cluster"]
+        kubeconfig = kubeconfig_for(
+            self._folder, cluster["server"], granted["status"]["token"], cluster["certificate-authority-data"]
+        )
+        flags = ("--operator-namespace", SYSTEM, "--action-budget", "1000", "--refreshes-per-second", "50")
+        operator = OperatorProcess(self._folder, kubeconfig, "shared", flags)
+        operator.start()
+        return operator
+
+    def _close(self, shared: "list[Future[None]]") -> None:
+        """Stop the shared operator once nobody needs it: from then on each namespace has its own."""
+        for future in shared:
+            future.exception()
+        if self._operator is not None:
+            self._operator.terminate()
+
+
+def _apply(api: Api, document: dict[str, Any]) -> None:
+    group = document["apiVersion"]
+    plural = document["kind"].lower() + "s"
+    namespace = document["metadata"].get("namespace")
+    scope = f"namespaces/{namespace}/" if namespace else ""
+    root = f"api/{group}" if group == "v1" else f"apis/{group}"
+    path = f"/{root}/{scope}{plural}/{document['metadata']['name']}?fieldManager=story&force=true"
+    code, answer = api("PATCH", path, document, content_type=APPLY)
+    assert code < 300, answer
