@@ -139,7 +139,13 @@ class FakeObjects:
         return [line for line in self.journal if line.startswith(("status", "finalizer"))]
 
     async def apply_status(
-        self, kind: Kind, ref: Ref, status: dict[str, Any], *, resource_version: str | None = None
+        self,
+        kind: Kind,
+        ref: Ref,
+        status: dict[str, Any],
+        *,
+        resource_version: str | None = None,
+        is_urgent: bool = False,
     ) -> dict[str, Any]:
         await self._happen()
         self._raise("apply_status")

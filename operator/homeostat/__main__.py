@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 import uvloop
 from pydantic import ValidationError
-from pydantic_settings import CliApp
+from pydantic_settings import CliApp, SettingsError
 
 from homeostat.ports import Unavailable
 from homeostat.telemetry import log
@@ -38,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = CliApp.run(Settings, cli_args=flags)
     except ValidationError as error:
         _complain(error)
+        return 2
+    except SettingsError as error:
+        print(f"homeostat: {error}: lists are written as JSON, like '[\"shop\"]'", file=sys.stderr)  # noqa: T201
         return 2
     if command == "settings":
         print(json.dumps(settings.shown(), indent=2))  # noqa: T201 - this is what was asked for

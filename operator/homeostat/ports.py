@@ -48,9 +48,18 @@ class Objects(Protocol):
     """Our own kinds in the API server. All raise Conflict, Gone, Unavailable, Forbidden or Rejected."""
 
     async def apply_status(
-        self, kind: Kind, ref: Ref, status: dict[str, Any], *, resource_version: str | None = None
+        self,
+        kind: Kind,
+        ref: Ref,
+        status: dict[str, Any],
+        *,
+        resource_version: str | None = None,
+        is_urgent: bool = False,
     ) -> dict[str, Any]:
-        """Server-side apply the whole status; with `resource_version`, only onto that version. Gives the object."""
+        """Server-side apply the whole status; with `resource_version`, only onto that version. Gives the object.
+
+        `is_urgent`: an act waits for it, so it does not wait behind the figures of others.
+        """
         ...
 
     async def set_finalizer(self, kind: Kind, ref: Ref, resource_version: str, *, present: bool) -> dict[str, Any]:

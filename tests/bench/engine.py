@@ -71,7 +71,13 @@ class InMemoryObjects:
         self.version = 1_000_000
 
     async def apply_status(
-        self, kind: Kind, ref: Ref, status: dict[str, Any], *, resource_version: str | None = None
+        self,
+        kind: Kind,
+        ref: Ref,
+        status: dict[str, Any],
+        *,
+        resource_version: str | None = None,
+        is_urgent: bool = False,
     ) -> dict[str, Any]:
         self.writes += 1
         self.version += 1

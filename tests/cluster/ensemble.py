@@ -57,7 +57,9 @@ class Ensemble:
         self._futures[item.nodeid] = future
         return future
 
-    def _play(self, story: Callable[..., None], role: str, params: dict[str, Any], after: "Future[None] | None") -> None:
+    def _play(
+        self, story: Callable[..., None], role: str, params: dict[str, Any], after: "Future[None] | None"
+    ) -> None:
         if after is not None:
             after.result()
         namespace = f"story-{uuid.uuid4().hex[:8]}"
@@ -83,7 +85,11 @@ class Ensemble:
             if document["kind"] != "Deployment":
                 _apply(self._api, document)
         path = f"/api/v1/namespaces/{SYSTEM}/serviceaccounts/homeostat/token"
-        request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 7200}}
+        request = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {"expirationSeconds": 7200},
+        }
         code, granted = self._api("POST", path, request)
         assert code == 201, granted
         cluster = yaml.safe_load(self._kubeconfig.read_text())["clusters"][0]["cluster"]

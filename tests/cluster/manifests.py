@@ -65,7 +65,9 @@ def health_check(name: str = SHOP, path: str = "/healthz", probe: Manifest | Non
 def objective(check: str = SHOP) -> Manifest:
     """99 % of the runs of a check pass."""
     indicator = {"healthCheck": {"name": check}}
-    return _ours("ServiceLevelObjective", SHOP, {"objective": "99", "window": {"rolling": "1d"}, "indicator": indicator})
+    return _ours(
+        "ServiceLevelObjective", SHOP, {"objective": "99", "window": {"rolling": "1d"}, "indicator": indicator}
+    )
 
 
 def policy(

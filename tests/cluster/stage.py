@@ -208,7 +208,9 @@ class Stage:
 
     # --- the operator ---------------------------------------------------------------------------------------
 
-    def start(self, *flags: str, identity: str = "one", wait_for: str = "loaded", direct: bool = False) -> OperatorProcess:  # noqa: E501
+    def start(
+        self, *flags: str, identity: str = "one", wait_for: str = "loaded", direct: bool = False
+    ) -> OperatorProcess:  # noqa: E501
         """Start an operator for this namespace alone, which reaches the API server through the proxy."""
         if self.proxy is None:
             self.proxy = FaultProxy(self.kubeconfig)

@@ -326,6 +326,19 @@ def test_a_deleted_experiment_whose_undo_fails_lets_go_and_the_sweeper_finds_the
     assert (world.replicas, world.marker) == (3, None)
 
 
+def test_a_deleted_experiment_does_not_let_go_of_a_fault_that_nobody_else_could_find() -> None:
+    """C2, C3: somebody stripped the marker, so the record is all there is."""
+    world = broken_open()
+    world.write(1, {MARKER: None})
+    world.answers[Scale] = [FORBIDDEN] * 5
+    world.is_deleting = True
+    world.run(20)
+    assert (world.is_gone, world.status.reason) == (False, ChaosReason.RECOVERY_FAILED)
+    world.run(120)
+
+    assert (world.is_gone, world.replicas) == (True, 3)
+
+
 def test_one_target_that_cannot_be_undone_does_not_keep_the_others_from_it() -> None:
     """C5: each target by itself."""
     world = broken_open()

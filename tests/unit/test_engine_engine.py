@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import pytest
 from structlog.testing import capture_logs
 
 from fakes import (
@@ -82,7 +81,8 @@ class Bench:
             plan_next=self.engine.timetable.add,
             wake=lambda check: self.engine.wake(check.key),
         )
-        self.engine.equip(controllers, Reconciler(self.store, controllers, world), probing)
+        reconciler = Reconciler(self.store, controllers, world, take=self.engine.take, drop=self.engine.drop)
+        self.engine.equip(controllers, reconciler, probing)
 
     def apply(self, body: dict[str, Any]) -> dict[str, Any]:
         """Write as a user does, and have the watch show it."""
@@ -273,7 +273,6 @@ async def test_a_deleted_check_is_not_probed_again() -> None:
 # --- what the reconciler learns, the engine must learn too -----------------------------------------------
 
 
-@pytest.mark.xfail(strict=True, reason="reconcile puts into the store past the engine: `changed` is never called")
 async def test_an_edit_that_the_reconciler_reads_before_the_watch_shows_it_reaches_the_check() -> None:
     """A Conflict makes the reconciler read the object again; the watch shows that same version a moment later."""
     bench = Bench()
@@ -292,7 +291,6 @@ async def test_an_edit_that_the_reconciler_reads_before_the_watch_shows_it_reach
     assert check.plan.interval == 30
 
 
-@pytest.mark.xfail(strict=True, reason="reconcile puts into the store past the engine: `changed` is never called")
 async def test_an_edit_that_a_refusal_overtakes_reaches_the_check() -> None:
     """The answer to our own write may already hold the user's next edit."""
     bench = Bench()
@@ -304,7 +302,6 @@ async def test_an_edit_that_a_refusal_overtakes_reaches_the_check() -> None:
     assert bench.checks.get(CHECK) is not None
 
 
-@pytest.mark.xfail(strict=True, reason="reconcile removes from the store past the engine: `removed` is never called")
 async def test_a_check_that_the_reconciler_finds_gone_stops() -> None:
     bench = Bench()
     stored = bench.apply(check_body())
@@ -315,7 +312,6 @@ async def test_a_check_that_the_reconciler_finds_gone_stops() -> None:
     assert len(bench.checks) == 0
 
 
-@pytest.mark.xfail(strict=True, reason="reconcile removes from the store past the engine: `removed` is never called")
 async def test_a_check_that_is_gone_when_read_again_after_a_conflict_stops() -> None:
     bench = Bench()
     stored = bench.apply(check_body())

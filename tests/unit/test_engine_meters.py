@@ -148,7 +148,8 @@ def test_uptime_and_objectives_survive_a_restart() -> None:
     after = Meters()
     check = check_of(after)
     after.open_objective(SLO, "slo-1", check.key, None)
-    after.load(history)
+    for book in after.books:
+        book.load(history)
     after.roll(minutes_later(11))
 
     assert uptime(after, check) == (9, 11)

@@ -62,7 +62,6 @@ def test_a_bad_value_is_told_by_the_name_of_its_setting(
     assert "Traceback" not in told.err
 
 
-@pytest.mark.xfail(strict=True, reason="__main__ lets pydantic_settings.SettingsError through as a traceback")
 @pytest.mark.parametrize(("name", "value"), [("NAMESPACES", "shop"), ("ALLOW_NETWORKS", "10.0.0.0/8")])
 def test_a_list_that_is_not_json_is_told_by_name_and_not_by_a_traceback(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -53,6 +53,7 @@ class Ledger:
 
     def __init__(self, tiers: Sequence[Tier]) -> None:
         _require_nested(tiers)
+        self.tiers = tuple(tiers)
         self._rings = [Ring(tier) for tier in tiers]
         self._minute = -1
         self._slots: dict[str, int] = {}
@@ -66,6 +67,11 @@ class Ledger:
     def minute(self) -> int:
         """The unfinished minute, since the epoch; -1 before it was told."""
         return self._minute
+
+    @property
+    def series(self) -> tuple[str, ...]:
+        """The names of the open series."""
+        return tuple(self._slots)
 
     def open(self, series: str) -> int:
         """Give the slot of a series, a new and empty one if it has none."""

@@ -31,6 +31,10 @@ GRACE = 20.0
 """Seconds that a graceful stop gives to evaluations under way; a kill at any moment is safe too, only slower."""
 
 
+FIGURES = frozenset({"HealthCheck", "ServiceLevelObjective"})
+"""Kinds that only measure. Those that act have workers of their own: no heal or undo waits behind 10,000 checks."""
+
+
 class Engine:
     """Ties store, timetable, evaluations and probing together."""
 
@@ -42,7 +46,8 @@ class Engine:
         self._busy: set[Key] = set()
         self._changed_meanwhile: set[Key] = set()
         self._idle = asyncio.Event()
-        self._evaluations = Crew(self._evaluate, workers)
+        self._measuring = Crew(self._evaluate, workers)
+        self._acting = Crew(self._evaluate, workers)
         self.timetable: Timetable[Check | Key] = Timetable(clock, self._start)
 
     def equip(self, controllers: Mapping[str, Controller], reconciler: Reconciler, probing: Probing) -> None:
@@ -53,7 +58,7 @@ class Engine:
 
     async def run(self) -> None:
         """Evaluate and probe until cancelled."""
-        async with self._evaluations, self._probing.crew:
+        async with self._measuring, self._acting, self._probing.crew:
             self.timetable.open()
             try:
                 await asyncio.Event().wait()
@@ -128,7 +133,8 @@ class Engine:
             self._changed_meanwhile.add(work)
         else:
             self._busy.add(work)
-            self._evaluations.put(work)
+            crew = self._measuring if work.kind in FIGURES else self._acting
+            crew.put(work)
 
     async def _evaluate(self, key: Key) -> None:
         again: float | None = None

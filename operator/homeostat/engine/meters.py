@@ -4,7 +4,7 @@ A run of a check counts once in the check's own series, and once in that of each
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
@@ -97,9 +97,10 @@ class Meters:
         closed = (*self._checks.roll(self._checks.minute + 1), *self._objectives.roll(self._objectives.minute + 1))
         return _buckets(closed)
 
-    def load(self, buckets: Sequence[Bucket]) -> list[Bucket]:
-        """Take up history; give what it turned out to lack."""
-        return _buckets((*self._checks.load(buckets), *self._objectives.load(buckets)))
+    @property
+    def books(self) -> tuple[Ledger, Ledger]:
+        """The two ledgers, to take up history with."""
+        return self._checks, self._objectives
 
     def _detach(self, key: Key) -> None:
         meter = self._meters.pop(key, None)

@@ -22,6 +22,8 @@ KIND_BY_NAME = {kind.kind: kind for kind in KINDS}
 
 REMEMBERED = 256
 """Parsed specs, and parsed statuses, that are kept: those in use. Each takes about 6 KiB."""
+ACTING_KINDS = frozenset({"RecoveryPolicy", "ChaosExperiment"})
+"""Kinds whose status is control state: what is under way, and the originals to go back to."""
 RUN_ANNOTATION = "homeostat.dev/run"
 
 
@@ -61,6 +63,11 @@ class Entry:
         return Key(self.ref.kind, self.ref.namespace, self.ref.name)
 
     @property
+    def ref_fields(self) -> dict[str, str]:
+        """Name the object in a log line."""
+        return {"kind": self.ref.kind, "namespace": self.ref.namespace, "name": self.ref.name}
+
+    @property
     def kind(self) -> Kind:
         """What kind of object it is."""
         return KIND_BY_NAME[self.ref.kind]
@@ -69,9 +76,15 @@ class Entry:
         """Parse the spec; a string says what is wrong with it."""
         return _parse_spec(self.ref.kind, self.spec_json)
 
+    def readable_status(self) -> Status | str:
+        """Parse the status; a string says what is wrong with it. One of figures only that cannot be read is none."""
+        status = _parse_status(self.ref.kind, self.status_json)
+        return self.kind.status() if isinstance(status, str) and self.ref.kind not in ACTING_KINDS else status
+
     def status(self) -> Status:
-        """Parse the status; one that cannot be read counts as none, as after a change of schema."""
-        return _parse_status(self.ref.kind, self.status_json)
+        """Parse the status; one that cannot be read looks empty to others."""
+        status = self.readable_status()
+        return self.kind.status() if isinstance(status, str) else status
 
     def asks_the_same(self, other: "Entry") -> bool:
         """Whether both versions ask the same of us."""
@@ -107,21 +120,20 @@ def _parse_spec(kind: str, raw: bytes) -> Model | str:
     try:
         return KIND_BY_NAME[kind].spec.model_validate_json(raw)
     except ValidationError as error:
-        return explain(error)
+        return explain(error, "spec")
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _parse_status(kind: str, raw: bytes) -> Status:
-    model = KIND_BY_NAME[kind].status
+def _parse_status(kind: str, raw: bytes) -> Status | str:
     try:
-        return model.model_validate_json(raw)
-    except ValidationError:
-        return model()
+        return KIND_BY_NAME[kind].status.model_validate_json(raw)
+    except ValidationError as error:
+        return explain(error, "status")
 
 
-def explain(error: ValidationError) -> str:
-    """Say in one line which fields are wrong and why; values stay out, they may be secret."""
-    problems = (f"spec.{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors(include_input=False))
+def explain(error: ValidationError, part: str) -> str:
+    """Say in one line which fields of `part` (spec or status) are wrong and why."""
+    problems = (f"{part}.{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors(include_url=False))
     return "; ".join(problems)[:1024]
 
 

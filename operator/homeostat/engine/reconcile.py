@@ -5,7 +5,7 @@ before the action happens. Whatever breaks in between is seen by the next evalua
 the API server holds and what the cluster shows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -29,12 +29,26 @@ FIRST_BACKOFF, LAST_BACKOFF = 1.0, 60.0  # seconds
 
 
 class Reconciler:
-    """Evaluates one object at a time; `reconcile` gives the seconds until it wants to see it again."""
+    """Evaluates one object at a time; `reconcile` gives the seconds until it wants to see it again.
 
-    def __init__(self, store: ObjectStore, controllers: Mapping[str, Controller], world: World) -> None:
+    What it reads or finds gone goes by `take` and `drop`, the engine's own doors: an edit may come with the
+    answer to our own write, before the watch shows it.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        controllers: Mapping[str, Controller],
+        world: World,
+        *,
+        take: Callable[[Entry], object],
+        drop: Callable[[Key, str], None],
+    ) -> None:
         self._store = store
         self._controllers = controllers
         self._world = world
+        self._put = take
+        self._drop = drop
         self._failures: dict[Key, int] = {}
         self._written_at: dict[Key, float] = {}
 
@@ -51,7 +65,7 @@ class Reconciler:
             await self._read_again(entry)
             return self._backoff(key, "Conflict")
         except Gone:
-            self._store.remove(key, entry.ref.uid)
+            self._drop(key, entry.ref.uid)
             return None
         except (Unavailable, Forbidden, Rejected) as error:
             return self._backoff(key, type(error).__name__, str(error))
@@ -66,31 +80,44 @@ class Reconciler:
         if isinstance(spec, str):
             await self._refuse(entry, spec)
             return None
+        if isinstance(status := entry.readable_status(), str):
+            return self._distrust(entry, status)
         outcomes: Outcomes = {}
         for _ in range(MAX_ROUNDS):
             now = self._world.clock.now()
             decision = await self._decide(entry, spec, outcomes, now)
-            had_finalizer, entry = entry.has_finalizer, await self._settle(entry, decision, now)
-            if decision.actions:
-                outcomes = await self._act(entry, decision.actions)
-            elif entry.has_finalizer is had_finalizer:
+            had_finalizer, entry = entry.has_finalizer, await self._settle(entry, decision)
+            outcomes = await self._act(entry, decision.actions)
+            await self._tell(entry, decision, now)
+            if not decision.actions and entry.has_finalizer is had_finalizer:
                 return self._again_in(decision, now)
         return 0.0
+
+    def _distrust(self, entry: Entry, complaint: str) -> float:
+        """Leave an object alone whose status we cannot read: it may hold the originals of a fault or an intent."""
+        log.error(
+            "status unreadable", **entry.ref_fields, error=complaint, effect="nothing is decided, nothing is done"
+        )
+        self._world.metrics.put_off(entry.ref.kind, "StatusUnreadable")
+        return LAST_BACKOFF
 
     async def _decide(self, entry: Entry, spec: Model, outcomes: Outcomes, now: datetime) -> Decision[Any]:
         subject = Subject(entry, spec, entry.status(), problem_of(spec), outcomes)
         return await self._controllers[entry.ref.kind].decide(subject, now)
 
-    async def _settle(self, entry: Entry, decision: Decision[Any], now: datetime) -> Entry:
-        """Bring finalizer and status where the decision wants them; tell its events once they are on record."""
+    async def _settle(self, entry: Entry, decision: Decision[Any]) -> Entry:
+        """Bring finalizer and status where the decision wants them, in the order that is safe to be killed in."""
         if decision.wants_finalizer is True and not entry.has_finalizer:
             entry = await self._set_finalizer(entry, present=True)
         entry = await self._write(entry, decision)
-        for event in decision.events:
-            await self._world.recorder.record(entry.ref, event, now)
         if decision.wants_finalizer is False and entry.has_finalizer:
             entry = await self._set_finalizer(entry, present=False)
         return entry
+
+    async def _tell(self, entry: Entry, decision: Decision[Any], now: datetime) -> None:
+        """Tell the events of a decision that is on record; after the acts, which must not wait for them."""
+        for event in decision.events:
+            await self._world.recorder.record(entry.ref, event, now)
 
     async def _write(self, entry: Entry, decision: Decision[Any]) -> Entry:
         controller = self._controllers[entry.ref.kind]
@@ -99,7 +126,11 @@ class Reconciler:
         if not self._is_worth_writing(entry.key, significance, must=must):
             return await self._confirm(entry) if decision.actions else entry
         body = await self._world.objects.apply_status(
-            entry.kind, entry.ref, decision.status.wire(), resource_version=entry.resource_version
+            entry.kind,
+            entry.ref,
+            decision.status.wire(),
+            resource_version=entry.resource_version,
+            is_urgent=bool(decision.actions),
         )
         written = self._take(entry, body)
         if significance is Significance.CHANGE:
@@ -133,19 +164,27 @@ class Reconciler:
 
     def _take(self, entry: Entry, body: dict[str, Any]) -> Entry:
         """Remember what the API server answered to our write, so that our next decision starts from it."""
-        self._written_at[entry.key] = self._world.clock.monotonic()
         written = entry_from(body, entry.ref.kind)
-        self._store.put(written)
+        if self._is_there(entry):
+            self._written_at[entry.key] = self._world.clock.monotonic()
+            self._put(written)
         return written
+
+    def _is_there(self, entry: Entry) -> bool:
+        """Whether the watch has not shown meanwhile that the object is gone."""
+        known = self._store.get(entry.key)
+        return known is not None and known.ref.uid == entry.ref.uid
 
     async def _act(self, entry: Entry, actions: tuple[Action, ...]) -> dict[str, Outcome]:
         """Perform actions in order; stop at the first that is not done."""
         outcomes: dict[str, Outcome] = {}
         for action in actions:
+            if not self._is_there(entry):
+                raise Gone("it was deleted before it could act")
             outcome = await self._world.act(entry.ref.kind, action)
             outcomes[action.id] = outcome
             log.info(
-                "acted", kind=entry.ref.kind, namespace=entry.ref.namespace, name=entry.ref.name,
+                "acted", **entry.ref_fields,
                 action=type(action).__name__, id=action.id, outcome=outcome.verb.value, reason=outcome.reason,
             )  # fmt: skip
             if outcome.verb is not Verb.DONE:
@@ -168,11 +207,11 @@ class Reconciler:
         try:
             body = await self._world.objects.get(entry.kind, entry.ref.namespace, entry.ref.name)
         except Gone:
-            self._store.remove(entry.key, entry.ref.uid)
+            self._drop(entry.key, entry.ref.uid)
         except (Unavailable, Forbidden) as error:
-            log.warning("not read again", kind=entry.ref.kind, name=entry.ref.name, error=str(error))
+            log.warning("not read again", **entry.ref_fields, error=str(error))
         else:
-            self._store.put(entry_from(body, entry.ref.kind))
+            self._put(entry_from(body, entry.ref.kind))
 
     def _again_in(self, decision: Decision[Any], now: datetime) -> float:
         """Come back when the decision asks for it, and in any case when its figures may be refreshed."""
@@ -203,9 +242,7 @@ def problem_of(spec: Model) -> Problem | None:
 def _told(entry: Entry, decision: Decision[Any]) -> dict[str, Any]:
     """Give the fields of the one log line of a decision."""
     return {
-        "kind": entry.ref.kind,
-        "namespace": entry.ref.namespace,
-        "name": entry.ref.name,
+        **entry.ref_fields,
         "state": _word(decision.status),
         "actions": [type(action).__name__ for action in decision.actions],
         "events": [event.reason for event in decision.events],

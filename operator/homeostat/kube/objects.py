@@ -25,7 +25,13 @@ class ApiObjects:
         self._client = client
 
     async def apply_status(
-        self, kind: Kind, ref: Ref, status: dict[str, Any], *, resource_version: str | None = None
+        self,
+        kind: Kind,
+        ref: Ref,
+        status: dict[str, Any],
+        *,
+        resource_version: str | None = None,
+        is_urgent: bool = False,
     ) -> dict[str, Any]:
         """Server-side apply the whole status; fields of ours that are absent now are removed.
 
@@ -33,19 +39,22 @@ class ApiObjects:
         `resource_version` is given. The API server ignores `metadata.uid` when a custom resource's status is
         applied (1.34), so without a version the object is read first and its own version pinned.
         """
+        urgency = Urgency.ACTION if is_urgent else Urgency.STATUS
         if resource_version is not None:
-            return await self._apply(kind, ref, status, resource_version)
+            return await self._apply(kind, ref, status, resource_version, urgency)
         for _ in range(_ATTEMPTS):
             metadata = (await self.get(kind, ref.namespace, ref.name))["metadata"]
             if metadata["uid"] != ref.uid:
                 raise Conflict(f"{ref.kind} {ref.name} was replaced")
             try:
-                return await self._apply(kind, ref, status, metadata["resourceVersion"])
+                return await self._apply(kind, ref, status, metadata["resourceVersion"], urgency)
             except Conflict:
                 continue  # somebody else wrote it meanwhile
         raise Conflict(f"{ref.kind} {ref.name} keeps changing")
 
-    async def _apply(self, kind: Kind, ref: Ref, status: dict[str, Any], resource_version: str) -> dict[str, Any]:
+    async def _apply(
+        self, kind: Kind, ref: Ref, status: dict[str, Any], resource_version: str, urgency: Urgency
+    ) -> dict[str, Any]:
         metadata = {"name": ref.name, "uid": ref.uid, "resourceVersion": resource_version}
         if ref.namespace:
             metadata["namespace"] = ref.namespace
@@ -55,6 +64,7 @@ class ApiObjects:
             query=_APPLY,
             body={"apiVersion": API_VERSION, "kind": kind.kind, "metadata": metadata, "status": status},
             content_type=APPLY_PATCH,
+            urgency=urgency,
         )
 
     async def set_finalizer(self, kind: Kind, ref: Ref, resource_version: str, *, present: bool) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class SqlHistory:
             ]  # fmt: skip
             statement = self._insert(schema.bucket)
             replaced = {name: statement.excluded[name] for name in ("good", "total", "observed")}
-            keys = ["seconds", "start", "series_id"]
+            keys = ["series_id", "seconds", "start"]
             await connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=replaced), values)
         self._series_ids.update(ids)
 
@@ -102,15 +102,27 @@ class SqlHistory:
     async def prune(self, now: datetime) -> int:
         """Delete what is past its retention; give the number of rows."""
         engine = await self._engine()
-        buckets, results, attempts = schema.bucket, schema.result, schema.attempt
-        statements = [
-            delete(buckets).where(buckets.c.seconds == size, buckets.c.start < int((now - keep).timestamp()))
-            for size, keep in KEEP_BUCKETS.items()
+        results, attempts = schema.result, schema.attempt
+        old = [
+            delete(results).where(results.c.at < now - KEEP_RESULTS),
+            delete(attempts).where(attempts.c.started_at < now - KEEP_ATTEMPTS),
         ]
-        statements.append(delete(results).where(results.c.at < now - KEEP_RESULTS))
-        statements.append(delete(attempts).where(attempts.c.started_at < now - KEEP_ATTEMPTS))
         async with translated(), engine.begin() as connection:
-            return sum([(await connection.execute(statement)).rowcount for statement in statements])
+            count = sum([(await connection.execute(statement)).rowcount for statement in old])
+            ids = list((await connection.execute(select(schema.series.c.id))).scalars())
+        for first in range(0, len(ids), _CHUNK):
+            count += await self._prune_buckets(engine, ids[first : first + _CHUNK], now)
+        return count
+
+    async def _prune_buckets(self, engine: AsyncEngine, ids: Sequence[int], now: datetime) -> int:
+        """Prune some series in a transaction of their own, so that nobody waits long for the one writer."""
+        table = schema.bucket
+        async with translated(), engine.begin() as connection:
+            count = 0
+            for size, keep in KEEP_BUCKETS.items():
+                is_old = (table.c.seconds == size) & (table.c.start < int((now - keep).timestamp()))
+                count += (await connection.execute(delete(table).where(table.c.series_id.in_(ids) & is_old))).rowcount
+            return count
 
     async def _engine(self) -> AsyncEngine:
         if self._opened is None:

@@ -14,9 +14,9 @@ series = Table(
 bucket = Table(
     "sli_bucket",
     metadata,
+    Column("series_id", Integer, primary_key=True, autoincrement=False),
     Column("seconds", Integer, primary_key=True, autoincrement=False),
     Column("start", Integer, primary_key=True, autoincrement=False),
-    Column("series_id", Integer, primary_key=True, autoincrement=False),
     Column("good", Integer, nullable=False),
     Column("total", Integer, nullable=False),
     Column("observed", Integer, nullable=False),

@@ -144,7 +144,8 @@ def compose(
         plan_next=engine.timetable.add,
         wake=lambda check: engine.wake(check.key),
     )
-    engine.equip(controllers, Reconciler(store, controllers, world), probing)
+    reconciler = Reconciler(store, controllers, world, take=engine.take, drop=engine.drop)
+    engine.equip(controllers, reconciler, probing)
     resync = Resync(
         outside.objects, outside.slices, store, directory,
         clock=clock, metrics=metrics, namespaces=settings.namespaces, take=engine.take, drop=engine.drop,

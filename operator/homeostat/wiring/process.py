@@ -186,7 +186,7 @@ async def remember(operator: Operator) -> None:
     """Take up the past; without it everything works, and uptime and budgets begin anew."""
     clock = SystemClock()
     try:
-        operator.archive.keep(*await recall(operator.meters, operator.archive.history, clock))
+        await recall(operator.meters, operator.archive, clock)
     except HistoryUnavailable as error:
         log.warning("history not read", reason=str(error), effect="uptime and budgets begin anew")
     operator.archive.keep(*operator.meters.roll(clock.now()))

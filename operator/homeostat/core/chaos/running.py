@@ -48,7 +48,7 @@ def reverting(case: Case) -> Move:
     needed = undo.needed(case)
     if not needed:
         return _off(case, revert)
-    if case.seen.is_deleting and revert.attempts >= undo.MOST_FAILURES:
+    if case.seen.is_deleting and revert.attempts >= undo.MOST_FAILURES and undo.can_be_swept(case):
         return finished(case)
     if revert.next_at is not None and case.now < revert.next_at:
         return Move(case.status, check_again_at=revert.next_at)

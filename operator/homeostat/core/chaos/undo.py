@@ -49,6 +49,12 @@ def pause_after(failures: int) -> timedelta:
     return min(LONGEST_PAUSE, timedelta(seconds=2 ** min(failures, 10)))
 
 
+def can_be_swept(case: Case) -> bool:
+    """Whether every fault that is left bears its marker: only such a one may be left to the sweeper."""
+    left = (_afflicted(case, record) for record in _left(case))
+    return all(workload is not None and is_marked_by(case, workload) for workload in left)
+
+
 def commands(case: Case) -> str:
     """Write what a human types to undo what is left: whole commands only, as many as fit."""
     text = ""

@@ -16,6 +16,7 @@ from homeostat.engine.objects import Entry, Key, ObjectStore, entry_from
 from homeostat.ports import Objects
 
 STOPPED_KINDS = ("RecoveryPolicy", "ChaosExperiment")
+UNREADABLE = FreezeSpec(stops=tuple(Activity), reason="its spec cannot be read, so it stops everything")
 FROZEN = "Frozen"
 """The reason that both kinds give when a freeze stops them; their messages then begin with its name."""
 
@@ -38,10 +39,10 @@ class Freezes:
         return in_force(self._specs(), namespace, what, now)
 
     def _specs(self) -> Iterator[tuple[str, FreezeSpec]]:
+        """Give all freezes; one that cannot be read stops everything, for somebody wanted something stopped."""
         for entry in self._store.of_kind("Freeze"):
             spec = entry.spec()
-            if isinstance(spec, FreezeSpec):
-                yield entry.ref.name, spec
+            yield entry.ref.name, spec if isinstance(spec, FreezeSpec) else UNREADABLE
 
 
 class FreezeController:

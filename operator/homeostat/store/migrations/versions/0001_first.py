@@ -15,9 +15,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "sli_bucket",
+        sa.Column("series_id", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("seconds", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("start", sa.Integer, primary_key=True, autoincrement=False),
-        sa.Column("series_id", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("good", sa.Integer, nullable=False),
         sa.Column("total", sa.Integer, nullable=False),
         sa.Column("observed", sa.Integer, nullable=False),

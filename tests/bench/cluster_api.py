@@ -1,0 +1,89 @@
+"""How benchmarks speak to a real API server: JSON, a watch that notes when it saw what, and the server's own metrics."""
+
+import json
+import os
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+
+from homeostat.kube.kubeconfig import find_credentials
+
+APPLY = "application/apply-patch+yaml"
+PATIENCE = aiohttp.ClientTimeout(total=120)
+WATCHING = aiohttp.ClientTimeout(total=None, sock_connect=30)
+SAMPLE = re.compile(r"^(?P<name>\w+)(?:\{(?P<labels>.*)\})? (?P<value>\S+)$")
+LABEL = re.compile(r'(\w+)="([^"]*)"')
+
+Sample = tuple[str, dict[str, str], float]
+
+
+class Api:
+    """One session with the API server; a refusal ends the benchmark with the server's own words."""
+
+    def __init__(self, session: aiohttp.ClientSession, server: str) -> None:
+        self._session = session
+        self._server = server
+
+    async def call(
+        self, method: str, path: str, body: object = None, content_type: str = "application/json"
+    ) -> dict[str, Any]:
+        """Send JSON, give the JSON of the answer; {} for an object that is not there."""
+        data = None if body is None else json.dumps(body)
+        headers = {"Content-Type": content_type}
+        async with self._session.request(
+            method, self._server + path, data=data, headers=headers, timeout=PATIENCE
+        ) as answer:
+            text = await answer.text()
+        if answer.status == 404 and method in {"GET", "DELETE"}:
+            return {}
+        if answer.status >= 300:
+            raise SystemExit(f"{method} {path}: {answer.status} {text[:500]}")
+        try:
+            found: dict[str, Any] = json.loads(text)
+        except ValueError:
+            return {}  # what a pod answers through the proxy need not be JSON
+        return found
+
+    async def apply(self, path: str, manifest: dict[str, Any]) -> None:
+        """Do what `kubectl apply --server-side --force-conflicts` does."""
+        await self.call("PATCH", f"{path}?fieldManager=bench&force=true", manifest, APPLY)
+
+    async def metrics(self) -> list[Sample]:
+        """Read the API server's own metrics."""
+        async with self._session.get(self._server + "/metrics", timeout=PATIENCE) as answer:
+            return list(samples(await answer.text()))
+
+    async def watch(self, path: str, see: Callable[[dict[str, Any]], None]) -> None:
+        """Hand each event to `see`, from now on until cancelled."""
+        version = (await self.call("GET", f"{path}?limit=1"))["metadata"]["resourceVersion"]
+        url = f"{self._server}{path}?watch=true&resourceVersion={version}"
+        async with self._session.get(url, timeout=WATCHING) as answer:
+            rest = b""
+            async for chunk in answer.content.iter_any():
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    see(json.loads(line))
+        raise SystemExit(f"the watch of {path} ended by itself")
+
+
+def samples(text: str) -> "list[Sample]":
+    """Read Prometheus' text format: (name, labels, value)."""
+    found = (SAMPLE.match(line) for line in text.splitlines() if not line.startswith("#"))
+    return [(one["name"], dict(LABEL.findall(one["labels"] or "")), float(one["value"])) for one in found if one]
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[Api]:
+    """Speak to the cluster of KUBECONFIG."""
+    credentials = find_credentials(os.environ, kubeconfig=os.environ["KUBECONFIG"])
+    identity = await credentials.source.identity(renew=False)
+    connector = aiohttp.TCPConnector(limit=64, ssl=credentials.tls_context(identity))
+    headers = {"Authorization": f"Bearer {identity.token}"} if identity.token else {}
+    async with aiohttp.ClientSession(connector=connector, headers=headers, read_bufsize=2**20) as session:
+        yield Api(session, credentials.server)
+
+
+Ask = Callable[[], Awaitable[bool]]
