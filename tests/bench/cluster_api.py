@@ -1,11 +1,13 @@
-"""How benchmarks speak to a real API server: JSON, a watch that notes when it saw what, and the server's own metrics."""
+"""How benchmarks speak to a real API server: JSON, a watch, and the server's own metrics."""
 
+import asyncio
 import json
 import os
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 
@@ -18,6 +20,29 @@ SAMPLE = re.compile(r"^(?P<name>\w+)(?:\{(?P<labels>.*)\})? (?P<value>\S+)$")
 LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 Sample = tuple[str, dict[str, str], float]
+T = TypeVar("T")
+
+
+class Failed(Exception):
+    """What makes it impossible to go on measuring."""
+
+
+def complete(work: Coroutine[Any, Any, T]) -> T:
+    """Run a benchmark; when it fails, end the process with nothing but what went wrong."""
+    done: list[T] = []
+    try:
+        done.append(asyncio.run(work))
+    except* Failed as group:
+        sys.exit("\n".join(dict.fromkeys(map(str, _leaves(group)))))
+    return done[0]
+
+
+def _leaves(group: BaseExceptionGroup[Failed]) -> Iterator[Failed]:
+    for one in group.exceptions:
+        if isinstance(one, BaseExceptionGroup):
+            yield from _leaves(one)
+        else:
+            yield one
 
 
 class Api:
@@ -40,7 +65,7 @@ class Api:
         if answer.status == 404 and method in {"GET", "DELETE"}:
             return {}
         if answer.status >= 300:
-            raise SystemExit(f"{method} {path}: {answer.status} {text[:500]}")
+            raise Failed(f"{method} {path}: {answer.status} {text[:500]}")
         try:
             found: dict[str, Any] = json.loads(text)
         except ValueError:
@@ -56,9 +81,13 @@ class Api:
         async with self._session.get(self._server + "/metrics", timeout=PATIENCE) as answer:
             return list(samples(await answer.text()))
 
-    async def watch(self, path: str, see: Callable[[dict[str, Any]], None]) -> None:
-        """Hand each event to `see`, from now on until cancelled."""
-        version = (await self.call("GET", f"{path}?limit=1"))["metadata"]["resourceVersion"]
+    async def version(self, path: str) -> str:
+        """Give the version of a collection now, to watch from."""
+        found: str = (await self.call("GET", f"{path}?limit=1"))["metadata"]["resourceVersion"]
+        return found
+
+    async def watch(self, path: str, version: str, see: Callable[[dict[str, Any]], None]) -> None:
+        """Hand each event since a version to `see`, until cancelled."""
         url = f"{self._server}{path}?watch=true&resourceVersion={version}"
         async with self._session.get(url, timeout=WATCHING) as answer:
             rest = b""
@@ -66,7 +95,7 @@ class Api:
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
                     see(json.loads(line))
-        raise SystemExit(f"the watch of {path} ended by itself")
+        raise Failed(f"the watch of {path} ended by itself")
 
 
 def samples(text: str) -> "list[Sample]":
@@ -84,6 +113,3 @@ async def connected() -> AsyncIterator[Api]:
     headers = {"Authorization": f"Bearer {identity.token}"} if identity.token else {}
     async with aiohttp.ClientSession(connector=connector, headers=headers, read_bufsize=2**20) as session:
         yield Api(session, credentials.server)
-
-
-Ask = Callable[[], Awaitable[bool]]

@@ -32,6 +32,7 @@ from homeostat.engine.minutes import book_minutes, measure_lag
 from homeostat.probe.address import Guard
 from homeostat.probe.prober import Probes
 from homeostat.store.history import SqlHistory
+from homeostat.telemetry import log
 from homeostat.telemetry.metrics import Metrics
 from homeostat.wiring.compose import Operator, Outside, compose
 from homeostat.wiring.settings import Settings
@@ -65,8 +66,9 @@ def serve(port: "multiprocessing.Queue[int]") -> None:
 class InMemoryObjects:
     """An API server of nothing but our objects; counts the writes it gets."""
 
-    def __init__(self) -> None:
-        self.bodies: dict[str, dict[str, Any]] = {}
+    def __init__(self, port: int, interval: int) -> None:
+        self.port = port
+        self.interval = interval
         self.writes = 0
         self.version = 1_000_000
 
@@ -81,11 +83,9 @@ class InMemoryObjects:
     ) -> dict[str, Any]:
         self.writes += 1
         self.version += 1
-        meta = {
-            "name": ref.name, "namespace": ref.namespace, "uid": ref.uid, "generation": 1,
-            "resourceVersion": str(self.version),
-        }  # fmt: skip
-        return {"metadata": meta, "spec": self.bodies[ref.name]["spec"], "status": status}
+        body = check(int(ref.name[-5:]), self.port, self.interval)
+        body["metadata"]["resourceVersion"] = str(self.version)
+        return {**body, "status": status}
 
     async def list(self, kind: Kind, namespaces: Sequence[str] = ()) -> AsyncIterator[dict[str, Any]]:
         return
@@ -162,7 +162,7 @@ async def unmarked() -> tuple[Ref, ...]:
 
 async def measure(count: int, port: int, interval: int, seconds: float) -> dict[str, float]:
     """Run one case in this process."""
-    clock, metrics, objects = SystemClock(), Measured(), InMemoryObjects()
+    clock, metrics, objects = SystemClock(), Measured(), InMemoryObjects(port, interval)
     guard = Guard(allow=[LOOPBACK])
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(store_url=f"sqlite+aiosqlite:///{folder}/history.db", allow_networks=(LOOPBACK,))
@@ -184,8 +184,7 @@ async def measure(count: int, port: int, interval: int, seconds: float) -> dict[
                 await operator.resync.load()
                 operator.meters.roll(clock.now())
                 for number in range(count):
-                    objects.bodies[f"check-{number:05d}"] = body = check(number, port, interval)
-                    operator.engine.see("HealthCheck", "", body)
+                    operator.engine.see("HealthCheck", "", check(number, port, interval))
                     if number % 100 == 0:
                         await asyncio.sleep(0)
                 found = await observe(operator, objects, metrics, interval, seconds)
@@ -244,6 +243,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one >= 0:
+        log.set_up("WARNING")
         print(json.dumps(uvloop.run(measure(options.one, options.port, options.interval, options.seconds))))
         return
     context = multiprocessing.get_context("spawn")

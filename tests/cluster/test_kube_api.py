@@ -160,6 +160,17 @@ async def test_a_status_that_the_schema_refuses_is_rejected_with_the_servers_wor
         await ApiObjects(client).apply_status(HEALTH_CHECK, ref, {"state": "Lovely"})
 
 
+async def test_a_map_of_the_status_can_become_empty_again(client: ApiClient, namespace: str) -> None:
+    """H6: as uptime does when history was lost; left to itself the API server makes null of it, and refuses that."""
+    objects = ApiObjects(client)
+    ref, _ = await _check(client, namespace)
+    await objects.apply_status(HEALTH_CHECK, ref, {"uptime": {"1h": "100"}})
+    after = await objects.apply_status(HEALTH_CHECK, ref, {"uptime": {}, "message": "anew"})
+
+    assert "uptime" not in after["status"]
+    assert after["status"]["message"] == "anew"
+
+
 async def test_our_finalizer_comes_and_goes_and_others_stay(client: ApiClient, namespace: str) -> None:
     """C2: finalizer first."""
     objects = ApiObjects(client)

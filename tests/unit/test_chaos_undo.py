@@ -404,6 +404,18 @@ def test_a_workload_on_its_way_out_has_nothing_to_restore() -> None:
     assert not any(isinstance(act, Scale) for act in decision.actions)
 
 
+@pytest.mark.parametrize("is_deleting", [False, True])
+def test_a_fault_that_lands_after_its_undo_is_undone_again(is_deleting: bool) -> None:  # noqa: FBT001
+    """C5: the API server may commit a write long after its answer was given up."""
+    world = broken_open(starts_in=timedelta(seconds=30))
+    world.run(20, until=Phase.RECOVERING)
+    world.write(1, {MARKER: world.status.targets[0].marker})
+    world.is_deleting = is_deleting
+    world.run(120)
+
+    assert (world.replicas, world.marker, world.is_gone) == (3, None, is_deleting)
+
+
 # --- the sweeper ----------------------------------------------------------------------------------------
 
 

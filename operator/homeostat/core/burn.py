@@ -14,7 +14,7 @@ from decimal import Decimal
 
 from homeostat.api.objective import BurnRate
 from homeostat.api.objective_status import Severity
-from homeostat.core.window import Counts
+from homeostat.core.window import MINUTE, Counts
 
 SHORTS_IN_LONG = 12
 """A short window is this part of its long window, unless it is given."""
@@ -110,7 +110,7 @@ def filled(counts: Counts, interval: timedelta) -> Counts:
     covered = coverage(counts, interval)
     if not 0 < covered < 1:
         return counts
-    total = counts.total / float(covered)
+    total = counts.total / max(float(covered), MINUTE / counts.span_seconds)  # what has data is a minute at least
     return replace(counts, good=total - counts.bad, total=total)
 
 

@@ -62,7 +62,7 @@ class ApiObjects:
             "PATCH",
             resource_of(kind).path(ref.namespace, ref.name, "status"),
             query=_APPLY,
-            body={"apiVersion": API_VERSION, "kind": kind.kind, "metadata": metadata, "status": status},
+            body={"apiVersion": API_VERSION, "kind": kind.kind, "metadata": metadata, "status": _without_empty_maps(status)},
             content_type=APPLY_PATCH,
             urgency=urgency,
         )
@@ -135,3 +135,12 @@ def _add(finalizers: Sequence[str]) -> list[dict[str, Any]]:
 def _remove(finalizers: Sequence[str]) -> list[dict[str, Any]]:
     path = f"/metadata/finalizers/{list(finalizers).index(FINALIZER)}"
     return [{"op": "test", "path": path, "value": FINALIZER}, {"op": "remove", "path": path}]
+
+
+def _without_empty_maps(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Leave empty maps out: of one that lost its last key, the API server makes null (1.34), and then refuses it."""
+    if isinstance(value, dict):
+        return {key: _without_empty_maps(item) for key, item in value.items() if item != {}}
+    if isinstance(value, list):
+        return [_without_empty_maps(item) for item in value]
+    return value

@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from homeostat.api.chaos_status import TargetPhase, TargetRecord, Verdict
-from homeostat.core.chaos import locks, report
+from homeostat.api.chaos_status import Phase, TargetPhase, TargetRecord, Verdict
+from homeostat.core.chaos import locks, report, undo
 from homeostat.core.chaos.blast_radius import ready_pods
 from homeostat.core.chaos.gates import is_view_stale
 from homeostat.core.chaos.injection import workload_now
@@ -15,6 +15,8 @@ from homeostat.core.chaos.verdict import finished, noted, settled
 
 def recovering(case: Case) -> Move:
     """Wait until the targets are back and the hypothesis holds, at most for `recoveryTimeout`."""
+    if undo.needed(case):  # an injection whose answer was lost has landed after the undo
+        return Move(case.with_status(phase=Phase.REVERTING).status)
     if case.seen.is_deleting or not _was_hit(case):
         return finished(settled(case, Verdict.INCONCLUSIVE, ChaosReason.INTERRUPTED, "nothing was broken"))
     case = noted(case, ChaosReason.WAITING_FOR_RECOVERY, "The fault is off; waiting for all to be well again.")
