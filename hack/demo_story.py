@@ -104,25 +104,25 @@ def open_shop() -> None:
     show("get", SHOWN, "-n", NAMESPACE)
 
 
-def break_a_pod() -> tuple[str, datetime]:
-    """Make one pod fail its users while the kubelet finds it well; give its name and when."""
+def break_a_pod() -> tuple[str, datetime, int]:
+    """Make one pod fail its users while the kubelet finds it well; give its name, when, and the bad runs so far."""
+    bad_before = int(state("servicelevelobjective", OBJECTIVE, "bad") or 0)
     pods = json.loads(kubectl("get", "pods", "-n", NAMESPACE, "-l", "app=checkout", "-o", "json"))["items"]
     name = min(pod["metadata"]["name"] for pod in pods if "deletionTimestamp" not in pod["metadata"])
     say(f"breaking {name}: users get 503, the kubelet's probe goes on to pass")
     path = f"/api/v1/namespaces/{NAMESPACE}/pods/http:{name}:8081/proxy/fault"
     at = datetime.now(UTC)
     kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps({"kind": "fail", "status": 503, "duration": "10m"}))
-    return name, at
+    return name, at, bad_before
 
 
-def watch_it_heal(pod: str, injected: datetime) -> None:
+def watch_it_heal(pod: str, injected: datetime, bad_before: int) -> None:
     """Wait for the operator to heal the shop, and print how it went."""
-    bad_before = read("servicelevelobjective", OBJECTIVE)["status"].get("bad", 0)
     until("the operator noticed", lambda: state("healthcheck", CHECK, "state") == "Unhealthy" or healed(injected), 60)
     show("get", "pods", "-n", NAMESPACE, "-l", "app=checkout")
     until("the operator healed the shop and verified it", lambda: healed(injected), 120)
     attempt = newest(injected)
-    spent = budget_spent(bad_before)
+    spent = budget_spent(bad_before, moment(attempt["recoveredAt"]))
     print(f"\n  the loop, for {pod}")
     for label, at in (
         ("injected", injected),
@@ -184,16 +184,15 @@ def healed(since: datetime) -> bool:
     return bool(newest(since))
 
 
-def budget_spent(bad_before: int) -> str:
-    """Say what the fault cost, once the objective shows it."""
+def budget_spent(bad_before: int, recovered: datetime) -> str:
+    """Say what the fault cost, once the objective's figures are from after the recovery."""
 
     def status() -> Object:
         found: Object = read("servicelevelobjective", OBJECTIVE)["status"]
         return found
 
-    until("the objective shows the cost", lambda: status().get("bad", 0) > bad_before, 90)
-    budget = status()["budget"]
-    bad = status()["bad"] - bad_before
+    until("the objective shows the cost", lambda: moment(status()["window"]["end"]) >= recovered, 90)
+    budget, bad = status()["budget"], status()["bad"] - bad_before
     return f"{bad} bad runs; {budget['consumed']} % of the 30-day error budget consumed, {budget['remaining']} % left"
 
 
@@ -213,8 +212,7 @@ def main() -> int:
             return 0
         install()
         open_shop()
-        pod, injected = break_a_pod()
-        watch_it_heal(pod, injected)
+        watch_it_heal(*break_a_pod())
         prove_it()
         farewell()
     except Unmet as error:

@@ -145,7 +145,11 @@ class FaultProxy:
     async def _forward(self, request: web.Request) -> web.StreamResponse:
         headers = {key: value for key, value in request.headers.items() if key.lower() not in HOP_BY_HOP}
         async with self._session.request(
-            request.method, self._server + request.raw_path, headers=headers, data=await request.read() or None, ssl=self._tls
+            request.method,
+            self._server + request.raw_path,
+            headers=headers,
+            data=await request.read() or None,
+            ssl=self._tls,
         ) as answer:
             kept = {key: value for key, value in answer.headers.items() if key.lower() not in HOP_BY_HOP}
             if "watch=true" not in request.query_string:

@@ -206,7 +206,11 @@ async def test_a_leader_whose_lease_names_another_stops_at_once() -> None:
 async def test_a_process_that_restarts_under_its_name_takes_its_lead_up_again_without_waiting() -> None:
     """A container that was killed comes back as the same Pod: nobody else led meanwhile, so nothing is handed over."""
     server = LeaseServer()
-    async with serving_handler(server.handle) as url, _candidate(url, "same") as killed, _candidate(url, "same") as back:
+    async with (
+        serving_handler(server.handle) as url,
+        _candidate(url, "same") as killed,
+        _candidate(url, "same") as back,
+    ):
         await killed.acquire()
         before = server.lease()["spec"]
         await back.acquire()

@@ -62,7 +62,12 @@ class ApiObjects:
             "PATCH",
             resource_of(kind).path(ref.namespace, ref.name, "status"),
             query=_APPLY,
-            body={"apiVersion": API_VERSION, "kind": kind.kind, "metadata": metadata, "status": _without_empty_maps(status)},
+            body={
+                "apiVersion": API_VERSION,
+                "kind": kind.kind,
+                "metadata": metadata,
+                "status": _without_empty_maps(status),
+            },
             content_type=APPLY_PATCH,
             urgency=urgency,
         )
