@@ -341,6 +341,9 @@ class ScriptedController:
     def removed(self, entry: Entry) -> None:
         self.noticed.append(("removed", entry.ref.uid, True))
 
+    def stand_in(self) -> None:
+        return None
+
     async def decide(self, subject: Subject[Any, Any], now: datetime) -> Decision[Any]:
         self.asked.append(subject)
         if self.before:

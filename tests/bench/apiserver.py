@@ -17,6 +17,7 @@ from statistics import median
 from typing import Any
 
 from bench.cluster_api import Api, Sample, complete, connected
+from bench.progress import say
 from bench.report import Row, percentile, publish
 from bench.subject import HOMEOSTAT, KOPF, Subject, Usage
 
@@ -27,7 +28,6 @@ PATIENCE = 300.0  # seconds for all objects of a case; those without status then
 WRITES = frozenset({"APPLY", "PATCH", "PUT", "UPDATE"})
 STARTED, CREATED, PROBED, IDLE = "present at the start", "created while it runs", "until each was probed", "no objects"
 SUMMED = frozenset({"failed or timed-out requests", "refused writes", "without status"})
-BEGAN = time.monotonic()
 
 Found = dict[tuple[str, str, str], list[float]]
 """Values by (case, subject, metric), one a round."""
@@ -39,11 +39,6 @@ UNITS = {
 }  # fmt: skip
 
 
-def say(text: str) -> None:
-    """Print one line of progress with the time that has passed."""
-    print(f"{time.monotonic() - BEGAN:6.1f} s  {text}", flush=True)
-
-
 @dataclass
 class Seen:
     """Which objects were created when, and seen with a status when (monotonic seconds)."""
@@ -51,9 +46,8 @@ class Seen:
     created: dict[str, float] = field(default_factory=dict)
     told: dict[str, float] = field(default_factory=dict)
 
-    def see(self, event: dict[str, Any]) -> None:
-        """Take an event of the watch."""
-        body = event["object"]
+    def see(self, body: dict[str, Any]) -> None:
+        """Take a version of an object."""
         status = body.get("status") or {}
         is_told = status.get("observedGeneration", 0) >= 1
         if is_told and any(one["type"] == "Ready" for one in status.get("conditions", ())):
@@ -152,9 +146,8 @@ class Turn:
         await self._idle()
         say(f"{self.name}: creating {many} objects in {self._namespace}")
         await create(self._api, self._path, old, port, self._seen)
-        watch = self._api.watch(self._path, await self._api.version(self._path), self._seen.see)
         async with asyncio.TaskGroup() as tasks:
-            watching = tasks.create_task(watch)
+            watching = tasks.create_task(self._api.follow(self._path, self._seen.see))
             await self._measure(old, new, port)
             watching.cancel()
         say(f"{self.name}: removing the objects")

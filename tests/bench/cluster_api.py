@@ -1,6 +1,6 @@
 """How benchmarks speak to a real API server: JSON, a watch, and the server's own metrics."""
 
-import asyncio
+import contextlib
 import json
 import os
 import re
@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import aiohttp
+import uvloop
 
 from homeostat.kube.kubeconfig import find_credentials
 
@@ -31,7 +32,7 @@ def complete(work: Coroutine[Any, Any, T]) -> T:
     """Run a benchmark; when it fails, end the process with nothing but what went wrong."""
     done: list[T] = []
     try:
-        done.append(asyncio.run(work))
+        done.append(uvloop.run(work))
     except* Failed as group:
         sys.exit("\n".join(dict.fromkeys(map(str, _leaves(group)))))
     return done[0]
@@ -81,21 +82,28 @@ class Api:
         async with self._session.get(self._server + "/metrics", timeout=PATIENCE) as answer:
             return list(samples(await answer.text()))
 
-    async def version(self, path: str) -> str:
-        """Give the version of a collection now, to watch from."""
-        found: str = (await self.call("GET", f"{path}?limit=1"))["metadata"]["resourceVersion"]
-        return found
+    async def follow(self, path: str, see: Callable[[dict[str, Any]], None]) -> None:
+        """Show each object of a collection, and again whenever it changes, until cancelled.
 
-    async def watch(self, path: str, version: str, see: Callable[[dict[str, Any]], None]) -> None:
-        """Hand each event since a version to `see`, until cancelled."""
+        A server under load ends watches that lag behind; then all objects are shown again.
+        """
+        while True:
+            listed = await self.call("GET", path)
+            for item in listed["items"]:
+                see(item)
+            with contextlib.suppress(aiohttp.ClientError):
+                await self._watch(path, listed["metadata"]["resourceVersion"], see)
+
+    async def _watch(self, path: str, version: str, see: Callable[[dict[str, Any]], None]) -> None:
         url = f"{self._server}{path}?watch=true&resourceVersion={version}"
         async with self._session.get(url, timeout=WATCHING) as answer:
             rest = b""
             async for chunk in answer.content.iter_any():
                 *lines, rest = (rest + chunk).split(b"\n")
-                for line in lines:
-                    see(json.loads(line))
-        raise Failed(f"the watch of {path} ended by itself")
+                for event in map(json.loads, lines):
+                    if event["type"] == "ERROR":
+                        return
+                    see(event["object"])
 
 
 def samples(text: str) -> "list[Sample]":

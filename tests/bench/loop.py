@@ -1,4 +1,4 @@
-"""The loop: a pod of the sample shop breaks for its users alone; when is it noticed, acted on, and well again?
+"""The loop: a pod of the sample shop breaks for its users alone; when that is noticed, acted on, and over.
 
 The rules are those of examples/ with short rests, so that 20 runs fit into a few minutes. Every time but the
 fault's own is read from what the operator wrote into the API server; the fault's is taken before the request that
@@ -9,21 +9,20 @@ injects it is sent. Beside it the kubelet, with a livenessProbe on the users' pa
 import argparse
 import asyncio
 import contextlib
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import median
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
 
 from bench.cluster_api import Api, Failed, complete, connected
+from bench.progress import say, until
 from bench.report import Row, percentile, publish
 from bench.subject import ROOT, Subject
 
-T = TypeVar("T")
 Manifest = dict[str, Any]
 
 NAMESPACE, SHOP, ASIDE = "bench-loop", "checkout", "checkout-kubelet"
@@ -33,25 +32,8 @@ PLURALS = {
     "HealthCheck": OURS + "/{}healthchecks", "RecoveryPolicy": OURS + "/{}recoverypolicies",
 }  # fmt: skip
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
-POLL = 0.2
 NEVER = float("inf")
 SLACK = 1.0  # seconds: what the promises allow beyond thresholds and `for`
-BEGAN = time.monotonic()
-
-
-def say(text: str) -> None:
-    """Print one line of progress with the time that has passed."""
-    print(f"{time.monotonic() - BEGAN:6.1f} s  {text}", flush=True)
-
-
-async def until(what: str, look: Callable[[], Awaitable[T | None]], seconds: float = 120) -> T:
-    """Look until there is something to see, and give it."""
-    give_up_at = time.monotonic() + seconds
-    while not (found := await look()):
-        if time.monotonic() > give_up_at:
-            raise Failed(f"not within {seconds:.0f} s: {what}")
-        await asyncio.sleep(POLL)
-    return found
 
 
 # --- what is put into the cluster -----------------------------------------------------------------------

@@ -33,6 +33,11 @@ def deployment(replicas: int = 3, name: str = SHOP) -> Manifest:
     }
 
 
+def bystander() -> Manifest:
+    """Another workload of the namespace, so that a fault on the shop is not a fault on everything."""
+    return deployment(1, "bystander")
+
+
 def service(name: str = SHOP) -> Manifest:
     """The Service before the sample."""
     ports = [{"name": "http", "port": 80, "targetPort": "http"}]

@@ -30,7 +30,7 @@ Effect = Callable[[web.Request, Forward], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One request that was answered: `code` is 0 when the proxy cut it off."""
+    """One request that the API server answered, whatever the operator heard of it."""
 
     method: str
     path: str
@@ -121,19 +121,10 @@ class FaultProxy:
             await runner.cleanup()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        fault = next((one for one in self._faults if one.meets(request.method, request.path_qs)), None)
-        code = 0
-        try:
-            response = await self._answer(request, fault)
-            code = response.status
-        finally:
-            self.seen.append(Seen(request.method, request.path_qs, code))
-        return response
-
-    async def _answer(self, request: web.Request, fault: Fault | None) -> web.StreamResponse:
         async def forward() -> web.StreamResponse:
             return await self._forward(request)
 
+        fault = next((one for one in self._faults if one.meets(request.method, request.path_qs)), None)
         if fault is None:
             return await forward()
         fault.times -= 1
@@ -151,6 +142,7 @@ class FaultProxy:
             data=await request.read() or None,
             ssl=self._tls,
         ) as answer:
+            self.seen.append(Seen(request.method, request.path_qs, answer.status))
             kept = {key: value for key, value in answer.headers.items() if key.lower() not in HOP_BY_HOP}
             if "watch=true" not in request.query_string:
                 return web.Response(status=answer.status, headers=kept, body=await answer.read())

@@ -4,13 +4,15 @@ from typing import Any
 
 import pytest
 
-from cluster.manifests import deployment, disruption_budget, health_check, kill_experiment, policy
+from cluster.manifests import bystander, deployment, disruption_budget, health_check, policy, scale_experiment
 from cluster.stage import Stage
 from cluster.waiting import until
 
 pytestmark = pytest.mark.cluster
 
 SICK = {"path": "/no-such-page"}  # each pod of the shop fails this check, always
+
+ROLL = {"rolloutRestart": {}, "timeout": "1m"}
 
 
 def actions(shop: Stage, name: str = "shop") -> list[dict[str, Any]]:
@@ -164,10 +166,7 @@ def test_when_all_steps_fail_a_human_is_told_once(shop: Stage) -> None:
 
 def test_an_experiment_that_asks_to_look_on_is_not_reacted_to(shop: Stage) -> None:
     """C12: reaction Observe: the policy says ExpectedFault and leaves the target alone."""
-    from cluster.manifests import scale_experiment  # noqa: PLC0415
-
-    step = {"rolloutRestart": {}, "timeout": "1m"}
-    shop.open_healthy_shop(policy(step=step))
+    shop.open_healthy_shop(policy(step=ROLL), bystander())
     shop.put(scale_experiment(to=0, duration="12s", reaction="Observe"))
     shop.until_blocked("ExpectedFault")
     shop.until_finished()
@@ -177,18 +176,14 @@ def test_an_experiment_that_asks_to_look_on_is_not_reacted_to(shop: Stage) -> No
 
 
 def test_a_drill_proves_the_policy_that_it_names(shop: Stage) -> None:
-    """C12, C17, R17: with reaction Act the policy heals what the experiment broke, and both say so."""
-    experiment = kill_experiment(
-        target={"kind": "Pod", "selector": {"matchLabels": {"app": "shop"}}, "count": 2},
-        proves=[{"recoveryPolicy": "shop"}],
-        duration="5s",
-    )
-    shop.open_healthy_shop(policy())
-    shop.put(experiment)
+    """C12, C17, R17: with reaction Act the policy acts on what the experiment broke, and both say so."""
+    shop.open_healthy_shop(policy(step=ROLL), bystander())
+    shop.put(scale_experiment(to=0, duration="10s", proves=[{"recoveryPolicy": "shop"}]))
     status = shop.until_finished()
-
     assert status["verdict"] == "Passed", status
-    assert (
-        shop.until_status("RecoveryPolicy", lambda it: it.get("proof"), "the drill is on record")["proof"]["experiment"]
-        == "shop"
-    )
+    assert status["runs"][0]["proved"] == ["shop"]
+    assert status["timings"]["actedAfter"]
+
+    policy_status = shop.until_status("RecoveryPolicy", lambda it: it.get("proof"), "the drill is on record")
+    assert policy_status["proof"]["verdict"] == "Passed"
+    assert shop.condition("RecoveryPolicy", "Proven")["status"] == "True"

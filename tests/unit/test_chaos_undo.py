@@ -15,6 +15,7 @@ from homeostat.core.chaos.seen import Case
 from homeostat.core.chaos.undo import commands
 from homeostat.core.cluster import DisruptionBudget
 from homeostat.core.decision import DeletePod, Outcome, Ref, Scale, Verb
+from homeostat.engine.controllers.chaos import STAND_IN
 from scenarios.chaos.world import CHECKOUT, ME, World, a_scale_spec, a_spec
 
 CONFLICT = Outcome(Verb.REFUSED, "Conflict")
@@ -486,3 +487,15 @@ def test_a_spec_edited_to_another_target_still_undoes_what_is_on_record() -> Non
 
     assert (world.replicas, world.marker) == (3, None)
     assert (world.status.verdict, world.status.reason) == (Verdict.ABORTED, ChaosReason.SPEC_CHANGED)
+
+
+def test_a_fault_is_undone_although_its_spec_can_no_longer_be_read() -> None:
+    """C2, C5: the record and the target are enough; what the spec says by now is not needed."""
+    world = broken_open()
+    world.spec = STAND_IN
+    world.problem = ("Invalid", "spec.duration: Field required")
+    world.run(30, until=Phase.FINISHED)
+    world.run(2)
+
+    assert (world.status.verdict, world.replicas, world.marker) == (Verdict.ABORTED, 3, None)
+    assert not world.has_finalizer

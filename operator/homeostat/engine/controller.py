@@ -38,6 +38,10 @@ class Controller(Protocol):
         """Take note that an object is gone."""
         ...
 
+    def stand_in(self) -> Model | None:
+        """Give a spec to decide with when the real one cannot be read; None: then nothing is decided."""
+        ...
+
     async def decide(self, subject: Subject[Any, Any], now: datetime) -> Decision[Any]:
         """Observe what the object's decision needs, and decide."""
         ...

@@ -76,16 +76,16 @@ class Reconciler:
         return again
 
     async def _evaluate(self, entry: Entry) -> float | None:
-        spec = entry.spec()
-        if isinstance(spec, str):
-            await self._refuse(entry, spec)
+        spec, problem = self._spec(entry)
+        if spec is None:
+            await self._refuse(entry, problem[1] if problem else "")
             return None
         if isinstance(status := entry.readable_status(), str):
             return self._distrust(entry, status)
         outcomes: Outcomes = {}
         for _ in range(MAX_ROUNDS):
             now = self._world.clock.now()
-            decision = await self._decide(entry, spec, outcomes, now)
+            decision = await self._decide(Subject(entry, spec, entry.status(), problem, outcomes), now)
             had_finalizer, entry = entry.has_finalizer, await self._settle(entry, decision)
             outcomes = await self._act(entry, decision.actions)
             await self._tell(entry, decision, now)
@@ -101,9 +101,15 @@ class Reconciler:
         self._world.metrics.put_off(entry.ref.kind, "StatusUnreadable")
         return LAST_BACKOFF
 
-    async def _decide(self, entry: Entry, spec: Model, outcomes: Outcomes, now: datetime) -> Decision[Any]:
-        subject = Subject(entry, spec, entry.status(), problem_of(spec), outcomes)
-        return await self._controllers[entry.ref.kind].decide(subject, now)
+    def _spec(self, entry: Entry) -> tuple[Model | None, Problem | None]:
+        """Give the spec to decide with, and why the object is not evaluated as it asks."""
+        spec = entry.spec()
+        if isinstance(spec, str):
+            return self._controllers[entry.ref.kind].stand_in(), ("Invalid", spec)
+        return spec, problem_of(spec)
+
+    async def _decide(self, subject: Subject[Any, Any], now: datetime) -> Decision[Any]:
+        return await self._controllers[subject.entry.ref.kind].decide(subject, now)
 
     async def _settle(self, entry: Entry, decision: Decision[Any]) -> Entry:
         """Bring finalizer and status where the decision wants them, in the order that is safe to be killed in."""

@@ -94,6 +94,7 @@ class World:
     lock: Lock | None = None
     reactions: tuple[ReactionSeen, ...] = ()
     view_age: timedelta = timedelta(0)
+    problem: tuple[str, str] | None = None
     choice: float = 0.0
     answers: dict[type, list[Outcome]] = field(default_factory=dict)  # what the API server answers instead
     loses_answers_to: type | None = None  # the API server does it, and the answer does not arrive
@@ -218,6 +219,7 @@ class World:
                 view_age=self.view_age,
                 protected=frozenset({"homeostat"}),
                 outcomes=outcomes or {},
+                problem=self.problem,
             ),
             **changes,
         )

@@ -38,6 +38,17 @@ from homeostat.engine.wakes import Wakes
 from homeostat.ports import Cluster, StoredAttempt
 
 
+STAND_IN = ChaosExperimentSpec.model_validate(
+    {
+        "fault": {"podKill": {}},
+        "target": {"kind": "Pod", "selector": {"matchLabels": {"homeostat.dev/nothing": "nothing"}}},
+        "duration": "1s",
+        "hypothesis": [{"healthCheck": {"name": "nothing"}}],
+    }
+)
+_BEYOND_PLANNING = frozenset({Phase.RUNNING, Phase.REVERTING, Phase.RECOVERING})
+
+
 class ChaosController:
     """The controller of ChaosExperiment; `protected` are namespaces that no fault may touch."""
 
@@ -75,6 +86,10 @@ class ChaosController:
         self._archive.keep(*(_stored(entry, run) for run in decision.status.runs if run.number not in known))
         return decision
 
+    def stand_in(self) -> ChaosExperimentSpec:
+        """Give a harmless spec to undo by, when the real one cannot be read: the undo needs the status alone."""
+        return STAND_IN
+
     def significance(self, old: ChaosExperimentStatus, new: ChaosExperimentStatus) -> Significance:
         """Say whether the difference is worth a write."""
         return significance(old, new)
@@ -89,7 +104,7 @@ class ChaosController:
             has_finalizer=entry.has_finalizer, run_requested=entry.run_requested, namespace=None, pods=(), owners=(),
             workloads=(), afflicted=(), disruption_budgets=(), namespace_pods=0, cluster_pods=None,
             checks=dict(self._read_checks(spec, namespace)),
-            choice=phase(f"{entry.ref.uid}/{status.run_number}", 1.0),
+            choice=phase(f"{entry.ref.uid}/{entry.run_requested}", 1.0),
             freeze=self._freezes.in_force(namespace, Activity.CHAOS, now),
             protected=self._protected,
         )  # fmt: skip
@@ -97,25 +112,37 @@ class ChaosController:
     async def _observe(
         self, seen: ChaosSeen, spec: ChaosExperimentSpec, status: ChaosExperimentStatus, now: datetime
     ) -> ChaosSeen:
-        """See the targets, whose they are, and all that limits what may be done to them; freezes read afresh."""
+        """See what is afflicted and, while there is still something to plan, all that limits it.
+
+        An undo must not fail because something else cannot be read.
+        """
         await self._freezes.refresh()
+        namespace = seen.ref.namespace
+        afflicted = await self._read_workloads(recorded(namespace, status))
+        seen = replace(
+            seen,
+            afflicted=afflicted,
+            locks=await self._locks(afflicted),
+            recoveries=tuple(self._reactions(namespace, status)),
+            freeze=self._freezes.in_force(namespace, Activity.CHAOS, now),
+        )
+        return await self._observe_targets(seen, spec) if status.phase not in _BEYOND_PLANNING else seen
+
+    async def _observe_targets(self, seen: ChaosSeen, spec: ChaosExperimentSpec) -> ChaosSeen:
+        """See the targets, whose they are, and all that limits what may be done to them."""
         namespace = seen.ref.namespace
         everyone = await self._cluster.pods(namespace, "")
         pods, workloads = await self._targets(spec, namespace)
         owners = await self._owners(pods)
-        afflicted = await self._read_workloads(recorded(namespace, status))
         return replace(
             seen,
             namespace=await self._cluster.namespace(namespace),
             pods=pods,
             owners=owners,
             workloads=workloads,
-            afflicted=afflicted,
             disruption_budgets=await self._cluster.disruption_budgets(namespace),
             namespace_pods=sum(pod.is_ready and not pod.is_terminating for pod in everyone),
-            locks=await self._locks((*owners, *workloads, *afflicted)),
-            recoveries=tuple(self._reactions(namespace, status)),
-            freeze=self._freezes.in_force(namespace, Activity.CHAOS, now),
+            locks={**seen.locks, **await self._locks((*owners, *workloads))},
         )
 
     # --- targets ----------------------------------------------------------------------------------------

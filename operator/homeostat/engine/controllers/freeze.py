@@ -67,6 +67,9 @@ class FreezeController:
         ref, generation = subject.entry.ref, subject.entry.generation
         return decide(subject.spec, subject.status, FreezeSeen(ref, generation, tuple(self._held(ref.name))), now)
 
+    def stand_in(self) -> None:
+        """Without a spec there is nothing to decide."""
+
     def significance(self, old: FreezeStatus, new: FreezeStatus) -> Significance:
         """Every difference is worth a write: freezes are few and matter."""
         return Significance.NOTHING if old == new else Significance.CHANGE

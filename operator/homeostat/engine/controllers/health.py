@@ -62,6 +62,9 @@ class HealthController:
         # Silence is noticed by probing, which looks at each check every interval anyway.
         return replace(decide(spec, subject.status, seen, now), check_again_at=None)
 
+    def stand_in(self) -> None:
+        """Without a spec there is nothing to decide."""
+
     def significance(self, old: HealthCheckStatus, new: HealthCheckStatus) -> Significance:
         """Say whether the difference is worth a write."""
         return significance(old, new)
