@@ -217,7 +217,7 @@ class FakeActuator:
         self.outcomes: dict[str, Outcome] = {}
         self.acted: list[Action] = []
 
-    async def act(self, action: Action, now: datetime) -> Outcome:  # noqa: ARG002 - the port's signature
+    async def act(self, action: Action, now: datetime) -> Outcome:
         self.journal.append(f"act {action.id}")
         self.acted.append(action)
         await asyncio.sleep(0)
@@ -231,7 +231,7 @@ class FakeRecorder:
         self.journal = [] if journal is None else journal
         self.told: list[tuple[Ref, Event]] = []
 
-    async def record(self, about: Ref, event: Event, now: datetime) -> None:  # noqa: ARG002 - the port's signature
+    async def record(self, about: Ref, event: Event, now: datetime) -> None:
         self.journal.append(f"event {event.reason}")
         self.told.append((about, event))
 
@@ -255,7 +255,7 @@ class FakeProber:
     def release(self) -> None:
         self._open.set()
 
-    async def probe(self, request: Request, timeout: float) -> Result:  # noqa: ARG002, ASYNC109 - the port's
+    async def probe(self, request: Request, timeout: float) -> Result:  # noqa: ASYNC109 - the port's
         self.asked.append(request)
         self.running += 1
         self.most_running = max(self.most_running, self.running)
@@ -335,7 +335,7 @@ class ScriptedController:
     asked: list[Subject[Any, Any]] = field(default_factory=list)
     noticed: list[tuple[str, str, bool]] = field(default_factory=list)
 
-    def changed(self, entry: Entry, spec: Any, problem: Problem | None) -> None:  # noqa: ARG002
+    def changed(self, entry: Entry, spec: Any, problem: Problem | None) -> None:
         self.noticed.append(("changed", entry.ref.uid, spec is not None))
 
     def removed(self, entry: Entry) -> None:

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
+from uuid import uuid4
 
 from bench.cluster_api import Api, Sample, complete, connected
 from bench.progress import say
@@ -131,11 +132,11 @@ async def until_told(seen: Seen, names: list[str], subject: Subject) -> None:
 class Turn:
     """One operator, one round."""
 
-    def __init__(self, api: Api, name: str, number: int, found: Found) -> None:
+    def __init__(self, api: Api, name: str, found: Found) -> None:
         self.name = name
         self._api = api
         self._found = found
-        self._namespace = f"bench-{name.rpartition(' ')[2].lower()}-{number}"
+        self._namespace = f"bench-{name.rpartition(' ')[2].lower()}-{uuid4().hex[:6]}"
         self._path = f"{OURS}/namespaces/{self._namespace}/healthchecks"
         self._seen = Seen()
 
@@ -143,15 +144,16 @@ class Turn:
         """Measure all cases, and remove what was created."""
         old, new = ([f"{word}-{number:05d}" for number in range(many)] for word in ("old", "new"))
         await self._api.call("POST", "/api/v1/namespaces", {"metadata": {"name": self._namespace}})
-        await self._idle()
-        say(f"{self.name}: creating {many} objects in {self._namespace}")
-        await create(self._api, self._path, old, port, self._seen)
-        async with asyncio.TaskGroup() as tasks:
-            watching = tasks.create_task(self._api.follow(self._path, self._seen.see))
-            await self._measure(old, new, port)
-            watching.cancel()
-        say(f"{self.name}: removing the objects")
-        await self._remove()
+        try:
+            await self._idle()
+            say(f"{self.name}: creating {many} objects in {self._namespace}")
+            await create(self._api, self._path, old, port, self._seen)
+            async with asyncio.TaskGroup() as tasks:
+                watching = tasks.create_task(self._api.follow(self._path, self._seen.see))
+                await self._measure(old, new, port)
+                watching.cancel()
+        finally:
+            await self._remove()
 
     async def _idle(self) -> None:
         """See what the operator needs before there is anything to do."""
@@ -215,6 +217,7 @@ class Turn:
         self._found[case, self.name, metric].append(value)
 
     async def _remove(self) -> None:
+        say(f"{self.name}: removing the objects")
         await self._api.call("DELETE", self._path)
         await self._api.call("DELETE", f"/api/v1/namespaces/{self._namespace}")
 
@@ -246,7 +249,7 @@ async def bench(many: int, rounds: int) -> list[Row]:
             order = (HOMEOSTAT, KOPF) if number % 2 == 0 else (KOPF, HOMEOSTAT)
             for name in order:
                 say(f"round {number + 1} of {rounds}: {name}")
-                await Turn(api, name, number, found).run(many, port)
+                await Turn(api, name, found).run(many, port)
     return rows(found)
 
 

@@ -210,7 +210,7 @@ class Stage:
 
     def start(
         self, *flags: str, identity: str = "one", wait_for: str = "loaded", direct: bool = False
-    ) -> OperatorProcess:  # noqa: E501
+    ) -> OperatorProcess:
         """Start an operator for this namespace alone, which reaches the API server through the proxy."""
         if self.proxy is None:
             self.proxy = FaultProxy(self.kubeconfig)

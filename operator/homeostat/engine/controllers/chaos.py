@@ -37,12 +37,12 @@ from homeostat.engine.observing import read_check
 from homeostat.engine.wakes import Wakes
 from homeostat.ports import Cluster, StoredAttempt
 
-
 STAND_IN = ChaosExperimentSpec.model_validate(
     {
         "fault": {"podKill": {}},
         "target": {"kind": "Pod", "selector": {"matchLabels": {"homeostat.dev/nothing": "nothing"}}},
         "duration": "1s",
+        "recoveryTimeout": "1s",
         "hypothesis": [{"healthCheck": {"name": "nothing"}}],
     }
 )
@@ -78,7 +78,7 @@ class ChaosController:
     ) -> Decision[ChaosExperimentStatus]:
         """Observe, decide, and keep what is over as history."""
         entry, spec, status = subject.entry, subject.spec, subject.status
-        seen = replace(self._glance(entry, spec, status, now), problem=subject.problem, outcomes=subject.outcomes)
+        seen = replace(self._glance(entry, spec, now), problem=subject.problem, outcomes=subject.outcomes)
         if not _is_at_rest(entry, spec, status):
             seen = await self._observe(seen, spec, status, now)
         decision = decide(spec, status, seen, now)
@@ -94,9 +94,7 @@ class ChaosController:
         """Say whether the difference is worth a write."""
         return significance(old, new)
 
-    def _glance(
-        self, entry: Entry, spec: ChaosExperimentSpec, status: ChaosExperimentStatus, now: datetime
-    ) -> ChaosSeen:
+    def _glance(self, entry: Entry, spec: ChaosExperimentSpec, now: datetime) -> ChaosSeen:
         """See what costs nothing."""
         namespace = entry.ref.namespace
         return ChaosSeen(
