@@ -27,7 +27,9 @@ AT_ONCE = 16
 INTERVAL = 60  # seconds between two runs of a check: probing is not what is measured
 PATIENCE = 300.0  # seconds for all objects of a case; those without status then are counted
 WRITES = frozenset({"APPLY", "PATCH", "PUT", "UPDATE"})
-STARTED, CREATED, PROBED, IDLE = "present at the start", "created while it runs", "until each was probed", "no objects"
+IDLE, STARTED, CREATED = "no objects", "present at the start", "created while it runs"
+PROBED, ALONE = "until each was probed", "created one by one"
+ALONE_COUNT = 100
 SUMMED = frozenset({"failed or timed-out requests", "refused writes", "without status"})
 
 Found = dict[tuple[str, str, str], list[float]]
@@ -36,7 +38,8 @@ Found = dict[tuple[str, str, str], list[float]]
 UNITS = {
     "time until all have status": "s", "create to status p50": "s", "create to status p99": "s",
     "PATCHes per object": "1", "event writes per object": "1", "refused writes": "1", "without status": "1",
-    "failed or timed-out requests": "1", "peak memory": "MiB", "CPU": "s", "CPU of the API server": "s",
+    "failed or timed-out requests": "1", "peak memory": "MiB", "memory above idle": "MiB", "CPU": "s",
+    "CPU of the API server": "s",
 }  # fmt: skip
 
 
@@ -139,6 +142,7 @@ class Turn:
         self._namespace = f"bench-{name.rpartition(' ')[2].lower()}-{uuid4().hex[:6]}"
         self._path = f"{OURS}/namespaces/{self._namespace}/healthchecks"
         self._seen = Seen()
+        self._idle_peak = 0.0
 
     async def run(self, many: int, port: int) -> None:
         """Measure all cases, and remove what was created."""
@@ -162,7 +166,8 @@ class Turn:
         try:
             await asyncio.sleep(8)
             subject.demand_life()
-            self._put(IDLE, "peak memory", subject.usage().peak)
+            self._idle_peak = subject.usage().peak
+            self._put(IDLE, "peak memory", self._idle_peak)
             self._put(IDLE, "CPU", subject.usage().cpu)
         finally:
             subject.stop()
@@ -179,20 +184,34 @@ class Turn:
             await self._grow(new, port, subject, after)
             if self.name == HOMEOSTAT:
                 await self._settle(subject, old + new, before)
+            await self._trickle(port, subject)
         finally:
             subject.stop()
+
+    async def _trickle(self, port: int, subject: Subject) -> None:
+        """Create some with pauses, so that what is measured is the reaction and not a queue."""
+        say(f"{self.name}: creating {ALONE_COUNT} one by one")
+        names = [f"alone-{number:05d}" for number in range(ALONE_COUNT)]
+        for name in names:
+            await create(self._api, self._path, [name], port, self._seen)
+            await asyncio.sleep(0.1)
+        await until_told(self._seen, names, subject)
+        self._put_waits(ALONE, names)
 
     async def _grow(self, names: list[str], port: int, subject: Subject, before: Counts) -> None:
         began = time.monotonic()
         await create(self._api, self._path, names, port, self._seen)
         await until_told(self._seen, names, subject)
         await self._note(CREATED, subject, names, before)
+        last = max((self._seen.told.get(name, began) for name in names), default=began)
+        self._put(CREATED, "time until all have status", last - began)
+        self._put_waits(CREATED, names)
+
+    def _put_waits(self, case: str, names: list[str]) -> None:
         told, created = self._seen.told, self._seen.created
         waits = [max(0.0, told[name] - created[name]) for name in names if name in told]
-        last = max((told[name] for name in names if name in told), default=began)
-        self._put(CREATED, "time until all have status", last - began)
-        self._put(CREATED, "create to status p50", percentile(waits, 0.5))
-        self._put(CREATED, "create to status p99", percentile(waits, 0.99))
+        self._put(case, "create to status p50", percentile(waits, 0.5))
+        self._put(case, "create to status p99", percentile(waits, 0.99))
 
     async def _settle(self, subject: Subject, names: list[str], before: Counts) -> None:
         """Let each check run once, after which its state is known."""
@@ -208,6 +227,7 @@ class Turn:
         self._put(case, "refused writes", after.refused - before.refused)
         self._put(case, "failed or timed-out requests", after.failures - before.failures)
         self._put(case, "peak memory", after.usage.peak)
+        self._put(case, "memory above idle", after.usage.peak - self._idle_peak)
         self._put(case, "CPU", after.usage.cpu - before.usage.cpu)
         self._put(case, "CPU of the API server", after.server_cpu - before.server_cpu)
         return after

@@ -1,5 +1,6 @@
 """How benchmarks speak to a real API server: JSON, a watch, and the server's own metrics."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -59,10 +60,12 @@ class Api:
         """Send JSON, give the JSON of the answer; {} for an object that is not there."""
         data = None if body is None else json.dumps(body)
         headers = {"Content-Type": content_type}
-        async with self._session.request(
-            method, self._server + path, data=data, headers=headers, timeout=PATIENCE
-        ) as answer:
-            text = await answer.text()
+        url = self._server + path
+        try:
+            async with self._session.request(method, url, data=data, headers=headers, timeout=PATIENCE) as answer:
+                text = await answer.text()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Failed(f"{method} {path}: {type(error).__name__} {error}") from error
         if answer.status == 404 and method in {"GET", "DELETE"}:
             return {}
         if answer.status >= 300:
@@ -93,6 +96,7 @@ class Api:
                 see(item)
             with contextlib.suppress(aiohttp.ClientError):
                 await self._watch(path, listed["metadata"]["resourceVersion"], see)
+            await asyncio.sleep(0.2)
 
     async def _watch(self, path: str, version: str, see: Callable[[dict[str, Any]], None]) -> None:
         url = f"{self._server}{path}?watch=true&resourceVersion={version}"
@@ -106,7 +110,7 @@ class Api:
                     see(event["object"])
 
 
-def samples(text: str) -> "list[Sample]":
+def samples(text: str) -> list[Sample]:
     """Read Prometheus' text format: (name, labels, value)."""
     found = (SAMPLE.match(line) for line in text.splitlines() if not line.startswith("#"))
     return [(one["name"], dict(LABEL.findall(one["labels"] or "")), float(one["value"])) for one in found if one]
@@ -115,7 +119,9 @@ def samples(text: str) -> "list[Sample]":
 @asynccontextmanager
 async def connected() -> AsyncIterator[Api]:
     """Speak to the cluster of KUBECONFIG."""
-    credentials = find_credentials(os.environ, kubeconfig=os.environ["KUBECONFIG"])
+    if not os.environ.get("KUBECONFIG"):
+        raise Failed("no cluster: KUBECONFIG is not set; ./hack/bench starts one")
+    credentials = find_credentials(os.environ)
     identity = await credentials.source.identity(renew=False)
     connector = aiohttp.TCPConnector(limit=64, ssl=credentials.tls_context(identity))
     headers = {"Authorization": f"Bearer {identity.token}"} if identity.token else {}

@@ -225,25 +225,39 @@ async def kubelet(api: Api, runs: int) -> list[tuple[float, float]]:
 # --- figures --------------------------------------------------------------------------------------------
 
 
-def spread(subject: str, metric: str, values: list[float]) -> list[Row]:
-    """Give median and p95."""
-    return [
-        Row(metric, subject, "median", median(values), "s"),
-        Row(metric, subject, "p95", percentile(values, 0.95), "s"),
-    ]
-
-
 def rows(runs: list[Run], asides: list[tuple[float, float]]) -> list[Row]:
     """Give the figures, and how often what is promised was kept."""
-    found = [
-        *spread("homeostat", "fault to detection", [run.detection for run in runs]),
-        *spread("homeostat", "fault to action", [run.action for run in runs]),
-        *spread("homeostat", "fault to recovery", [run.recovery for run in runs]),
-        *spread("homeostat", "detection to action", [run.action - run.detection for run in runs]),
-        *(spread("kubelet", "fault to action", [action for action, _ in asides]) if asides else ()),
-        *(spread("kubelet", "fault to recovery", [ready for _, ready in asides]) if asides else ()),
-    ]
+    ours = {
+        "fault to detection": [run.detection for run in runs],
+        "detection to action": [run.action - run.detection for run in runs],
+        "fault to action": [run.action for run in runs],
+        "fault to recovery": [run.recovery for run in runs],
+    }
+    theirs = {
+        "fault to action": [action for action, _ in asides],
+        "fault to recovery": [ready for _, ready in asides],
+    }
+    found = [row for case, values in ours.items() for row in spread("homeostat", case, known(values))]
+    for case, values in theirs.items():
+        found += spread("kubelet", case, values)
+        if values and known(ours[case]):
+            found.append(Row(case, "kubelet / homeostat", "median", median(values) / median(known(ours[case])), "x"))
     return found + promises(runs)
+
+
+def known(values: list[float]) -> list[float]:
+    """Leave out what never happened: the promises say how often that was."""
+    return [value for value in values if abs(value) < NEVER]
+
+
+def spread(subject: str, case: str, values: list[float]) -> list[Row]:
+    """Give median and p95, if there is anything to give."""
+    if not values:
+        return []
+    return [
+        Row(case, subject, "median", median(values), "s"),
+        Row(case, subject, "p95", percentile(values, 0.95), "s"),
+    ]
 
 
 def promises(runs: list[Run]) -> list[Row]:

@@ -61,7 +61,7 @@ def kubectl(kubectl_command: list[str]) -> Kubectl:
 
 @pytest.fixture(scope="session")
 def api(kubectl_command: list[str]) -> Iterator[Api]:
-    """Speak JSON to the API server: `api("GET", "/api", body=None, accept=…, content_type=…)` gives status code, answer."""
+    """Speak JSON to the API server: `api("GET", "/api", body=None, accept=…, content_type=…)` gives code and answer."""
     with subprocess.Popen([*kubectl_command, "proxy", "--port=0"], stdout=subprocess.PIPE, text=True) as proxy:
         assert proxy.stdout is not None
         greeting = proxy.stdout.readline()

@@ -63,10 +63,11 @@ class Ensemble:
         if after is not None:
             after.result()
         namespace = f"story-{uuid.uuid4().hex[:8]}"
-        labels = {"homeostat.dev/chaos": "allowed"}
-        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}
-        code, answer = self._api("POST", "/api/v1/namespaces", body)
-        assert code == 201, answer
+        for name in (namespace, f"{namespace}-system"):
+            metadata = {"name": name, "labels": {"homeostat.dev/chaos": "allowed"}}
+            body = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+            code, answer = self._api("POST", "/api/v1/namespaces", body)
+            assert code == 201, answer
         folder = self._folder / namespace
         folder.mkdir()
         stage = Stage(self._api, self._kubeconfig, namespace, folder, self._operator if role == "shop" else None)

@@ -23,6 +23,7 @@ from aiohttp import web
 
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "host", "content-length"})
 PATIENCE = 30
+LINGER = 0.25  # seconds: TLS connections are closed by the loop after the session, which aiohttp does not await
 
 Forward = Callable[[], Awaitable[web.StreamResponse]]
 Effect = Callable[[web.Request, Forward], Awaitable[web.StreamResponse]]
@@ -39,17 +40,19 @@ class Seen:
 
 @dataclass(slots=True)
 class Fault:
-    """What happens to requests whose method and path match, so many times."""
+    """What happens to requests that match, so many times."""
 
     method: str
     path: re.Pattern[str]
     effect: Effect
     times: float
+    body: bytes = b""
     has_hit: threading.Event = field(default_factory=threading.Event)
 
-    def meets(self, method: str, path: str) -> bool:
+    def meets(self, method: str, path: str, body: bytes) -> bool:
         """Whether a request is met."""
-        return self.times > 0 and method in self.method.split("|") and bool(self.path.search(path))
+        is_meant = method in self.method.split("|") and self.body in body
+        return is_meant and self.times > 0 and bool(self.path.search(path))
 
 
 class FaultProxy:
@@ -61,10 +64,8 @@ class FaultProxy:
         self._server, self._tls = _upstream(kubeconfig)
         self._faults: list[Fault] = []
         self._is_lost: Callable[[dict[str, Any]], bool] = lambda _event: False
-        self._loop = asyncio.new_event_loop()
-        self._stop = asyncio.Event()
         self._is_up = threading.Event()
-        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),), daemon=True)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
         self._thread.start()
         assert self._is_up.wait(PATIENCE), "the proxy did not start"
 
@@ -72,11 +73,10 @@ class FaultProxy:
         """End it, and all that hangs on it."""
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(PATIENCE)
-        self._loop.close()
 
-    def on(self, method: str, path: str, effect: Effect, times: float = 1) -> Fault:
-        """Break the next `times` requests of `method` (several: `GET|PUT`) whose path matches."""
-        fault = Fault(method, re.compile(path), effect, times)
+    def on(self, method: str, path: str, effect: Effect, times: float = 1, *, body: bytes = b"") -> Fault:
+        """Break the next `times` requests of `method` (or `GET|PUT`) whose path matches and that contain `body`."""
+        fault = Fault(method, re.compile(path), effect, times, body)
         self._faults.append(fault)
         return fault
 
@@ -107,6 +107,7 @@ class FaultProxy:
     # --- serving --------------------------------------------------------------------------------------------
 
     async def _serve(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         app = web.Application(client_max_size=8 * 2**20)
         app.router.add_route("*", "/{path:.*}", self._handle)
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
@@ -119,12 +120,14 @@ class FaultProxy:
             self._is_up.set()
             await self._stop.wait()
             await runner.cleanup()
+        await asyncio.sleep(LINGER)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         async def forward() -> web.StreamResponse:
             return await self._forward(request)
 
-        fault = next((one for one in self._faults if one.meets(request.method, request.path_qs)), None)
+        body = await request.read()
+        fault = next((one for one in self._faults if one.meets(request.method, request.path_qs, body)), None)
         if fault is None:
             return await forward()
         fault.times -= 1

@@ -51,9 +51,15 @@ class Stage:
 
     # --- objects --------------------------------------------------------------------------------------------
 
+    @property
+    def system(self) -> str:
+        """Name of the namespace of the stage's own operator."""
+        return f"{self.namespace}-system"
+
     def path(self, kind: str, name: str = "") -> str:
-        """Give the path of an object or a collection of the stage."""
-        scope = "" if kind == "Freeze" else f"namespaces/{self.namespace}/"
+        """Give the path of an object or a collection of the stage; Leases are those of its operator."""
+        namespace = self.system if kind == "Lease" else self.namespace
+        scope = "" if kind == "Freeze" else f"namespaces/{namespace}/"
         return f"/{GROUPS.get(kind, f'apis/{OURS}')}/{scope}{PLURALS[kind]}" + (f"/{name}" if name else "")
 
     def put(self, *manifests: Manifest) -> None:
@@ -160,9 +166,13 @@ class Stage:
 
     def open_shop(self, *others: Manifest, replicas: int = 3, check: Manifest | None = None) -> dict[str, str]:
         """Open the sample shop with its check, wait until it serves; give its pods as name → uid."""
-        self.put(deployment(replicas), service())
+        neighbours = [one for one in others if one["kind"] == "Deployment"]
+        self.put(deployment(replicas), service(), *neighbours)
         pods = self.until_serving(replicas)
-        self.put(check or health_check(), *others)
+        for one in neighbours:
+            name = one["metadata"]["name"]
+            until(lambda name=name: self.status("Deployment", name).get("readyReplicas"), f"{name} serves")
+        self.put(check or health_check(), *(one for one in others if one["kind"] != "Deployment"))
         return pods
 
     def open_healthy_shop(self, *others: Manifest, replicas: int = 3) -> dict[str, str]:
@@ -215,7 +225,7 @@ class Stage:
         if self.proxy is None:
             self.proxy = FaultProxy(self.kubeconfig)
         kubeconfig = self.kubeconfig if direct else kubeconfig_for(self.folder, self.proxy.url)
-        own = ("--namespaces", self.namespace, "--operator-namespace", self.namespace)
+        own = ("--namespaces", self.namespace, "--operator-namespace", self.system)
         process = OperatorProcess(self.folder, kubeconfig, identity, (*own, *flags))
         self.processes.append(process)
         self.operator = self.operator or process
@@ -246,4 +256,5 @@ class Stage:
             for item in self.all_of(kind):
                 name = item["metadata"]["name"]
                 self.api("PATCH", self.path(kind, name), {"metadata": {"finalizers": None}}, content_type=MERGE)
-        self.api("DELETE", f"/api/v1/namespaces/{self.namespace}")
+        for namespace in (self.namespace, self.system):
+            self.api("DELETE", f"/api/v1/namespaces/{namespace}")

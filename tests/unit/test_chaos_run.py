@@ -285,6 +285,18 @@ def test_a_fault_that_outlived_its_end_unwatched_shows_nothing() -> None:
     assert ended(world) == (Verdict.INCONCLUSIVE, ChaosReason.INTERRUPTED)
 
 
+def test_data_that_is_old_because_nobody_was_there_is_not_the_checks_silence() -> None:
+    """C15: a restarted operator finds the results of its predecessor; the verdict says that it was away."""
+    world = broken_open(a_scale_spec())
+    world.is_check_silent = True
+    world.tick(30)
+    world.reconcile()
+    world.is_check_silent = False
+
+    assert (world.replicas, world.marker) == (3, None)
+    assert ended(world) == (Verdict.INCONCLUSIVE, ChaosReason.INTERRUPTED)
+
+
 @pytest.mark.parametrize("spec", [a_spec(duration="10m"), a_scale_spec(duration="10m")], ids=["podKill", "scale"])
 @pytest.mark.parametrize(
     ("name", "value", "reason"),

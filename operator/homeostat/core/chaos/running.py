@@ -25,7 +25,7 @@ def running(case: Case) -> Move:
     if failing is not None:
         refusal = Refusal(ChaosReason.HYPOTHESIS_BROKEN, f"{failing.says} during the fault", Verdict.FAILED)
         return stopped(case, refusal)
-    if mute is not None:
+    if mute is not None and not _is_late(case):  # who comes late finds old data: that is not the check's silence
         return stopped(case, Refusal(mute.gap or ChaosReason.SIGNAL_MISSING, f"{mute.says} during the fault"))
     if case.status.revert_at is None or case.now >= case.status.revert_at:
         return _over(case, strict)
@@ -59,13 +59,17 @@ def reverting(case: Case) -> Move:
 
 def _over(case: Case, strict: tuple[Finding, ...]) -> Move:
     """End the fault as planned. C15: what was not watched has not held."""
-    if case.now - (case.status.revert_at or case.now) > LATE:
+    if _is_late(case):
         message = "the operator was away when the fault was to end"
         return stopped(case, Refusal(ChaosReason.INTERRUPTED, message, Verdict.INCONCLUSIVE))
     if not is_observed_since(strict, case.status.injected_at or case.now):
         message = "a HealthCheck that must hold had no result during the fault"
         return stopped(case, Refusal(ChaosReason.TOO_FEW_OBSERVATIONS, message, Verdict.INCONCLUSIVE))
     return Move(case.with_status(phase=Phase.REVERTING).status)
+
+
+def _is_late(case: Case) -> bool:
+    return case.now - (case.status.revert_at or case.now) > LATE
 
 
 def _failed(case: Case, revert: Revert) -> Move:

@@ -1,0 +1,86 @@
+"""Bad and early input on a real cluster: named, not ignored; and what the process says of itself."""
+
+from typing import Any
+
+import pytest
+
+from cluster.manifests import health_check, kill_experiment, objective, policy
+from cluster.stage import APPLY, Stage
+from cluster.waiting import until
+
+pytestmark = pytest.mark.cluster
+
+EARLY: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "HealthCheck": (
+        health_check("early", dependsOn=[{"name": "shop"}]), {"spec": {"dependsOn": None}}, "spec.dependsOn",
+    ),
+    "RecoveryPolicy": (
+        policy("early", limits={"flapping": {"transitions": 3}}), {"spec": {"limits": {"flapping": None}}},
+        "spec.limits.flapping",
+    ),
+    "ChaosExperiment": (
+        kill_experiment(schedule={"cron": "0 3 * * *"}) | {"metadata": {"name": "early"}},
+        {"spec": {"schedule": None}}, "spec.schedule",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", EARLY)
+def test_a_field_of_a_later_release_is_named_and_nothing_runs_until_it_is_gone(shop: Stage, kind: str) -> None:
+    """R15: Ready=False, NotImplemented with the path; without the field the object works."""
+    manifest, removal, path = EARLY[kind]
+    before = shop.open_healthy_shop(replicas=2)
+    shop.put(manifest)
+    refused = until(lambda: shop.condition(kind, "Ready", "early") or None, "it is answered")
+    assert (refused["status"], refused["reason"]) == ("False", "NotImplemented")
+    assert path in refused["message"]
+    assert shop.pods() == before
+
+    shop.patch(kind, removal, "early")
+    until(lambda: shop.condition(kind, "Ready", "early").get("status") == "True", "it works without the field")
+
+
+def test_a_probe_of_a_later_release_is_not_run(shop: Stage) -> None:
+    """R15: the state stays Unknown."""
+    shop.put(health_check("names", probe={"dns": {"name": "shop.example"}}))
+    refused = until(lambda: shop.condition("HealthCheck", "Ready", "names") or None, "it is answered")
+
+    assert refused["reason"] == "NotImplemented"
+    assert "spec.probe.dns" in refused["message"]
+    assert shop.status("HealthCheck", "names").get("state", "Unknown") == "Unknown"
+
+
+def test_an_objective_on_a_check_that_is_missing_says_so_and_shows_no_figures(shop: Stage) -> None:
+    """S5: missing data is not failure, and not success."""
+    shop.put(objective("missing"))
+    status = shop.until_status("ServiceLevelObjective", lambda it: it.get("conditions"), "answered")
+
+    assert status["state"] == "Unknown"
+    assert "sli" not in status
+    assert "budget" not in status
+
+
+def test_what_the_schema_can_refuse_it_refuses_at_admission(shop: Stage) -> None:
+    """C1, S1: no duration, no bound: the object never comes to be."""
+    endless = kill_experiment(duration="100h")
+    unbounded = kill_experiment()
+    del unbounded["spec"]["duration"]
+    for bad in (endless, unbounded, objective() | {"spec": objective()["spec"] | {"objective": "100"}}):
+        path = shop.path(bad["kind"], "shop") + "?fieldManager=story"
+        assert shop.api("PATCH", path, bad, content_type=APPLY)[0] == 422
+
+
+def test_the_process_says_how_it_is(shop: Stage) -> None:
+    """H10: /livez, /readyz, /metrics; a check's counters are there from the start, and no error text is a label."""
+    shop.put(health_check("counted", probe={"tcp": {"address": "192.0.2.1:9"}}))
+    name = rf'namespace="{shop.namespace}"'
+
+    def text() -> str:
+        return shop.one.get("/metrics")[1]
+
+    until(lambda: name in text() and 'name="counted"' in text(), "the check is counted")
+    assert shop.one.get("/livez")[0] == 200
+    assert shop.one.get("/readyz")[0] == 200
+    assert shop.one.metric("^homeostat_leader") == 1
+    lines = [line for line in text().splitlines() if name in line]
+    assert not any("192.0.2.1" in line for line in lines)

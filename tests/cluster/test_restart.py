@@ -1,0 +1,85 @@
+"""What a restart keeps: uptime, streaks, thresholds and the counts of objectives."""
+
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+
+import pytest
+
+from cluster.manifests import health_check, objective
+from cluster.stage import Stage
+from cluster.waiting import until
+
+pytestmark = pytest.mark.cluster
+
+
+def results(stage: Stage) -> int:
+    """Give how many runs the objective has counted."""
+    status = stage.status("ServiceLevelObjective")
+    return int(status.get("good") or 0) + int(status.get("bad") or 0)
+
+
+def second() -> int:
+    """Give the second of the running minute."""
+    return datetime.now(UTC).second
+
+
+def test_a_graceful_restart_keeps_uptime_streak_and_the_counts_of_objectives(stage: Stage) -> None:
+    """H6, S16: SIGTERM writes the unfinished minute; nothing counted is lost."""
+    victim = min(stage.open_shop(objective(), replicas=2))
+    stage.start("--refreshes-per-second", "100")
+    stage.until_state("Healthy")
+    stage.break_pod(victim)
+    stage.until_state("Unhealthy")
+    before = stage.until_status("ServiceLevelObjective", lambda it: (it.get("bad") or 0) >= 2, "bad runs")
+    assert stage.one.terminate() == 0
+
+    stage.one.start()
+    status = stage.until_status("ServiceLevelObjective", lambda it: it.get("bad"), "counted on")
+    assert status["bad"] >= before["bad"]
+    assert status["good"] >= before["good"]
+    check = stage.status("HealthCheck")
+    assert check["state"] == "Unhealthy"
+    assert check["streak"]["result"] == "Fail"
+    assert check["streak"]["count"] >= 2
+
+
+def test_after_a_kill_the_state_and_its_thresholds_go_on(stage: Stage) -> None:
+    """H2, H6: Unhealthy stays Unhealthy without failing its threshold again, and `since` does not move."""
+    victim = min(stage.open_shop(replicas=2, check=health_check(failureThreshold=3)))
+    stage.start()
+    stage.until_state("Healthy")
+    stage.break_pod(victim)
+    before = stage.until_state("Unhealthy")
+    stage.one.kill()
+    stage.one.start()
+    after = stage.until_status(
+        "HealthCheck", lambda it: it.get("lastProbe", "") > before["lastProbe"] or None, "probed again", seconds=150
+    )
+
+    assert (after["state"], after["since"]) == ("Unhealthy", before["since"])
+
+
+def test_a_kill_loses_at_most_the_unfinished_minute(stage: Stage) -> None:
+    """H6: minutes that ended are in the history store."""
+    stage.open_shop(objective(), replicas=2)
+    stage.start("--refreshes-per-second", "100")
+    stage.until_state("Healthy")
+    until(lambda: second() >= 50, "a minute is about to end", 90)
+    until(lambda: 4 <= second() < 30, "the minute was booked", 90)
+    booked = until(lambda: _stored(stage), "the store has the minute", 60)
+    stage.one.kill()
+
+    stage.one.start()
+    status = stage.until_status("ServiceLevelObjective", lambda it: it.get("good"), "counted on", seconds=150)
+    assert results(stage) >= booked, status
+
+
+def _stored(stage: Stage) -> int:
+    """Count the runs in the objective's minutes that the store holds."""
+    with closing(sqlite3.connect(f"file:{stage.one.store}?mode=ro", uri=True)) as store:
+        try:
+            totals = store.execute("select sum(total) from sli_bucket where seconds = 60 group by series_id").fetchall()
+        except sqlite3.OperationalError:  # the first minute has not been written yet
+            return 0
+    return min((int(total) for (total,) in totals), default=0)
