@@ -39,8 +39,8 @@ def test_losing_a_pod_passes_where_users_do_not_notice(shop: Stage) -> None:
     assert (status["verdict"], status["reason"]) == ("Passed", "HypothesisHeld")
     assert len(set(before.values()) - set(after.values())) == 1
     assert status["timings"]["recoveredAfter"]
-    assert shop.events("Injected")
-    assert shop.events("Passed")
+    assert until(lambda: shop.events("Injected"), "an event tells of the fault")
+    assert until(lambda: shop.events("Passed"), "an event tells of the verdict")
 
 
 def test_a_workload_scaled_to_nothing_is_restored(shop: Stage) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from cluster.manifests import health_check, objective, policy
 from cluster.stage import Stage
+from cluster.waiting import until
 
 pytestmark = pytest.mark.cluster
 
@@ -32,12 +33,12 @@ def test_what_is_done_and_why_is_told_by_events_on_check_and_policy(shop: Stage)
     shop.until_state("Unhealthy")
     shop.until_recovered()
 
-    (acting,) = shop.events("Acting")
+    (acting,) = until(lambda: shop.events("Acting"), "an event tells of the act")
     assert victim in acting["note"]
     assert acting["regarding"]["kind"] == "RecoveryPolicy"
-    (unhealthy,) = shop.events("Unhealthy")
+    (unhealthy,) = until(lambda: shop.events("Unhealthy"), "an event tells of the outage")
     assert unhealthy["regarding"]["kind"] == "HealthCheck"
-    assert shop.events("Recovered")
+    assert until(lambda: shop.events("Recovered"), "an event tells of the end")
 
 
 def test_an_outage_costs_budget_and_the_objective_shows_it(shop: Stage) -> None:

@@ -35,7 +35,7 @@ def test_observe_writes_what_it_would_do_and_touches_nothing(shop: Stage) -> Non
     assert status["last"][0]["targets"] == [f"EvictPod {victim}"]
     assert shop.pods() == before
     assert shop.read("Deployment")["metadata"]["generation"] == version
-    assert shop.events("WouldAct")
+    assert until(lambda: shop.events("WouldAct"), "an event tells of it")
 
 
 def test_a_budget_that_is_spent_stops_a_policy_in_a_fault_without_end(shop: Stage) -> None:
@@ -158,7 +158,7 @@ def test_when_all_steps_fail_a_human_is_told_once(shop: Stage) -> None:
     after = shop.until_serving(2)
 
     assert status["escalated"]["summary"] == "the shop stays broken"
-    (told,) = shop.events("Escalated")
+    (told,) = until(lambda: shop.events("Escalated"), "an event tells of it")
     assert told["type"] == "Warning"
     assert "the shop stays broken" in told["note"]
     assert 1 <= len(set(before.values()) - set(after.values())) <= 2

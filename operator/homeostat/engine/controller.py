@@ -7,13 +7,10 @@ from typing import Any, Generic, Protocol, TypeVar
 from homeostat.api.meta import Model, Status
 from homeostat.core.decision import Decision, Outcomes
 from homeostat.core.significance import Significance
-from homeostat.engine.objects import Entry
+from homeostat.engine.objects import Entry, Problem
 
 P = TypeVar("P", bound=Model)
 S = TypeVar("S", bound=Status)
-
-Problem = tuple[str, str]
-"""Why an object is not evaluated: a reason and a message."""
 
 
 @dataclass(frozen=True, slots=True)

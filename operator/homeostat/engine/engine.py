@@ -19,7 +19,7 @@ from homeostat.engine.crew import Crew
 from homeostat.engine.directory import Directory
 from homeostat.engine.objects import Change, Entry, Key, ObjectStore, entry_from
 from homeostat.engine.probing import Probing
-from homeostat.engine.reconcile import Reconciler, problem_of
+from homeostat.engine.reconcile import Reconciler
 from homeostat.engine.timetable import Timetable
 from homeostat.engine.wakes import Wakes
 from homeostat.ports import Clock
@@ -104,8 +104,7 @@ class Engine:
         spec = entry.spec()
         try:
             accepted = None if isinstance(spec, str) else spec
-            problem = ("Invalid", spec) if isinstance(spec, str) else problem_of(spec)
-            self._controllers[entry.ref.kind].changed(entry, accepted, problem)
+            self._controllers[entry.ref.kind].changed(entry, accepted, entry.problem())
         except Exception:  # a bug in one object spares the others, and the loading of all
             log.exception("bug", kind=entry.ref.kind, namespace=entry.ref.namespace, name=entry.ref.name)
 

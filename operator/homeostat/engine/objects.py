@@ -15,6 +15,8 @@ from pydantic import ValidationError
 
 from homeostat.api.kinds import KINDS
 from homeostat.api.meta import Kind, Model, Status
+from homeostat.core.acceptance import REASON as NOT_IMPLEMENTED
+from homeostat.core.acceptance import unimplemented
 from homeostat.core.decision import Ref
 from homeostat.kube.objects import FINALIZER
 
@@ -24,6 +26,8 @@ REMEMBERED = 256
 """Parsed specs, and parsed statuses, that are kept: those in use. Each takes about 6 KiB."""
 ACTING_KINDS = frozenset({"RecoveryPolicy", "ChaosExperiment"})
 """Kinds whose status is control state: what is under way, and the originals to go back to."""
+Problem = tuple[str, str]
+"""Why an object is not evaluated: a reason and a message."""
 RUN_ANNOTATION = "homeostat.dev/run"
 
 
@@ -76,6 +80,10 @@ class Entry:
         """Parse the spec; a string says what is wrong with it."""
         return _parse_spec(self.ref.kind, self.spec_json)
 
+    def problem(self) -> Problem | None:
+        """Say why the object is not evaluated as it asks: it cannot be read, or this release cannot do it yet."""
+        return _problem_of(self.ref.kind, self.spec_json)
+
     def readable_status(self) -> Status | str:
         """Parse the status; a string says what is wrong with it. One of figures only that cannot be read is none."""
         status = _parse_status(self.ref.kind, self.status_json)
@@ -121,6 +129,15 @@ def _parse_spec(kind: str, raw: bytes) -> Model | str:
         return KIND_BY_NAME[kind].spec.model_validate_json(raw)
     except ValidationError as error:
         return explain(error, "spec")
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _problem_of(kind: str, raw: bytes) -> Problem | None:
+    spec = _parse_spec(kind, raw)
+    if isinstance(spec, str):
+        return "Invalid", spec
+    paths = unimplemented(spec)
+    return (NOT_IMPLEMENTED, f"not implemented in this release: {', '.join(paths)}") if paths else None
 
 
 @lru_cache(maxsize=REMEMBERED)

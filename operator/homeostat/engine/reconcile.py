@@ -12,13 +12,12 @@ from typing import Any
 import structlog
 
 from homeostat.api.meta import ConditionStatus, Model, Status
-from homeostat.core.acceptance import unimplemented
 from homeostat.core.condition import set_condition
 from homeostat.core.decision import Action, Decision, Outcome, Outcomes, Verb
 from homeostat.core.schedule import until
 from homeostat.core.significance import Significance
-from homeostat.engine.controller import Controller, Problem, Subject
-from homeostat.engine.objects import Entry, Key, ObjectStore, entry_from
+from homeostat.engine.controller import Controller, Subject
+from homeostat.engine.objects import Entry, Key, ObjectStore, Problem, entry_from
 from homeostat.engine.world import World
 from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable
 
@@ -76,9 +75,9 @@ class Reconciler:
         return again
 
     async def _evaluate(self, entry: Entry) -> float | None:
-        spec, problem = self._spec(entry)
+        spec, problem = self._spec(entry), entry.problem()
         if spec is None:
-            await self._refuse(entry, problem[1] if problem else "")
+            await self._refuse(entry, problem)
             return None
         if isinstance(status := entry.readable_status(), str):
             return self._distrust(entry, status)
@@ -101,12 +100,10 @@ class Reconciler:
         self._world.metrics.put_off(entry.ref.kind, "StatusUnreadable")
         return LAST_BACKOFF
 
-    def _spec(self, entry: Entry) -> tuple[Model | None, Problem | None]:
-        """Give the spec to decide with, and why the object is not evaluated as it asks."""
+    def _spec(self, entry: Entry) -> Model | None:
+        """Give the spec to decide with; for one that cannot be read, what its kind can do without it."""
         spec = entry.spec()
-        if isinstance(spec, str):
-            return self._controllers[entry.ref.kind].stand_in(), ("Invalid", spec)
-        return spec, problem_of(spec)
+        return self._controllers[entry.ref.kind].stand_in() if isinstance(spec, str) else spec
 
     async def _decide(self, subject: Subject[Any, Any], now: datetime) -> Decision[Any]:
         return await self._controllers[subject.entry.ref.kind].decide(subject, now)
@@ -197,11 +194,11 @@ class Reconciler:
                 break
         return outcomes
 
-    async def _refuse(self, entry: Entry, complaint: str) -> None:
+    async def _refuse(self, entry: Entry, problem: Problem | None) -> None:
         """Say on the object that its spec cannot be read. What was last accepted keeps running."""
-        status: Status = entry.status()
+        status, (reason, message) = entry.status(), problem or ("Invalid", "")
         conditions = set_condition(
-            status.conditions, "Ready", ConditionStatus.FALSE, "Invalid", complaint, entry.generation,
+            status.conditions, "Ready", ConditionStatus.FALSE, reason, message, entry.generation,
             self._world.clock.now(),
         )  # fmt: skip
         refused = status.model_copy(update={"conditions": conditions, "observed_generation": entry.generation})
@@ -235,14 +232,6 @@ class Reconciler:
         if reason == "Conflict" and not failures:
             return 0.0
         return float(min(LAST_BACKOFF, FIRST_BACKOFF * 2 ** min(failures, 10)))
-
-
-def problem_of(spec: Model) -> Problem | None:
-    """Say why an accepted spec is not evaluated: fields whose behaviour comes with a later release."""
-    paths = unimplemented(spec)
-    if not paths:
-        return None
-    return "NotImplemented", f"not implemented in this release: {', '.join(paths)}"
 
 
 def _told(entry: Entry, decision: Decision[Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import kopf
+from typing_extensions import override
 
 from homeostat.api.kinds import KINDS
 from homeostat.api.meta import GROUP, VERSION
@@ -20,6 +21,23 @@ TOKEN_LIFE = timedelta(minutes=1)
 
 Take = Callable[[str, str, dict[str, Any]], None]
 """Takes (kind, type of event or "", object)."""
+
+
+class NoMemory(kopf.DiffBaseStorage):
+    """Remembers no last-seen state: Kopf computes it for each event (70 µs), and we never ask for it."""
+
+    @override
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        """Find nothing essential."""
+        return kopf.BodyEssence()
+
+    @override
+    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
+        """Remember nothing."""
+
+    @override
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        """Store nothing."""
 
 
 def settings() -> kopf.OperatorSettings:
@@ -35,6 +53,7 @@ def settings() -> kopf.OperatorSettings:
     ours.watching.connect_timeout = 10
     ours.networking.request_timeout = 30
     ours.networking.enforce_retry_after = True
+    ours.persistence.diffbase_storage = NoMemory()
     ours.persistence.finalizer = f"{GROUP}/kopf"  # never set: `on.event` needs none
     ours.process.ultimate_exiting_timeout = 60
     return ours
@@ -80,14 +99,14 @@ async def _call(event: asyncio.Event, then: Callable[[], None]) -> None:
 
 
 def _handler(kind: str, take: Take) -> Callable[..., Awaitable[None]]:
-    async def seen(event: kopf.RawEvent, **_: Any) -> None:  # noqa: ANN401 - Kopf's keyword arguments
+    async def seen(event: kopf.RawEvent, **_: Any) -> None:
         take(kind, event.get("type") or "", dict(event["object"]))
 
     return seen
 
 
 def _login(credentials: Credentials) -> Callable[..., Awaitable[kopf.ConnectionInfo]]:
-    async def login(**_: Any) -> kopf.ConnectionInfo:  # noqa: ANN401 - Kopf's keyword arguments
+    async def login(**_: Any) -> kopf.ConnectionInfo:
         identity = await credentials.source.identity(renew=False)
         return kopf.ConnectionInfo(
             server=credentials.server,

@@ -11,8 +11,8 @@ from homeostat.core.cluster import FreezeInForce
 from homeostat.core.decision import Decision, Ref
 from homeostat.core.freeze import FreezeSeen, decide, in_force
 from homeostat.core.significance import Significance
-from homeostat.engine.controller import Problem, Subject
-from homeostat.engine.objects import Entry, Key, ObjectStore, entry_from
+from homeostat.engine.controller import Subject
+from homeostat.engine.objects import Entry, Key, ObjectStore, Problem, entry_from
 from homeostat.ports import Objects
 
 STOPPED_KINDS = ("RecoveryPolicy", "ChaosExperiment")

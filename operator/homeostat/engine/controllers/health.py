@@ -11,9 +11,9 @@ from homeostat.core.schedule import first_run_in
 from homeostat.core.significance import Significance
 from homeostat.core.track import restore, snapshot, watch_anew
 from homeostat.engine.checks import Check, Checks
-from homeostat.engine.controller import Problem, Subject
+from homeostat.engine.controller import Subject
 from homeostat.engine.meters import Meters
-from homeostat.engine.objects import Entry, Key
+from homeostat.engine.objects import Entry, Key, Problem
 from homeostat.engine.timetable import Timetable
 from homeostat.ports import Clock
 

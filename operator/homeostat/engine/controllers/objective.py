@@ -9,9 +9,9 @@ from homeostat.core.decision import Decision
 from homeostat.core.objective import CheckSeen, ObjectiveSeen, decide, significance, windows
 from homeostat.core.significance import Significance
 from homeostat.engine.checks import Checks
-from homeostat.engine.controller import Problem, Subject
+from homeostat.engine.controller import Subject
 from homeostat.engine.meters import Meters
-from homeostat.engine.objects import Entry, Key
+from homeostat.engine.objects import Entry, Key, Problem
 from homeostat.engine.observing import read_check
 from homeostat.engine.wakes import Wakes
 

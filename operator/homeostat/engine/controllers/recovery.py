@@ -22,9 +22,9 @@ from homeostat.core.recovery import DependencySeen, RecoverySeen, SignalSeen, de
 from homeostat.core.significance import Significance
 from homeostat.engine.archive import Archive
 from homeostat.engine.checks import Checks
-from homeostat.engine.controller import Problem, Subject
+from homeostat.engine.controller import Subject
 from homeostat.engine.controllers.freeze import Freezes
-from homeostat.engine.objects import Entry, Key, ObjectStore
+from homeostat.engine.objects import Entry, Key, ObjectStore, Problem
 from homeostat.engine.observing import read_check
 from homeostat.engine.wakes import Wakes
 from homeostat.ports import Cluster, StoredAttempt
