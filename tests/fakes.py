@@ -20,7 +20,7 @@ from homeostat.core.window import Bucket
 from homeostat.engine.controller import Problem, Subject
 from homeostat.engine.objects import Entry, Key
 from homeostat.kube.objects import FINALIZER
-from homeostat.ports import Conflict, Gone, HistoryUnavailable, StoredAttempt, StoredResult
+from homeostat.ports import Clock, Conflict, Gone, HistoryUnavailable, StoredAttempt, StoredResult
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -344,11 +344,11 @@ class ScriptedController:
     def stand_in(self) -> None:
         return None
 
-    async def decide(self, subject: Subject[Any, Any], now: datetime) -> Decision[Any]:
+    async def decide(self, subject: Subject[Any, Any], clock: Clock) -> Decision[Any]:
         self.asked.append(subject)
         if self.before:
             await self.before()
-        return self.decides(subject, now)
+        return self.decides(subject, clock.now())
 
     def significance(self, old: Any, new: Any) -> Significance:
         return Significance.NOTHING if old == new else self.worth

@@ -155,6 +155,10 @@ async def nothing() -> list[dict[str, Any]]:
     return []
 
 
+async def ready() -> None:
+    """Need nothing."""
+
+
 async def unmarked() -> tuple[Ref, ...]:
     """Find no marks."""
     return ()
@@ -171,7 +175,7 @@ async def measure(count: int, port: int, interval: int, seconds: float) -> dict[
             objects, None, None, Silent(), prober, history, clock, nothing, unmarked,  # type: ignore[arg-type]
         )  # fmt: skip
         gate = PacedGate(clock, rate=settings.writes_per_second, refresh_rate=settings.refreshes_per_second)
-        operator = compose(outside, settings, metrics, gate, lambda: True)
+        operator = compose(outside, settings, metrics, gate, lambda: True, ready)
         found: dict[str, float] = {}
         try:
             async with asyncio.TaskGroup() as tasks:

@@ -68,6 +68,10 @@ class Archive:
             self._waiting.extendleft(reversed(batch))
             self._failed(str(error))
             return False
+        except Exception:  # a bug: this batch would fail for ever, and history is nobody's safety
+            log.exception("history given up", records=len(batch))
+            self._metrics.history_dropped(len(batch))
+            return False
         except asyncio.CancelledError:  # a stop: the last flush takes what this one did not
             self._waiting.extendleft(reversed(batch))
             raise

@@ -1,13 +1,13 @@
 """What the reconciler needs to know of a kind: how to observe it, how to decide, and what is worth writing."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 from homeostat.api.meta import Model, Status
 from homeostat.core.decision import Decision, Outcomes
 from homeostat.core.significance import Significance
 from homeostat.engine.objects import Entry, Problem
+from homeostat.ports import Clock
 
 P = TypeVar("P", bound=Model)
 S = TypeVar("S", bound=Status)
@@ -39,8 +39,8 @@ class Controller(Protocol):
         """Give a spec to decide with when the real one cannot be read; None: then nothing is decided."""
         ...
 
-    async def decide(self, subject: Subject[Any, Any], now: datetime) -> Decision[Any]:
-        """Observe what the object's decision needs, and decide."""
+    async def decide(self, subject: Subject[Any, Any], clock: Clock) -> Decision[Any]:
+        """Observe what the object's decision needs, and decide as of the moment when all of it has been seen."""
         ...
 
     def significance(self, old: Any, new: Any) -> Significance:  # noqa: ANN401 - its kind's status

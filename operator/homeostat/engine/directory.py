@@ -8,8 +8,12 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
+import structlog
+
 from homeostat.core.cluster import Endpoint
 from homeostat.core.decision import Ref
+
+log = structlog.get_logger("homeostat.directory")
 
 SERVICE_LABEL = "kubernetes.io/service-name"
 
@@ -29,6 +33,14 @@ class Directory:
         """Take a version of a slice; give (namespace, service) it belongs to."""
         self._shown_meanwhile.add(_name_of(body))
         return self._put(body)
+
+    def _put_if_sound(self, body: dict[str, Any]) -> None:
+        """Anybody may write a slice; one that makes no sense must not keep us from the others."""
+        try:
+            self._put(body)
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
+            namespace, name = _name_of(body)
+            log.warning("slice not understood", namespace=namespace, name=name, error=type(error).__name__)
 
     def _put(self, body: dict[str, Any]) -> tuple[str, str] | None:
         service = _service_of(body)
@@ -63,7 +75,7 @@ class Directory:
                 del self._services[service]
         for body in bodies:
             if _name_of(body) not in newer:
-                self._put(body)
+                self._put_if_sound(body)
         self.is_complete = True
 
     def endpoints(self, namespace: str, service: str, port: str | int) -> tuple[Endpoint, ...] | None:
@@ -110,7 +122,7 @@ def _pod(endpoint: dict[str, Any], namespace: str) -> Ref | None:
     target = endpoint.get("targetRef") or {}
     if target.get("kind") != "Pod":
         return None
-    return Ref("Pod", target.get("namespace", namespace), target["name"], target.get("uid", ""))
+    return Ref("Pod", target.get("namespace") or namespace, target.get("name") or "", target.get("uid") or "")
 
 
 def _number(ports: tuple[tuple[str, int], ...], port: str | int) -> int | None:

@@ -31,12 +31,12 @@ GRACE = 20.0
 """Seconds that a graceful stop gives to evaluations under way; a kill at any moment is safe too, only slower."""
 
 
-FIGURES = frozenset({"HealthCheck", "ServiceLevelObjective"})
-"""Kinds that only measure. Those that act have workers of their own: no heal or undo waits behind 10,000 checks."""
-
-
 class Engine:
-    """Ties store, timetable, evaluations and probing together."""
+    """Ties store, timetable, evaluations and probing together.
+
+    What measures, what heals, and what breaks and undoes have workers of their own: no heal waits behind 10,000
+    checks, and no undo behind many policies.
+    """
 
     def __init__(self, clock: Clock, store: ObjectStore, directory: Directory, wakes: Wakes, workers: int) -> None:
         self._clock = clock
@@ -47,7 +47,10 @@ class Engine:
         self._changed_meanwhile: set[Key] = set()
         self._idle = asyncio.Event()
         self._measuring = Crew(self._evaluate, workers)
-        self._acting = Crew(self._evaluate, workers)
+        self._healing = Crew(self._evaluate, workers)
+        self._breaking = Crew(self._evaluate, workers)
+        self._crews = {"HealthCheck": self._measuring, "ServiceLevelObjective": self._measuring,
+                       "RecoveryPolicy": self._healing}  # fmt: skip
         self.timetable: Timetable[Check | Key] = Timetable(clock, self._start)
 
     def equip(self, controllers: Mapping[str, Controller], reconciler: Reconciler, probing: Probing) -> None:
@@ -58,7 +61,7 @@ class Engine:
 
     async def run(self) -> None:
         """Evaluate and probe until cancelled."""
-        async with self._measuring, self._acting, self._probing.crew:
+        async with self._measuring, self._healing, self._breaking, self._probing.crew:
             self.timetable.open()
             try:
                 await asyncio.Event().wait()
@@ -132,8 +135,7 @@ class Engine:
             self._changed_meanwhile.add(work)
         else:
             self._busy.add(work)
-            crew = self._measuring if work.kind in FIGURES else self._acting
-            crew.put(work)
+            self._crews.get(work.kind, self._breaking).put(work)
 
     async def _evaluate(self, key: Key) -> None:
         again: float | None = None

@@ -28,6 +28,8 @@ ACTING_KINDS = frozenset({"RecoveryPolicy", "ChaosExperiment"})
 """Kinds whose status is control state: what is under way, and the originals to go back to."""
 Problem = tuple[str, str]
 """Why an object is not evaluated: a reason and a message."""
+LONGEST_RUN = 256
+"""What of the annotation's value counts: as much as the status can hold."""
 RUN_ANNOTATION = "homeostat.dev/run"
 
 
@@ -115,7 +117,7 @@ def entry_from(body: dict[str, Any], kind: str) -> Entry:
         status_json=_compact(body.get("status", {})),
         is_deleting="deletionTimestamp" in meta,
         has_finalizer=FINALIZER in meta.get("finalizers", ()),
-        run_requested=meta.get("annotations", {}).get(RUN_ANNOTATION, ""),
+        run_requested=(meta.get("annotations") or {}).get(RUN_ANNOTATION, "")[:LONGEST_RUN],
     )
 
 

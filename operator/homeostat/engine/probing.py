@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import structlog
+
 from homeostat.core.decision import Ref
 from homeostat.core.plan import Plan, requests
 from homeostat.core.probing import HttpRequest, Reason, Request, Result, TcpRequest, Verdict
@@ -21,6 +23,8 @@ from homeostat.engine.directory import Directory
 from homeostat.engine.meters import Meters
 from homeostat.ports import Clock, Prober, StoredResult
 from homeostat.telemetry.metrics import Metrics
+
+log = structlog.get_logger("homeostat.probing")
 
 ENDPOINTS_AT_ONCE = 32
 """Endpoints of one Service probed at the same time."""
@@ -88,7 +92,10 @@ class Probing:
             check.is_running = False
         if not check.is_on or check.plan is not plan:
             return
-        self._take(check, aggregate(answers, plan))
+        try:
+            self._take(check, aggregate(answers, plan))
+        except Exception:  # a bug in one check spares the others
+            log.exception("bug", kind="HealthCheck", namespace=check.ref.namespace, name=check.ref.name)
 
     async def _ask(self, plan: Plan) -> list[Answer]:
         asked = self._whom(plan)

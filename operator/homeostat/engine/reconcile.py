@@ -6,7 +6,6 @@ the API server holds and what the cluster shows.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any
 
 import structlog
@@ -24,6 +23,7 @@ from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable
 log = structlog.get_logger("homeostat.decision")
 
 MAX_ROUNDS = 12  # decide → act → decide …; a decision that still wants to act then is taken up again at once
+TOO_LATE = 30.0  # seconds from the beginning of a look to an act that follows from it
 FIRST_BACKOFF, LAST_BACKOFF = 1.0, 60.0  # seconds
 
 
@@ -83,13 +83,13 @@ class Reconciler:
             return self._distrust(entry, status)
         outcomes: Outcomes = {}
         for _ in range(MAX_ROUNDS):
-            now = self._world.clock.now()
-            decision = await self._decide(Subject(entry, spec, entry.status(), problem, outcomes), now)
+            began = self._world.clock.monotonic()
+            decision = await self._decide(Subject(entry, spec, entry.status(), problem, outcomes))
             had_finalizer, entry = entry.has_finalizer, await self._settle(entry, decision)
-            outcomes = await self._act(entry, decision.actions)
-            await self._tell(entry, decision, now)
+            outcomes = await self._act(entry, decision.actions, began)
+            await self._tell(entry, decision)
             if not decision.actions and entry.has_finalizer is had_finalizer:
-                return self._again_in(decision, now)
+                return self._again_in(decision)
         return 0.0
 
     def _distrust(self, entry: Entry, complaint: str) -> float:
@@ -105,8 +105,11 @@ class Reconciler:
         spec = entry.spec()
         return self._controllers[entry.ref.kind].stand_in() if isinstance(spec, str) else spec
 
-    async def _decide(self, subject: Subject[Any, Any], now: datetime) -> Decision[Any]:
-        return await self._controllers[subject.entry.ref.kind].decide(subject, now)
+    async def _decide(self, subject: Subject[Any, Any]) -> Decision[Any]:
+        try:
+            return await self._controllers[subject.entry.ref.kind].decide(subject, self._world.clock)
+        except Gone as error:  # something it looks at: the object itself is only gone when writing it says so
+            raise Unavailable("something that the decision looks at is not there") from error
 
     async def _settle(self, entry: Entry, decision: Decision[Any]) -> Entry:
         """Bring finalizer and status where the decision wants them, in the order that is safe to be killed in."""
@@ -117,10 +120,10 @@ class Reconciler:
             entry = await self._set_finalizer(entry, present=False)
         return entry
 
-    async def _tell(self, entry: Entry, decision: Decision[Any], now: datetime) -> None:
+    async def _tell(self, entry: Entry, decision: Decision[Any]) -> None:
         """Tell the events of a decision that is on record; after the acts, which must not wait for them."""
         for event in decision.events:
-            await self._world.recorder.record(entry.ref, event, now)
+            await self._world.recorder.record(entry.ref, event, self._world.clock.now())
 
     async def _write(self, entry: Entry, decision: Decision[Any]) -> Entry:
         controller = self._controllers[entry.ref.kind]
@@ -178,12 +181,14 @@ class Reconciler:
         known = self._store.get(entry.key)
         return known is not None and known.ref.uid == entry.ref.uid
 
-    async def _act(self, entry: Entry, actions: tuple[Action, ...]) -> dict[str, Outcome]:
-        """Perform actions in order; stop at the first that is not done."""
+    async def _act(self, entry: Entry, actions: tuple[Action, ...], began: float) -> dict[str, Outcome]:
+        """Perform actions in order; stop at the first that is not done, and when what was seen is old by now (R12)."""
         outcomes: dict[str, Outcome] = {}
         for action in actions:
             if not self._is_there(entry):
                 raise Gone("it was deleted before it could act")
+            if self._world.clock.monotonic() - began > TOO_LATE:
+                raise Unavailable("the API server is too slow: what was decided on is old by now")
             outcome = await self._world.act(entry.ref.kind, action)
             outcomes[action.id] = outcome
             log.info(
@@ -216,12 +221,12 @@ class Reconciler:
         else:
             self._put(entry_from(body, entry.ref.kind))
 
-    def _again_in(self, decision: Decision[Any], now: datetime) -> float:
+    def _again_in(self, decision: Decision[Any]) -> float:
         """Come back when the decision asks for it, and in any case when its figures may be refreshed."""
         refresh = self._world.gate.refresh_every(len(self._store))
         if decision.check_again_at is None:
             return refresh
-        return min(refresh, until(decision.check_again_at, now))
+        return min(refresh, until(decision.check_again_at, self._world.clock.now()))
 
     def _backoff(self, key: Key, reason: str, message: str = "") -> float:
         failures = self._failures.get(key, 0)

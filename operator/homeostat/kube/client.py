@@ -30,7 +30,7 @@ STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
-PAGE = 500
+PAGE = 100
 _READS = frozenset({"GET", "HEAD"})
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 Count = Callable[[str, str], None]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from homeostat.api.meta import GROUP, format_precise_time
@@ -31,8 +31,13 @@ class LeaseObject:
 
     @property
     def until(self) -> datetime | None:
-        """When it ends unless renewed, by the clock of whoever wrote it."""
-        return self.renewed_at + timedelta(seconds=self.seconds) if self.renewed_at else None
+        """When it ends unless renewed, by the clock of whoever wrote it. Anybody may have written it: never raises."""
+        if self.renewed_at is None:
+            return None
+        try:
+            return self.renewed_at + timedelta(seconds=self.seconds)
+        except OverflowError:
+            return datetime.max.replace(tzinfo=UTC)
 
 
 class Leases:

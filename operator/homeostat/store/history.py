@@ -1,11 +1,11 @@
-"""The history store on SQLAlchemy Core: SQLite in a file by default, PostgreSQL by one setting."""
+"""The history store on SQLAlchemy Core: SQLite in a file."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, Select, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from homeostat.core.window import Bucket
@@ -129,10 +129,10 @@ class SqlHistory:
             self._opened = await open_engine(self._url)
         return self._opened
 
-    def _insert(self, table: Any) -> Any:  # noqa: ANN401 - the two dialects' inserts share no type
+    def _insert(self, table: Any) -> Any:  # noqa: ANN401 - an insert that can be told what to do on conflict
         if self._opened is None:
             raise HistoryUnavailable("closed")
-        return (postgresql if self._opened.dialect.name == "postgresql" else sqlite).insert(table)
+        return sqlite.insert(table)
 
     async def _ids(self, connection: AsyncConnection, names: set[str]) -> dict[str, int]:
         """Give the number of each series, numbering new ones."""

@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
@@ -22,23 +23,21 @@ _PRAGMAS = ("journal_mode = WAL", "synchronous = NORMAL", "busy_timeout = 5000",
 
 async def open_engine(url: str) -> AsyncEngine:
     """Connect to `url` and migrate. Raises HistoryUnavailable; a file that is no database is set aside once."""
-    try:
-        return await _connect(url)
-    except DatabaseError as error:
-        if not _is_broken(error) or not _set_aside(url):
-            raise HistoryUnavailable(type(error.orig).__name__) from error
-    except (SQLAlchemyError, OSError) as error:
-        raise HistoryUnavailable(type(error).__name__) from error
     async with translated():
+        try:
+            return await _connect(url)
+        except DatabaseError as error:
+            if not _is_broken(error) or not _set_aside(url):
+                raise
         return await _connect(url)
 
 
 @asynccontextmanager
 async def translated() -> AsyncIterator[None]:
-    """Turn the errors of SQLAlchemy and of the disk into HistoryUnavailable."""
+    """Turn the errors of the database, of its migrations and of the disk into HistoryUnavailable."""
     try:
         yield
-    except (SQLAlchemyError, OSError) as error:
+    except (SQLAlchemyError, CommandError, OSError) as error:
         raise HistoryUnavailable(type(error).__name__) from error
 
 

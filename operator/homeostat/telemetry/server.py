@@ -3,10 +3,23 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from math import inf
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+FRESH_FOR = 1.0  # seconds
+
+
+@dataclass(slots=True)
+class _Page:
+    """The last text of /metrics, and when it was made (seconds of the loop)."""
+
+    text: bytes = b""
+    made_at: float = -inf
+
 
 Verdicts = Callable[[], dict[str, bool]]
 """Named conditions, each holding or not; all must hold."""
@@ -32,10 +45,16 @@ async def serving(
 
 
 def _metrics(registry: CollectorRegistry) -> Callable[[web.Request], Awaitable[web.Response]]:
+    turn, last = asyncio.Lock(), _Page()
+
     async def show(_: web.Request) -> web.Response:
-        # In a thread: the text of 10,000 checks takes a second or two, and probes and the lease must not wait for it.
-        text = await asyncio.to_thread(generate_latest, registry)
-        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
+        async with turn:  # however many ask, one text is made at a time, and it serves for a second
+            now = asyncio.get_running_loop().time()
+            if now - last.made_at >= FRESH_FOR:
+                # In a thread: the text of 10,000 checks takes a second or two, and probes and the lease must not wait.
+                last.text = await asyncio.to_thread(generate_latest, registry)
+                last.made_at = asyncio.get_running_loop().time()
+        return web.Response(body=last.text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return show
 

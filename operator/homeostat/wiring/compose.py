@@ -1,6 +1,6 @@
 """The composition root: every part is made here, once, and given what it needs."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_address, ip_network
@@ -18,6 +18,7 @@ from homeostat.engine.controllers.recovery import RecoveryController
 from homeostat.engine.directory import Directory
 from homeostat.engine.engine import Engine
 from homeostat.engine.gate import PacedGate
+from homeostat.engine.herald import Herald
 from homeostat.engine.meters import Meters
 from homeostat.engine.objects import ObjectStore
 from homeostat.engine.orphans import Find, OrphanSweep
@@ -64,11 +65,14 @@ class Operator:
     engine: Engine
     resync: Resync
     orphans: OrphanSweep
+    herald: Herald
     meters: Meters
     archive: Archive
     store: ObjectStore
     checks: Checks
     metrics: Metrics
+    prepare: Callable[[], Awaitable[None]]
+    """What must be there in the API server before anything is done."""
 
 
 class ApiSlices:
@@ -119,7 +123,12 @@ def guard(settings: Settings, server: str) -> Guard:
 
 
 def compose(
-    outside: Outside, settings: Settings, metrics: Metrics, gate: PacedGate, may_act: Callable[[], bool]
+    outside: Outside,
+    settings: Settings,
+    metrics: Metrics,
+    gate: PacedGate,
+    may_act: Callable[[], bool],
+    prepare: Callable[[], Awaitable[None]],
 ) -> Operator:
     """Make the operator of its parts."""
     clock = outside.clock
@@ -127,7 +136,7 @@ def compose(
     meters = Meters()
     archive = Archive(outside.history, clock, metrics)
     engine = Engine(clock, store, directory, wakes, settings.workers)
-    freezes = Freezes(store, outside.objects, engine.take)
+    freezes = Freezes(store, outside.objects, engine.take, engine.drop)
     controllers: dict[str, Controller] = {
         "HealthCheck": HealthController(checks, meters, clock, engine.timetable),
         "ServiceLevelObjective": ObjectiveController(checks, meters, wakes),
@@ -137,7 +146,8 @@ def compose(
         ),
         "Freeze": FreezeController(store, engine.timetable.add_now),
     }
-    world = World(outside.objects, outside.actuator, outside.recorder, clock, gate, metrics, may_act)
+    herald = Herald(outside.recorder)
+    world = World(outside.objects, outside.actuator, herald, clock, gate, metrics, may_act)
     probing = Probing(
         Instruments(outside.prober, directory, meters, archive, metrics, clock),
         settings.probe_concurrency,
@@ -152,4 +162,4 @@ def compose(
     )  # fmt: skip
     metrics.read_from(lambda: read_checks(checks), lambda: read_objectives(store))
     orphans = OrphanSweep(outside.find_marked, outside.cluster, store, world)
-    return Operator(engine, resync, orphans, meters, archive, store, checks, metrics)
+    return Operator(engine, resync, orphans, herald, meters, archive, store, checks, metrics, prepare)

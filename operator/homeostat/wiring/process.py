@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from uuid import uuid4
@@ -26,7 +26,7 @@ from homeostat.kube.credentials import Credentials
 from homeostat.kube.kubeconfig import find_credentials
 from homeostat.kube.lease import Leadership
 from homeostat.kube.markers import Markers
-from homeostat.ports import Forbidden, Gone, HistoryUnavailable, Unavailable
+from homeostat.ports import Forbidden, Gone, HistoryUnavailable, Rejected, Unavailable
 from homeostat.probe.prober import Probes
 from homeostat.store.history import SqlHistory
 from homeostat.telemetry.metrics import Metrics
@@ -37,6 +37,7 @@ from homeostat.wiring.watch import watch
 
 log = structlog.get_logger("homeostat")
 
+LAST_WORDS = 5.0  # seconds that a stop gives to events not told yet
 RETRY_LOAD_AFTER = 5.0  # seconds
 DRIFTS_TOLERATED = 2  # sweeps in a row that found something missed
 FENCED = 70  # exit code after losing the lead
@@ -104,7 +105,6 @@ async def operator_of(
 ) -> AsyncIterator[Operator]:  # fmt: skip
     """Make the operator on the real world, and close what it opened."""
     api = reach(client, settings, settings.identity or socket.gethostname())
-    await patiently(api.budget.ensure)
     prober = Probes(guard(settings, credentials.server), api.cluster)
     history = SqlHistory(settings.store_url)
     outside = Outside(
@@ -119,7 +119,7 @@ async def operator_of(
         find_marked=partial(Markers(client, settings.namespaces).find, MARKER),
     )
     try:
-        yield compose(outside, settings, metrics, gate, may_act)
+        yield compose(outside, settings, metrics, gate, may_act, api.budget.ensure)
     finally:
         prober.close()
         await history.close()
@@ -134,7 +134,9 @@ async def lead(
             tasks.create_task(fence(leadership))
             tasks.create_task(until_stopped(life, operator))
             tasks.create_task(operator.archive.run())
-            await patiently(operator.resync.load)
+            tasks.create_task(operator.herald.run())
+            await patiently(operator.prepare, remedy="kubectl apply --server-side -f deploy/operator.yaml")
+            await patiently(operator.resync.load, remedy="kubectl apply --server-side -f crds/")
             await remember(operator)
             life.is_loaded, life.is_standby = True, False
             log.info("loaded", objects=len(operator.store))
@@ -151,6 +153,9 @@ async def lead(
     except* Stopped:
         operator.archive.keep(*operator.meters.close())
         await operator.archive.flush()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS):
+                await operator.herald.flush()
 
 
 async def until_stopped(life: Life, operator: Operator) -> None:
@@ -171,15 +176,19 @@ async def fence(leadership: Leadership) -> None:
 async def sweep(operator: Operator, seconds: float) -> None:
     """Undo faults that nobody answers for and compare what we know with what there is: now, and for ever."""
     while True:
-        try:
-            await operator.orphans.sweep()
-        except (Unavailable, Forbidden, Gone) as error:
-            log.warning("orphans not looked for", error=type(error).__name__)
+        await safely("orphans not looked for", operator.orphans.sweep)
         await asyncio.sleep(seconds)
-        try:
-            await operator.resync.sweep()
-        except (Unavailable, Forbidden, Gone) as error:
-            log.warning("resync failed", error=type(error).__name__)
+        await safely("resync failed", operator.resync.sweep)
+
+
+async def safely(complaint: str, do: Callable[[], Awaitable[object]]) -> None:
+    """Do something that is tried again later anyway: a safety net must not be what ends the process."""
+    try:
+        await do()
+    except (Unavailable, Forbidden, Gone, Rejected) as error:
+        log.warning(complaint, error=type(error).__name__)
+    except Exception:
+        log.exception(complaint)
 
 
 async def remember(operator: Operator) -> None:
@@ -192,14 +201,14 @@ async def remember(operator: Operator) -> None:
     operator.archive.keep(*operator.meters.roll(clock.now()))
 
 
-async def patiently(do: Callable[[], Awaitable[None]]) -> None:
+async def patiently(do: Callable[[], Awaitable[None]], remedy: str) -> None:
     """Do something that needs the API server, again until it can be done; say what is missing."""
     while True:
         try:
             await do()
         except Gone:
-            log.warning("kinds missing", remedy="kubectl apply --server-side -f crds/")
-        except (Unavailable, Forbidden) as error:
+            log.warning("not installed", remedy=remedy)
+        except (Unavailable, Forbidden, Rejected) as error:
             log.warning("API server not usable yet", error=str(error))
         else:
             return

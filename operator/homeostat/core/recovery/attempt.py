@@ -40,10 +40,12 @@ def advance(case: Case, attempt: Attempt) -> Move:
 
 def _act_on(case: Case, attempt: Attempt, target: Workload | None) -> Move:
     """Go on to the next pod while there are any, within all limits; else wait until the target has settled."""
+    if case.now >= attempt.deadline:
+        return begin_verification(case, attempt)
     following = _following(case, attempt)
     if isinstance(following, Plan):
         return add(case, attempt, following)
-    if case.now >= attempt.deadline or (target and _has_settled(case, attempt, target)):
+    if target and _has_settled(case, attempt, target):
         return begin_verification(case, attempt)
     if isinstance(following, Block) and following.reason not in PACING:
         return Move(blocked(case, following))

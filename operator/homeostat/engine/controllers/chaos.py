@@ -4,9 +4,11 @@ An experiment that is over costs the API server nothing. Whatever is read, is re
 an answer that does not come puts the evaluation off, and the fault's own record outlives that.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import structlog
 
 from homeostat.api.chaos import ChaosExperimentSpec, TargetKind
 from homeostat.api.chaos_status import ChaosExperimentStatus, Phase, Run
@@ -24,7 +26,7 @@ from homeostat.core.chaos import (
     watches,
 )
 from homeostat.core.chaos.reasons import ChaosReason
-from homeostat.core.cluster import Lock, Pod, Workload
+from homeostat.core.cluster import DisruptionBudget, Lock, Namespace, Pod, Workload
 from homeostat.core.decision import Decision, Ref
 from homeostat.core.schedule import phase
 from homeostat.core.significance import Significance
@@ -35,7 +37,9 @@ from homeostat.engine.controllers.freeze import Freezes
 from homeostat.engine.objects import Entry, Key, ObjectStore, Problem
 from homeostat.engine.observing import read_check
 from homeostat.engine.wakes import Wakes
-from homeostat.ports import Cluster, StoredAttempt
+from homeostat.ports import Clock, Cluster, Forbidden, Rejected, StoredAttempt, Unavailable
+
+log = structlog.get_logger("homeostat.chaos")
 
 STAND_IN = ChaosExperimentSpec.model_validate(
     {
@@ -46,7 +50,22 @@ STAND_IN = ChaosExperimentSpec.model_validate(
         "hypothesis": [{"healthCheck": {"name": "nothing"}}],
     }
 )
-_BEYOND_PLANNING = frozenset({Phase.RUNNING, Phase.REVERTING, Phase.RECOVERING})
+_ON_RECORD = frozenset({Phase.INJECTING, Phase.RUNNING, Phase.REVERTING, Phase.RECOVERING})
+Experiment = Subject[ChaosExperimentSpec, ChaosExperimentStatus]
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What was read from the API server; the defaults are of an experiment at rest, which needs none of it."""
+
+    namespace: Namespace | None = None
+    pods: tuple[Pod, ...] = ()
+    owners: tuple[Workload, ...] = ()
+    workloads: tuple[Workload, ...] = ()
+    afflicted: tuple[Workload, ...] = ()
+    disruption_budgets: tuple[DisruptionBudget, ...] = ()
+    namespace_pods: int = 0
+    locks: Mapping[str, Lock] = field(default_factory=dict)
 
 
 class ChaosController:
@@ -73,15 +92,14 @@ class ChaosController:
     def removed(self, entry: Entry) -> None:
         """Nothing to clear away: the finalizer saw to it."""
 
-    async def decide(
-        self, subject: Subject[ChaosExperimentSpec, ChaosExperimentStatus], now: datetime
-    ) -> Decision[ChaosExperimentStatus]:
-        """Observe, decide, and keep what is over as history."""
+    async def decide(self, subject: Experiment, clock: Clock) -> Decision[ChaosExperimentStatus]:
+        """Read what lies in the API server, then look at the checks, decide, and keep what is over as history."""
+        began = clock.monotonic()
         entry, spec, status = subject.entry, subject.spec, subject.status
-        seen = replace(self._glance(entry, spec, now), problem=subject.problem, outcomes=subject.outcomes)
-        if not _is_at_rest(entry, spec, status):
-            seen = await self._observe(seen, spec, status, now)
-        decision = decide(spec, status, seen, now)
+        read = _Read() if _is_at_rest(entry, spec, status) else await self._read(subject)
+        now = clock.now()
+        view_age = timedelta(seconds=clock.monotonic() - began)
+        decision = decide(spec, status, replace(self._see(subject, read, now), view_age=view_age), now)
         known = {run.number for run in status.runs}
         self._archive.keep(*(_stored(entry, run) for run in decision.status.runs if run.number not in known))
         return decision
@@ -94,54 +112,51 @@ class ChaosController:
         """Say whether the difference is worth a write."""
         return significance(old, new)
 
-    def _glance(self, entry: Entry, spec: ChaosExperimentSpec, now: datetime) -> ChaosSeen:
-        """See what costs nothing."""
-        namespace = entry.ref.namespace
+    def _see(self, subject: Experiment, read: _Read, now: datetime) -> ChaosSeen:
+        """Put together what was read and what the checks say at this moment."""
+        entry, namespace = subject.entry, subject.entry.ref.namespace
         return ChaosSeen(
             ref=entry.ref, generation=entry.generation, is_deleting=entry.is_deleting,
-            has_finalizer=entry.has_finalizer, run_requested=entry.run_requested, namespace=None, pods=(), owners=(),
-            workloads=(), afflicted=(), disruption_budgets=(), namespace_pods=0, cluster_pods=None,
-            checks=dict(self._read_checks(spec, namespace)),
+            has_finalizer=entry.has_finalizer, run_requested=entry.run_requested, namespace=read.namespace,
+            pods=read.pods, owners=read.owners, workloads=read.workloads, afflicted=read.afflicted,
+            disruption_budgets=read.disruption_budgets, namespace_pods=read.namespace_pods, cluster_pods=None,
+            checks=dict(self._read_checks(subject.spec, namespace)),
             choice=phase(f"{entry.ref.uid}/{entry.run_requested}", 1.0),
             freeze=self._freezes.in_force(namespace, Activity.CHAOS, now),
+            locks=read.locks,
+            recoveries=tuple(self._reactions(namespace, subject.status)),
             protected=self._protected,
+            outcomes=subject.outcomes,
+            problem=subject.problem,
         )  # fmt: skip
 
-    async def _observe(
-        self, seen: ChaosSeen, spec: ChaosExperimentSpec, status: ChaosExperimentStatus, now: datetime
-    ) -> ChaosSeen:
-        """See what is afflicted and, while there is still something to plan, all that limits it.
+    async def _read(self, subject: Experiment) -> _Read:
+        """Read what is afflicted, and what limits the fault as long as none is on record.
 
-        An undo must not fail because something else cannot be read.
+        From the record on only the afflicted workloads must be readable: an undo waits for nothing else.
         """
-        await self._freezes.refresh()
-        namespace = seen.ref.namespace
+        namespace, status = subject.entry.ref.namespace, subject.status
         afflicted = await self._read_workloads(recorded(namespace, status))
-        seen = replace(
-            seen,
-            afflicted=afflicted,
-            locks=await self._locks(afflicted),
-            recoveries=tuple(self._reactions(namespace, status)),
-            freeze=self._freezes.in_force(namespace, Activity.CHAOS, now),
-        )
-        return await self._observe_targets(seen, spec) if status.phase not in _BEYOND_PLANNING else seen
-
-    async def _observe_targets(self, seen: ChaosSeen, spec: ChaosExperimentSpec) -> ChaosSeen:
-        """See the targets, whose they are, and all that limits what may be done to them."""
-        namespace = seen.ref.namespace
-        everyone = await self._cluster.pods(namespace, "")
-        pods, workloads = await self._targets(spec, namespace)
+        if status.targets and status.phase in _ON_RECORD:
+            await self._freezes.refresh_if_possible()
+            return _Read(afflicted=afflicted, locks=await self._locks_if_possible(afflicted))
+        await self._freezes.refresh()
+        pods, workloads = await self._targets(subject.spec, namespace)
         owners = await self._owners(pods)
-        return replace(
-            seen,
+        return _Read(
             namespace=await self._cluster.namespace(namespace),
             pods=pods,
             owners=owners,
             workloads=workloads,
+            afflicted=afflicted,
             disruption_budgets=await self._cluster.disruption_budgets(namespace),
-            namespace_pods=sum(pod.is_ready and not pod.is_terminating for pod in everyone),
-            locks={**seen.locks, **await self._locks((*owners, *workloads))},
+            namespace_pods=await self._ready_pods(namespace),
+            locks=await self._locks((*owners, *workloads, *afflicted)),
         )
+
+    async def _ready_pods(self, namespace: str) -> int:
+        everyone = await self._cluster.pods(namespace, "")
+        return sum(pod.is_ready and not pod.is_terminating for pod in everyone)
 
     # --- targets ----------------------------------------------------------------------------------------
 
@@ -166,6 +181,14 @@ class ChaosController:
         refs = {workload.ref.uid: workload.ref for workload in workloads}
         found = {uid: await self._cluster.lock(ref) for uid, ref in refs.items()}
         return {uid: lock for uid, lock in found.items() if lock is not None}
+
+    async def _locks_if_possible(self, workloads: Iterable[Workload]) -> dict[str, Lock]:
+        """Read locks if the API server lets us; taking one is refused anyway while another holds it."""
+        try:
+            return await self._locks(workloads)
+        except (Unavailable, Forbidden, Rejected) as error:
+            log.warning("locks not read", error=type(error).__name__)
+            return {}
 
     # --- what others say and do -------------------------------------------------------------------------
 

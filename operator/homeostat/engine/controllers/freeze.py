@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
+import structlog
+
 from homeostat.api.chaos_status import ChaosExperimentStatus
 from homeostat.api.freeze import KIND, Activity, FreezeSpec, FreezeStatus
 from homeostat.api.meta import Status
@@ -13,7 +15,9 @@ from homeostat.core.freeze import FreezeSeen, decide, in_force
 from homeostat.core.significance import Significance
 from homeostat.engine.controller import Subject
 from homeostat.engine.objects import Entry, Key, ObjectStore, Problem, entry_from
-from homeostat.ports import Objects
+from homeostat.ports import Clock, Forbidden, Gone, Objects, Rejected, Unavailable
+
+log = structlog.get_logger("homeostat.freeze")
 
 STOPPED_KINDS = ("RecoveryPolicy", "ChaosExperiment")
 UNREADABLE = FreezeSpec(stops=tuple(Activity), reason="its spec cannot be read, so it stops everything")
@@ -24,15 +28,33 @@ FROZEN = "Frozen"
 class Freezes:
     """All freezes, for the decisions that must heed them."""
 
-    def __init__(self, store: ObjectStore, objects: Objects, take: Callable[[Entry], object]) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        objects: Objects,
+        take: Callable[[Entry], object],
+        drop: Callable[[Key, str], None],
+    ) -> None:
         self._store = store
         self._objects = objects
         self._take = take
+        self._drop = drop
 
     async def refresh(self) -> None:
         """Read all freezes from the API server: before an act, what the watch may have missed must not matter."""
-        async for body in self._objects.list(KIND):
-            self._take(entry_from(body, KIND.kind))
+        before = {entry.key: entry.ref.uid for entry in self._store.of_kind(KIND.kind)}
+        found = [entry_from(body, KIND.kind) async for body in self._objects.list(KIND)]
+        for entry in found:
+            self._take(entry)
+        for key in before.keys() - {entry.key for entry in found}:
+            self._drop(key, before[key])
+
+    async def refresh_if_possible(self) -> None:
+        """Read all freezes if the API server lets us; an undo must not wait for that. What is known stays in force."""
+        try:
+            await self.refresh()
+        except (Unavailable, Forbidden, Gone, Rejected) as error:
+            log.warning("freezes not read", error=type(error).__name__)
 
     def in_force(self, namespace: str, what: Activity, now: datetime) -> FreezeInForce | None:
         """Find the freeze that stops `what` in a namespace now."""
@@ -62,10 +84,11 @@ class FreezeController:
         """Let everything that it stopped look up."""
         self.changed(entry, None, None)
 
-    async def decide(self, subject: Subject[FreezeSpec, FreezeStatus], now: datetime) -> Decision[FreezeStatus]:
+    async def decide(self, subject: Subject[FreezeSpec, FreezeStatus], clock: Clock) -> Decision[FreezeStatus]:
         """Decide on what is held up now."""
-        ref, generation = subject.entry.ref, subject.entry.generation
-        return decide(subject.spec, subject.status, FreezeSeen(ref, generation, tuple(self._held(ref.name))), now)
+        ref, status = subject.entry.ref, subject.status
+        held = tuple(self._held(ref.name, status.since)) if status.engaged else ()
+        return decide(subject.spec, status, FreezeSeen(ref, subject.entry.generation, held), clock.now())
 
     def stand_in(self) -> None:
         """Without a spec there is nothing to decide."""
@@ -74,18 +97,19 @@ class FreezeController:
         """Every difference is worth a write: freezes are few and matter."""
         return Significance.NOTHING if old == new else Significance.CHANGE
 
-    def _held(self, name: str) -> Iterator[Ref]:
-        """Find what says of itself that this freeze stops it."""
+    def _held(self, name: str, since: datetime | None) -> Iterator[Ref]:
+        """Find what says of itself that a freeze stops it: policies name it, experiments ended since it is in force."""
         for kind in STOPPED_KINDS:
             for entry in self._store.of_kind(kind):
-                if _is_held(entry.status(), name):
+                if _is_held(entry.status(), name, since):
                     yield entry.ref
 
 
-def _is_held(status: Status, freeze: str) -> bool:
+def _is_held(status: Status, freeze: str, since: datetime | None) -> bool:
     if isinstance(status, RecoveryPolicyStatus):
         blocked = status.blocked
-        return blocked is not None and blocked.reason == FROZEN and f"Freeze {freeze}:" in blocked.message
+        return blocked is not None and blocked.reason == FROZEN and blocked.message.startswith(f"Freeze {freeze}:")
     if isinstance(status, ChaosExperimentStatus):
-        return status.reason == FROZEN
+        is_since = since is not None and status.ended_at is not None and status.ended_at >= since
+        return status.reason == FROZEN and is_since
     return False

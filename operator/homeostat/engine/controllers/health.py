@@ -47,7 +47,7 @@ class HealthController:
         self._meters.close_check(entry.ref)
 
     async def decide(
-        self, subject: Subject[HealthCheckSpec, HealthCheckStatus], now: datetime
+        self, subject: Subject[HealthCheckSpec, HealthCheckStatus], clock: Clock
     ) -> Decision[HealthCheckStatus]:
         """Decide on how the check fares now."""
         entry, spec = subject.entry, subject.spec
@@ -60,7 +60,7 @@ class HealthController:
             problem=subject.problem or _refusal(spec, entry),
         )
         # Silence is noticed by probing, which looks at each check every interval anyway.
-        return replace(decide(spec, subject.status, seen, now), check_again_at=None)
+        return replace(decide(spec, subject.status, seen, clock.now()), check_again_at=None)
 
     def stand_in(self) -> None:
         """Without a spec there is nothing to decide."""

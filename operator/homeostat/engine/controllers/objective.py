@@ -1,6 +1,6 @@
 """ServiceLevelObjective: has its check's runs counted, and asks what they amount to."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.api.objective_indicator import Good, HealthCheckIndicator
@@ -14,6 +14,7 @@ from homeostat.engine.meters import Meters
 from homeostat.engine.objects import Entry, Key, Problem
 from homeostat.engine.observing import read_check
 from homeostat.engine.wakes import Wakes
+from homeostat.ports import Clock
 
 Objective = Subject[ServiceLevelObjectiveSpec, ServiceLevelObjectiveStatus]
 
@@ -39,7 +40,7 @@ class ObjectiveController:
         """Forget what was counted."""
         self._meters.close_objective(entry.key)
 
-    async def decide(self, subject: Objective, now: datetime) -> Decision[ServiceLevelObjectiveStatus]:
+    async def decide(self, subject: Objective, clock: Clock) -> Decision[ServiceLevelObjectiveStatus]:
         """Decide where the objective stands."""
         entry, spec = subject.entry, subject.spec
         seen = ObjectiveSeen(
@@ -49,7 +50,7 @@ class ObjectiveController:
             check=self._check(entry, spec),
             problem=subject.problem,
         )
-        return decide(spec, subject.status, seen, now)
+        return decide(spec, subject.status, seen, clock.now())
 
     def stand_in(self) -> None:
         """Without a spec there is nothing to decide."""

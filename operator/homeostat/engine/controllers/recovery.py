@@ -5,7 +5,7 @@ quorum at this moment: an answer that does not come is an evaluation put off, ne
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import uuid4
 
@@ -16,7 +16,7 @@ from homeostat.api.health_check import HealthState
 from homeostat.api.recovery import HealthCheckTrigger, PodsTrigger, RecoveryPolicySpec, Trigger, TriggerState
 from homeostat.api.recovery_status import AttemptRecord, Phase, Proof, RecoveryPolicyStatus, SignalState
 from homeostat.core.chaos import planned_fault
-from homeostat.core.cluster import TokenBudget, Workload
+from homeostat.core.cluster import Lock, TokenBudget, Workload
 from homeostat.core.decision import Decision, Ref
 from homeostat.core.recovery import DependencySeen, RecoverySeen, SignalSeen, decide, significance, watches
 from homeostat.core.significance import Significance
@@ -27,14 +27,25 @@ from homeostat.engine.controllers.freeze import Freezes
 from homeostat.engine.objects import Entry, Key, ObjectStore, Problem
 from homeostat.engine.observing import read_check
 from homeostat.engine.wakes import Wakes
-from homeostat.ports import Cluster, StoredAttempt
+from homeostat.ports import Clock, Cluster, StoredAttempt
 
 PODS_STALE_AFTER = timedelta(seconds=30)
 _FIRES_AT = {
     TriggerState.UNHEALTHY: {HealthState.UNHEALTHY},
     TriggerState.DEGRADED: {HealthState.UNHEALTHY, HealthState.DEGRADED},
 }
-_UNUSED = TokenBudget(used=0, of=0)
+_UNREAD = TokenBudget(used=0, of=0)
+Policy = Subject[RecoveryPolicySpec, RecoveryPolicyStatus]
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What was read from the API server; the defaults are of a policy at rest, which needs none of it."""
+
+    target: Workload | None = None
+    lock: Lock | None = None
+    cluster_budget: TokenBudget = _UNREAD
+    is_namespace_terminating: bool = False
 
 
 class RecoveryController:
@@ -58,12 +69,16 @@ class RecoveryController:
     def removed(self, entry: Entry) -> None:
         """Nothing to clear away: a lock left behind ends by itself."""
 
-    async def decide(
-        self, subject: Subject[RecoveryPolicySpec, RecoveryPolicyStatus], now: datetime
-    ) -> Decision[RecoveryPolicyStatus]:
-        """Observe, decide, and keep what is over as history."""
-        seen = await self._observe(subject, now)
-        decision = decide(subject.spec, subject.status, seen, now)
+    async def decide(self, subject: Policy, clock: Clock) -> Decision[RecoveryPolicyStatus]:
+        """Read what lies in the API server, then look at the checks, decide, and keep what is over as history."""
+        began, spec, namespace = clock.monotonic(), subject.spec, subject.entry.ref.namespace
+        reads_pods = any(trigger.pods for trigger in spec.triggers)
+        read = _Read(await self._target(spec, namespace) if reads_pods else None)
+        if not subject.problem and not _is_at_rest(subject.status, self._see(subject, read, clock.now())):
+            read = await self._read_closely(subject, read, clock.now())
+        now = clock.now()
+        view_age = timedelta(seconds=clock.monotonic() - began)
+        decision = decide(spec, subject.status, replace(self._see(subject, read, now), view_age=view_age), now)
         known = {record.id for record in subject.status.last}
         self._archive.keep(*(_stored(subject.entry, one) for one in decision.status.last if one.id not in known))
         return decision
@@ -75,41 +90,38 @@ class RecoveryController:
         """Say whether the difference is worth a write."""
         return significance(old, new)
 
-    async def _observe(self, subject: Subject[RecoveryPolicySpec, RecoveryPolicyStatus], now: datetime) -> RecoverySeen:
+    def _see(self, subject: Policy, read: _Read, now: datetime) -> RecoverySeen:
+        """Put together what was read and what the checks say at this moment."""
         entry, spec = subject.entry, subject.spec
         namespace = entry.ref.namespace
-        looks_at_pods = any(trigger.pods for trigger in spec.triggers)
-        target = await self._target(spec, namespace) if looks_at_pods else None
-        seen = RecoverySeen(
+        return RecoverySeen(
             ref=entry.ref,
             generation=entry.generation,
-            target=target,
-            signals=tuple(self._signals(spec, namespace, target, now)),
+            target=read.target,
+            signals=tuple(self._signals(spec, namespace, read.target, now)),
             attempt_seed=uuid4().hex[:10],
-            cluster_budget=_UNUSED,
+            cluster_budget=read.cluster_budget,
             dependencies=tuple(self._dependencies(spec, namespace)),
             freeze=self._freezes.in_force(namespace, Activity.RECOVERY, now),
+            lock=read.lock,
+            is_namespace_terminating=read.is_namespace_terminating,
+            expected_by=self._expected_by(namespace, read.target),
             proof=self._proof(entry),
             outcomes=subject.outcomes,
             problem=subject.problem,
         )
-        if subject.problem or _is_at_rest(subject.status, seen):
-            return seen
-        return await self._observe_closely(seen, spec, now)
 
-    async def _observe_closely(self, seen: RecoverySeen, spec: RecoveryPolicySpec, now: datetime) -> RecoverySeen:
-        """See all that acting depends on; freezes too are read afresh, whatever the watch may have missed."""
+    async def _read_closely(self, subject: Policy, read: _Read, now: datetime) -> _Read:
+        """Read all that acting depends on; freezes too, whatever the watch may have missed."""
+        name = subject.entry.ref.namespace
         await self._freezes.refresh()
-        namespace = await self._cluster.namespace(seen.ref.namespace)
-        target = seen.target or await self._target(spec, seen.ref.namespace)
-        return replace(
-            seen,
+        namespace = await self._cluster.namespace(name)
+        target = read.target or await self._target(subject.spec, name)
+        return _Read(
             target=target,
             lock=None if target is None else await self._cluster.lock(target.ref),
             cluster_budget=await self._cluster.token_budget(now),
             is_namespace_terminating=namespace is None or namespace.is_terminating,
-            freeze=self._freezes.in_force(seen.ref.namespace, Activity.RECOVERY, now),
-            expected_by=self._expected_by(seen.ref.namespace, target),
         )
 
     async def _target(self, spec: RecoveryPolicySpec, namespace: str) -> Workload | None:
