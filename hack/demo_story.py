@@ -78,7 +78,7 @@ def state(kind: str, name: str, field: str) -> str:
 
 
 def install() -> None:
-    """Install the kinds and the operator."""
+    """Install the kinds and the operator. A Freeze would rightly stop the story: somebody wanted everything stopped."""
     say("installing the kinds (crds/) and the operator (deploy/operator.yaml)")
     kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds"))
     kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(ROOT / "crds"))
@@ -86,6 +86,11 @@ def install() -> None:
     # A demo that is run again runs the operator as it was built now.
     kubectl("-n", "homeostat-system", "rollout", "restart", "deployment/homeostat")
     kubectl("-n", "homeostat-system", "rollout", "status", "deployment/homeostat", "--timeout=120s")
+    freezes = kubectl("get", "freezes", "-o", "name").split()
+    if freezes:
+        raise Unmet(
+            f"{freezes[0]} stops chaos and recovery; when that is no longer wanted: kubectl delete {freezes[0]}"
+        )
     say("the operator runs")
 
 
@@ -93,6 +98,8 @@ def open_shop() -> None:
     """Open the shop and say what is expected of it."""
     say("opening the sample shop: three pods of checkout behind a Service (examples/shop.yaml)")
     kubectl("delete", "chaosexperiments", "--all", "-n", NAMESPACE, "--ignore-not-found", "--timeout=60s")
+    kubectl("delete", SHOWN, "--all", "-n", NAMESPACE, "--ignore-not-found", "--timeout=60s")  # budgets begin anew
+    kubectl("delete", "pods", "--all", "-n", NAMESPACE, "--ignore-not-found", "--wait=false")  # faults go with them
     kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "examples" / "shop.yaml"))
     kubectl("-n", NAMESPACE, "rollout", "status", "deployment/checkout", "--timeout=90s")
     for name in ("healthcheck", "servicelevelobjective", "recoverypolicy"):
@@ -149,19 +156,20 @@ def prove_it() -> None:
     print(f"\n  the drill: {status.get('verdict')} ({status.get('reason')}): {status.get('message', '')}")
     for name, value in status.get("timings", {}).items():
         print(f"    {name:<16} {value}")
+    for advice in status.get("recommendations", []):
+        print(f"    {advice}")
     print(flush=True)
 
 
 def farewell() -> None:
     """Show where things stand, and what to try next."""
     show("get", SHOWN, "-n", NAMESPACE)
-    is_ours = os.environ.get("HOMEOSTAT_DEMO_BACKEND") == "devcluster"
     say("the cluster stays up. Next:")
-    if is_ours:
-        print('    eval "$(hack/devcluster env)"          # kubectl and KUBECONFIG of this cluster')
+    print(f"    {os.environ.get('HOMEOSTAT_DEMO_ENV', '')}          # first: let kubectl speak to this cluster")
     print(f"    kubectl describe rp {POLICY} -n {NAMESPACE}      # why it did what it did")
     print(f"    kubectl annotate chaos {EXPERIMENT} -n {NAMESPACE} homeostat.dev/run=2 --overwrite   # the drill again")
     print("    kubectl apply -f examples/freeze.yaml && kubectl get freeze       # stop everything")
+    print("    kubectl delete -f examples/freeze.yaml                            # and let it go on")
     print("    ./hack/demo --down                          # remove it all")
 
 
@@ -215,8 +223,17 @@ def main() -> int:
         watch_it_heal(*break_a_pod())
         prove_it()
         farewell()
+    except KeyboardInterrupt:
+        say("stopped; the cluster stays up, and the demo may be run again")
+        return 130
     except Unmet as error:
         say(f"the demo cannot go on: {error}")
+        blocked = subprocess.run(  # the policy itself says best why nothing was done
+            ["kubectl", "get", "recoverypolicies", "-n", NAMESPACE, "-o", "jsonpath={.items[*].status.blocked}"],
+            capture_output=True, text=True, check=False,
+        ).stdout  # fmt: skip
+        if blocked:
+            print(f"    the policy says: {blocked}", file=sys.stderr)
         print("    look at: kubectl -n homeostat-system logs deployment/homeostat", file=sys.stderr)
         return 1
     return 0

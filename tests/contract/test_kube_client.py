@@ -167,8 +167,8 @@ async def test_a_listing_is_read_page_by_page() -> None:
         found = await client.collect(PATH, query={"labelSelector": "app=web", "resourceVersion": "0"})
 
     assert [pod["metadata"]["name"] for pod in found] == ["a", "b"]
-    assert api.seen[0].query == {"labelSelector": "app=web", "resourceVersion": "0", "limit": "500"}
-    assert api.seen[1].query == {"labelSelector": "app=web", "limit": "500", "continue": "more"}
+    assert api.seen[0].query == {"labelSelector": "app=web", "resourceVersion": "0", "limit": "100"}
+    assert api.seen[1].query == {"labelSelector": "app=web", "limit": "100", "continue": "more"}
 
 
 async def test_a_listing_that_expires_under_way_starts_again_once_and_gives_each_object_once() -> None:

@@ -12,7 +12,7 @@ from homeostat.api.meta import ConditionStatus
 from homeostat.core.cluster import FreezeInForce
 from homeostat.core.condition import condition
 from homeostat.core.decision import Ref
-from homeostat.core.freeze import FreezeReason, FreezeSeen, decide, in_force
+from homeostat.core.freeze import LOOK_AGAIN, FreezeReason, FreezeSeen, decide, in_force
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, 250_000, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -85,11 +85,11 @@ def test_a_freeze_engages_at_once_says_so_once_and_looks_again() -> None:
     assert second.status == first.status
     assert second.events == ()
     assert first.status.observed_generation == 4
-    assert first.check_again_at == NOON + timedelta(seconds=30)
+    assert first.check_again_at == NOON + LOOK_AGAIN
 
 
 def test_a_freeze_wakes_up_to_end_by_its_time_and_says_so_once() -> None:
-    end = NOON + timedelta(seconds=10)
+    end = NOON + LOOK_AGAIN / 2
     first = decide(freeze(until=end), FreezeStatus(), SEEN, NOON)
     second = decide(freeze(until=end), first.status, SEEN, end)
     third = decide(freeze(until=end), second.status, SEEN, end + HOUR)

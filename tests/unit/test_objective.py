@@ -435,8 +435,8 @@ def test_in_steady_state_nothing_is_written(share: float) -> None:
     ("before", "after", "worth"),
     [
         (seen_of(), seen_of({HOUR: 0.001}), Significance.REFRESH),
-        (seen_of(), seen_of({30 * DAY: 0.0000005}), Significance.REFRESH),
-        (seen_of(lived=HOUR), seen_of(everywhere(0.00001), lived=HOUR), Significance.REFRESH),
+        (seen_of(), seen_of({30 * DAY: 0.0000005}), Significance.CHANGE),
+        (seen_of(lived=HOUR), seen_of(everywhere(0.00001), lived=HOUR), Significance.CHANGE),
         (seen_of(lived=10 * DAY), seen_of(lived=10 * DAY + 8 * HOUR), Significance.REFRESH),
         (seen_of(lived=10 * DAY), seen_of(lived=10 * DAY + HOUR), Significance.NOTHING),
         (seen_of({HOUR: 0.0001}), seen_of({HOUR: 0.002}), Significance.REFRESH),
@@ -455,14 +455,14 @@ def test_what_moved_visibly_is_refreshed_and_what_others_act_on_is_a_change(
     assert difference(before, after) is worth
 
 
-def test_figures_that_come_or_go_are_refreshed() -> None:
+def test_a_budget_that_comes_is_told_and_other_figures_that_come_or_go_are_refreshed() -> None:
     bare = BLANK.model_copy(update={"objective": Decimal("99.9")})
     full = decide(SPEC, BLANK, seen_of(), NOW).status.model_copy(
         update={"conditions": (), "observed_generation": -1, "state": ObjectiveState.UNKNOWN}
     )
     windowless = full.model_copy(update={"window": None, "sli": None})
 
-    assert significance(bare, full) is Significance.REFRESH
+    assert significance(bare, full) is Significance.CHANGE
     assert significance(windowless, full) is Significance.REFRESH
     assert significance(windowless, windowless.model_copy(update={"burn_rates": ()})) is Significance.REFRESH
     assert significance(full.model_copy(update={"window": None}), full) is Significance.REFRESH

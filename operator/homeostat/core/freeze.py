@@ -11,7 +11,7 @@ from homeostat.core.cluster import FreezeInForce
 from homeostat.core.condition import set_condition
 from homeostat.core.decision import Decision, Event, EventType, Ref
 
-LOOK_AGAIN = timedelta(seconds=30)
+LOOK_AGAIN = timedelta(seconds=5)
 """How often an engaged freeze is asked afresh what it stopped."""
 
 

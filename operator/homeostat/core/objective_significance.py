@@ -1,7 +1,7 @@
 """Which part of an objective's status is worth a write: in steady state there is none.
 
-Time passes, events are counted and rates tremble in every window; none of that is news. A refresh is worth
-0.1 percent of the budget, a percent of the window's coverage, or a tenth of a burn rate.
+Time passes, events are counted and rates tremble in every window; none of that is news. Budget that is spent is,
+in steps of 0.1 percent. A refresh is worth a percent of the window's coverage, or a tenth of a burn rate.
 """
 
 from datetime import timedelta
@@ -28,13 +28,12 @@ def _essence(status: ServiceLevelObjectiveStatus) -> tuple[Any, ...]:
         (entry.type, entry.status, entry.reason, entry.message, entry.observed_generation)
         for entry in status.conditions
     ]
-    return status.observed_generation, status.objective, status.state, status.alerts, conditions
+    return status.observed_generation, status.objective, status.state, status.alerts, status.budget, conditions
 
 
 def _has_moved(old: ServiceLevelObjectiveStatus, new: ServiceLevelObjectiveStatus) -> bool:
     return (
-        old.budget != new.budget
-        or (old.exhaustion_at is None) != (new.exhaustion_at is None)
+        (old.exhaustion_at is None) != (new.exhaustion_at is None)
         or _has_sli_moved(old, new)
         or _has_coverage_moved(old, new)
         or _have_rates_moved(_rates(old), _rates(new))

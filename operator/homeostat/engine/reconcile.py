@@ -244,9 +244,16 @@ def _told(entry: Entry, decision: Decision[Any]) -> dict[str, Any]:
     return {
         **entry.ref_fields,
         "state": _word(decision.status),
+        "reason": _why(decision.status),
         "actions": [type(action).__name__ for action in decision.actions],
         "events": [event.reason for event in decision.events],
     }
+
+
+def _why(status: Status) -> str:
+    """Give the reason of a refusal or of a verdict, where the status has one."""
+    blocked = getattr(status, "blocked", None)
+    return str(blocked.reason if blocked else getattr(status, "reason", ""))
 
 
 def _word(status: Status) -> str:

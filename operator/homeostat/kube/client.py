@@ -30,7 +30,8 @@ STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
-PAGE = 100
+PAGE, METADATA_PAGE = 100, 500
+"""Objects of a page: whole ones may be 1.5 MB each, of which somebody may have made many."""
 _READS = frozenset({"GET", "HEAD"})
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 Count = Callable[[str, str], None]
@@ -167,7 +168,7 @@ class ApiClient:
         token, restarts = "", 0
         while True:
             try:
-                page = await self.send(Request("GET", path, _page_query(query, token), accept=accept))
+                page = await self.send(Request("GET", path, _page_query(query, token, accept), accept=accept))
             except Expired:
                 if restarts or not token:
                     raise
@@ -262,8 +263,8 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     return float(text) if text.isdecimal() else None
 
 
-def _page_query(query: Mapping[str, str] | None, token: str) -> dict[str, str]:
-    paged = {**(query or {}), "limit": str(PAGE)}
+def _page_query(query: Mapping[str, str] | None, token: str, accept: str) -> dict[str, str]:
+    paged = {**(query or {}), "limit": str(METADATA_PAGE if accept == METADATA_LIST else PAGE)}
     if not token:
         return paged
     paged.pop("resourceVersion", None)  # a continue token already says which version it reads

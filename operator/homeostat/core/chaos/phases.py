@@ -17,7 +17,7 @@ from homeostat.core.chaos.recovery import recovering
 from homeostat.core.chaos.running import reverting, running
 from homeostat.core.chaos.seen import Case, ChaosSeen, Move
 from homeostat.core.chaos.standing import introduced, with_conditions
-from homeostat.core.chaos.start import FROZEN, checking, fresh, injecting, pending
+from homeostat.core.chaos.start import checking, fresh, frozen, injecting, pending
 from homeostat.core.chaos.verdict import refused, settled, stopped
 from homeostat.core.decision import Decision, Event
 
@@ -69,7 +69,7 @@ def _interruption(case: Case) -> Refusal | None:
     if case.spec.suspend:
         return Refusal(ChaosReason.SUSPENDED, "spec.suspend was set")
     if is_frozen(case):
-        return FROZEN
+        return frozen(case)
     if case.seen.generation != case.status.run_generation or case.seen.problem is not None:
         return Refusal(ChaosReason.SPEC_CHANGED, "the spec was changed during the run")
     if is_view_stale(case) and case.status.phase in _UNTOUCHED | _FAULT_ON:

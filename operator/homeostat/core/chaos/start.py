@@ -15,7 +15,12 @@ from homeostat.core.decision import Event, EventType
 PATIENCE = timedelta(seconds=30)
 """How long a run waits for checks that have not spoken yet, before it ends as Inconclusive."""
 RETRY = timedelta(seconds=5)
-FROZEN = Refusal(ChaosReason.FROZEN, "a Freeze stops chaos")
+
+
+def frozen(case: Case) -> Refusal:
+    """Name the freeze that stops the run."""
+    freeze = case.seen.freeze
+    return Refusal(ChaosReason.FROZEN, f"Freeze {freeze.name}: {freeze.reason}" if freeze else "a Freeze stops chaos")
 
 
 def fresh(case: Case, **changes: object) -> Case:
@@ -96,7 +101,7 @@ def _begin(case: Case) -> Move:
         run_generation=max(0, case.seen.generation),
         started_at=case.now,
     )
-    drawn = FROZEN if is_frozen(case) else draw(case)
+    drawn = frozen(case) if is_frozen(case) else draw(case)
     if isinstance(drawn, Refusal):
         return refused(case, drawn)
     case = case.with_status(plan=drawn.plan)

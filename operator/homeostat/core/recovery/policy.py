@@ -7,7 +7,7 @@ from itertools import islice
 
 from homeostat.api.meta import ConditionStatus
 from homeostat.api.recovery import RecoveryPolicySpec
-from homeostat.api.recovery_status import RecoveryPolicyStatus
+from homeostat.api.recovery_status import Blocked, Phase, RecoveryPolicyStatus
 from homeostat.core.cluster import Lock
 from homeostat.core.condition import set_condition
 from homeostat.core.decision import Action, Decision, Event
@@ -33,7 +33,7 @@ def decide(
 ) -> Decision[RecoveryPolicyStatus]:
     """Decide what to do for the policy's target now. Total, and the same again for its own result."""
     if seen.problem:
-        return Decision(_not_evaluated(status, seen.problem, seen, now))
+        return Decision(_not_evaluated(Case(spec, status, seen, now), seen.problem))
     case = _up_to_date(Case(spec, status, seen, now))
     to_do: tuple[Action, ...] = ()
     events: tuple[Event, ...] = ()
@@ -126,11 +126,16 @@ def _ahead(time: datetime | None, now: datetime, longest: timedelta) -> datetime
     return min(time, now + longest) if time and time > now else None
 
 
-def _not_evaluated(
-    status: RecoveryPolicyStatus, problem: tuple[str, str], seen: RecoverySeen, now: datetime
-) -> RecoveryPolicyStatus:
-    conditions = set_condition(status.conditions, "Ready", ConditionStatus.FALSE, *problem, seen.generation, now)
-    return status.model_copy(update={"conditions": conditions, "observed_generation": seen.generation})
+def _not_evaluated(case: Case, problem: tuple[str, str]) -> RecoveryPolicyStatus:
+    """Show that the policy does nothing, and why, wherever one looks: it must not pass for one at rest (R15)."""
+    reason, message = problem
+    known = case.status.blocked
+    since = known.since if known and known.reason == reason else case.now
+    shown_ = shown(case.with_status(blocked=Blocked(reason=reason, since=since, message=message[:1024])))
+    conditions = set_condition(
+        shown_.conditions, "Ready", ConditionStatus.FALSE, reason, message, case.seen.generation, case.now
+    )
+    return shown_.model_copy(update={"phase": Phase.BLOCKED, "conditions": conditions})
 
 
 # --- the lock -------------------------------------------------------------------------------------------
