@@ -17,6 +17,7 @@ KEEP_BUCKETS = {60: timedelta(hours=12), 300: timedelta(days=4), 3600: timedelta
 """How long buckets of each resolution (seconds) are kept: the longest window that reads them, and some slack."""
 KEEP_RESULTS = timedelta(days=2)
 KEEP_ATTEMPTS = timedelta(days=92)
+_ROWS = 1000  # written at once: a minute of 10,000 series need not be in memory as parameters
 _CHUNK = 500  # names in one IN (…): far below SQLite's limit on variables
 
 
@@ -42,16 +43,20 @@ class SqlHistory:
         engine = await self._engine()
         async with translated(), engine.begin() as connection:
             ids = await self._ids(connection, {row.series for row in rows})
-            values = [
-                {"seconds": row.seconds, "start": row.start, "series_id": ids[row.series],
-                 "good": row.good, "total": row.total, "observed": row.observed}
-                for row in rows
-            ]  # fmt: skip
-            statement = self._insert(schema.bucket)
-            replaced = {name: statement.excluded[name] for name in ("good", "total", "observed")}
-            keys = ["series_id", "seconds", "start"]
-            await connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=replaced), values)
+            for first in range(0, len(rows), _ROWS):
+                await self._upsert(connection, rows[first : first + _ROWS], ids)
         self._series_ids.update(ids)
+
+    async def _upsert(self, connection: AsyncConnection, rows: Sequence[Bucket], ids: dict[str, int]) -> None:
+        values = [
+            {"seconds": row.seconds, "start": row.start, "series_id": ids[row.series],
+             "good": row.good, "total": row.total, "observed": row.observed}
+            for row in rows
+        ]  # fmt: skip
+        statement = self._insert(schema.bucket)
+        replaced = {name: statement.excluded[name] for name in ("good", "total", "observed")}
+        keys = ["series_id", "seconds", "start"]
+        await connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=replaced), values)
 
     async def buckets(self, seconds: int, since: int, series: Sequence[str] = ()) -> Sequence[Bucket]:
         """Read the buckets of one resolution from `since` (epoch s) on, oldest first."""

@@ -122,6 +122,7 @@ class Metrics:
             buckets=LATENCY_BUCKETS,
             registry=self.registry,
         )
+        self._probe_children: dict[tuple[str, str], Histogram] = {}  # looking one up costs more than observing
         self._lateness = Histogram(
             "homeostat_probe_start_lateness_seconds",
             "How long after its due time a probe started.",
@@ -170,7 +171,10 @@ class Metrics:
 
     def probed(self, kind: str, result: str, seconds: float) -> None:
         """Observe one probe."""
-        self._probe_seconds.labels(kind, result).observe(seconds)
+        child = self._probe_children.get((kind, result))
+        if child is None:
+            child = self._probe_children[kind, result] = self._probe_seconds.labels(kind, result)
+        child.observe(seconds)
 
     def started_late(self, seconds: float) -> None:
         """Observe how late a probe started."""

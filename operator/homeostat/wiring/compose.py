@@ -40,6 +40,7 @@ from homeostat.probe.address import Guard, Network
 from homeostat.telemetry.metrics import Metrics
 from homeostat.wiring.settings import Settings
 
+SOON = 2.0  # seconds: by then a status that was just decided is written
 SLICES = "/apis/discovery.k8s.io/v1/{}endpointslices"
 
 
@@ -142,7 +143,14 @@ def compose(
         "ServiceLevelObjective": ObjectiveController(checks, meters, wakes),
         "RecoveryPolicy": RecoveryController(outside.cluster, store, checks, freezes, wakes, archive),
         "ChaosExperiment": ChaosController(
-            outside.cluster, store, checks, freezes, wakes, archive, frozenset({settings.operator_namespace})
+            outside.cluster,
+            store,
+            checks,
+            freezes,
+            wakes,
+            archive,
+            protected=frozenset({settings.operator_namespace}),
+            wake_soon=lambda key: engine.timetable.add(key, clock.monotonic() + SOON),
         ),
         "Freeze": FreezeController(store, engine.timetable.add_now),
     }

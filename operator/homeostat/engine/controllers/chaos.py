@@ -4,7 +4,7 @@ An experiment that is over costs the API server nothing. Whatever is read, is re
 an answer that does not come puts the evaluation off, and the fault's own record outlives that.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -69,11 +69,16 @@ class _Read:
 
 
 class ChaosController:
-    """The controller of ChaosExperiment; `protected` are namespaces that no fault may touch."""
+    """The controller of ChaosExperiment.
+
+    `protected` are namespaces that no fault may touch; `wake_soon` asks for an evaluation of another object once
+    this one's status is written.
+    """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what its decisions look at
         self, cluster: Cluster, store: ObjectStore, checks: Checks, freezes: Freezes, wakes: Wakes, archive: Archive,
         protected: frozenset[str],
+        wake_soon: Callable[[Key], None],
     ) -> None:  # fmt: skip
         self._cluster = cluster
         self._store = store
@@ -82,6 +87,7 @@ class ChaosController:
         self._wakes = wakes
         self._archive = archive
         self._protected = protected
+        self._wake_soon = wake_soon
 
     def changed(self, entry: Entry, spec: ChaosExperimentSpec | None, problem: Problem | None) -> None:  # noqa: ARG002
         """Be woken by the checks of its hypothesis."""
@@ -101,7 +107,11 @@ class ChaosController:
         view_age = timedelta(seconds=clock.monotonic() - began)
         decision = decide(spec, status, replace(self._see(subject, read, now), view_age=view_age), now)
         known = {run.number for run in status.runs}
-        self._archive.keep(*(_stored(entry, run) for run in decision.status.runs if run.number not in known))
+        over = [run for run in decision.status.runs if run.number not in known]
+        self._archive.keep(*(_stored(entry, run) for run in over))
+        if over:
+            for proof in spec.proves:
+                self._wake_soon(Key("RecoveryPolicy", entry.ref.namespace, proof.recovery_policy))
         return decision
 
     def stand_in(self) -> ChaosExperimentSpec:
