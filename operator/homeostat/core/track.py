@@ -103,8 +103,8 @@ def _pass(track: Track, plan: Plan, run: Run, now: datetime) -> bool:
     track.recorded += 1
     track.streak = track.streak + 1 if track.is_pass else 1
     track.is_pass = True
-    blemish = blemish_of(run, plan)
-    track.clean = 0 if blemish else track.clean + 1
+    blemish, was_clean = blemish_of(run, plan), track.clean
+    track.clean = 0 if blemish else was_clean + 1
     if blemish:
         track.blemish = blemish
     if track.state is _HEALTHY:
@@ -114,7 +114,7 @@ def _pass(track: Track, plan: Plan, run: Run, now: datetime) -> bool:
     if track.state is _DEGRADED:
         if track.clean >= plan.success_threshold:
             _enter(track, _HEALTHY, now)
-        return track.clean > 0
+        return track.clean != was_clean
     if track.streak >= plan.success_threshold:
         _enter(track, _HEALTHY if track.clean >= plan.success_threshold else _DEGRADED, now)
     return True
