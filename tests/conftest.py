@@ -1,4 +1,4 @@
-"""How much Hypothesis looks for: a little at every run, the same at every run of CI, much with HYPOTHESIS_PROFILE=nightly."""
+"""How much Hypothesis looks for: in CI the same every time, with HYPOTHESIS_PROFILE=nightly much more."""
 
 import os
 
