@@ -19,7 +19,7 @@ usage: devcluster COMMAND [--name NAME] [options]
   down [--all]                                 stop the cluster (or every cluster) and remove all it made
   status                                       components, addresses, nodes; exit code 0 only if everything runs
   load IMAGE.tar...                            import docker archives into the node's image store
-  env                                          shell lines that set KUBECONFIG and PATH: eval "$(devcluster env)"
+  env                                          shell lines that set KUBECONFIG and PATH: eval "$(hack/devcluster env)"
   kubectl ARGS...                              kubectl against the cluster
 
 NAME is "homeostat" unless --name or HOMEOSTAT_CLUSTER says otherwise. Each cluster has addresses, ports, folders and

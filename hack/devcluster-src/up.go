@@ -31,7 +31,7 @@ func up(o options) error {
 	if err := c.bringUp(); err != nil {
 		return err
 	}
-	say("%s is up; use it: eval \"$(devcluster env%s)\"", c.Name, nameFlag(c.Name))
+	say("%s is up; use it: eval \"$(hack/devcluster env%s)\"", c.Name, nameFlag(c.Name))
 	return nil
 }
 
