@@ -11,7 +11,7 @@ WorkloadKind = Literal["Deployment", "StatefulSet", "DaemonSet"]
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """One pod. `waiting_reason` is the first container's waiting or last-terminated reason, "" when none.
+    """One pod. `restarts` is the sum over its containers, `owner` the workload it belongs to and not a ReplicaSet.
 
     `reasons` holds every pod-level trigger word that applies now: CrashLoopBackOff, OOMKilled,
     ImagePullBackOff, NotReady, Pending, Evicted, Terminating.

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from homeostat.api.chaos import RUN
 from homeostat.api.kinds import KINDS
 from homeostat.api.meta import Kind, Model, Status
 from homeostat.core.acceptance import REASON as NOT_IMPLEMENTED
@@ -30,7 +31,6 @@ Problem = tuple[str, str]
 """Why an object is not evaluated: a reason and a message."""
 LONGEST_RUN = 256
 """What of the annotation's value counts: as much as the status can hold."""
-RUN_ANNOTATION = "homeostat.dev/run"
 
 
 class Key(NamedTuple):
@@ -117,7 +117,7 @@ def entry_from(body: dict[str, Any], kind: str) -> Entry:
         status_json=_compact(body.get("status", {})),
         is_deleting="deletionTimestamp" in meta,
         has_finalizer=FINALIZER in meta.get("finalizers", ()),
-        run_requested=(meta.get("annotations") or {}).get(RUN_ANNOTATION, "")[:LONGEST_RUN],
+        run_requested=(meta.get("annotations") or {}).get(RUN, "")[:LONGEST_RUN],
     )
 
 

@@ -5,7 +5,7 @@ from typing import Protocol
 
 
 class Urgency(IntEnum):
-    """How urgent a write is; of several that wait, the higher goes first."""
+    """How urgent a write is: what is below ACTION may be made to wait, the rest is only counted."""
 
     EVENT = 0  # told to humans; may wait long
     STATUS = 1  # what a decision wrote

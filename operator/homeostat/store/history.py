@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, Select, delete, select
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from homeostat.core.window import Bucket
-from homeostat.ports import HistoryUnavailable, StoredAttempt, StoredResult
+from homeostat.ports import StoredAttempt, StoredResult
 from homeostat.store import schema
 from homeostat.store.opening import open_engine, translated
 
@@ -53,7 +53,7 @@ class SqlHistory:
              "good": row.good, "total": row.total, "observed": row.observed}
             for row in rows
         ]  # fmt: skip
-        statement = self._insert(schema.bucket)
+        statement = insert(schema.bucket)
         replaced = {name: statement.excluded[name] for name in ("good", "total", "observed")}
         keys = ["series_id", "seconds", "start"]
         await connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=replaced), values)
@@ -91,7 +91,7 @@ class SqlHistory:
             "outcome": attempt.outcome, "details": attempt.details,
         }  # fmt: skip
         engine = await self._engine()
-        statement = self._insert(schema.attempt).values(row)
+        statement = insert(schema.attempt).values(row)
         changed = {name: statement.excluded[name] for name in ("ended_at", "outcome", "details")}
         async with translated(), engine.begin() as connection:
             await connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=changed))
@@ -134,18 +134,13 @@ class SqlHistory:
             self._opened = await open_engine(self._url)
         return self._opened
 
-    def _insert(self, table: Any) -> Any:  # noqa: ANN401 - an insert that can be told what to do on conflict
-        if self._opened is None:
-            raise HistoryUnavailable("closed")
-        return sqlite.insert(table)
-
     async def _ids(self, connection: AsyncConnection, names: set[str]) -> dict[str, int]:
         """Give the number of each series, numbering new ones."""
         unknown = sorted(names - self._series_ids.keys())
         if not unknown:
             return self._series_ids
-        insert = self._insert(schema.series).on_conflict_do_nothing()
-        await connection.execute(insert, [{"name": name} for name in unknown])
+        new = insert(schema.series).on_conflict_do_nothing()
+        await connection.execute(new, [{"name": name} for name in unknown])
         rows = await connection.execute(select(schema.series.c.name, schema.series.c.id))
         return {row.name: row.id for row in rows}
 

@@ -43,8 +43,7 @@ async def translated() -> AsyncIterator[None]:
 
 async def _connect(url: str) -> AsyncEngine:
     engine = create_async_engine(url)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine.sync_engine, "connect", _set_up_sqlite)
+    event.listen(engine.sync_engine, "connect", _set_up_sqlite)
     try:
         async with engine.begin() as connection:
             await connection.run_sync(_migrate)
