@@ -123,6 +123,8 @@ def test_what_a_watch_loses_the_resync_finds_and_counts(stage: Stage) -> None:
     stage.open_shop(replicas=2)
     stage.start("--resync-seconds", "3")
     stage.until_state("Healthy")
+    # Only then: before its watch begins, Kopf lists, and a listing loses nothing.
+    until(lambda: stage.faults.count("GET", r"/healthchecks\?.*watch=true"), "the watch has begun")
     with stage.faults.losing(lambda event: event["object"]["metadata"].get("name") == "unheard"):
         stage.put(health_check("unheard"))
         stage.until_state("Healthy", "unheard")
