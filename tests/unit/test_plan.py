@@ -137,7 +137,11 @@ def test_restarts_of_a_workload_are_judged_only_on_request() -> None:
         (unchecked({"http": {"url": "http://a/"}}, headers={"a": "b\r\nc: d"}), Refusal.INVALID_HEADER),
         (unchecked({"tcp": {"address": "a:1"}}, address="a"), Refusal.INVALID_ADDRESS),
         (unchecked({"tcp": {"address": "a:1"}}, address="a:0"), Refusal.INVALID_ADDRESS),
-        (spec({"icmp": {"host": "a"}}), Refusal.UNKNOWN_PROBE),
+        (unchecked({"grpc": {"address": "a:1"}}, address="a"), Refusal.INVALID_ADDRESS),
+        (unchecked({"tls": {"address": "a:1"}}, address="a:65536"), Refusal.INVALID_ADDRESS),
+        (unchecked({"dns": {"name": "a"}}, server="a:b:c"), Refusal.INVALID_ADDRESS),
+        (unchecked({"promql": {"query": "up", "condition": "> 0"}}, condition="about 3"), Refusal.INVALID_CONDITION),
+        (unchecked({"promql": {"query": "up", "condition": "> 0"}}, condition="> many"), Refusal.INVALID_CONDITION),
         (spec({}), Refusal.UNKNOWN_PROBE),
     ],
 )
@@ -183,7 +187,23 @@ def test_one_missed_run_is_not_silence() -> None:
         ({"tcp": {"address": "db:5432"}}, "tcp", "db:5432"),
         ({"tcp": {"service": {"name": "db", "port": 5432}}}, "tcp", "service/db:5432"),
         ({"workload": {"kind": "Deployment", "name": "a"}}, "workload", "Deployment/a"),
-        ({"dns": {"name": "a"}}, "dns", ""),
+        ({"dns": {"name": "a.example", "type": "MX"}}, "dns", "a.example MX"),
+        ({"grpc": {"address": "x:50051"}}, "grpc", "x:50051"),
+        ({"grpc": {"service": {"name": "x", "port": "grpc"}}}, "grpc", "service/x:grpc"),
+        ({"tls": {"address": "x:443"}}, "tls", "x:443"),
+        ({"icmp": {"host": "gateway"}}, "icmp", "gateway"),
+        ({"promql": {"query": 'rate(x{token="secret"}[5m])', "condition": "< 0.05"}}, "promql", "promql < 0.05"),
+        ({"job": {"template": {"spec": {}}}}, "job", "job"),
+        (
+            {
+                "steps": [
+                    {"name": "a", "http": {"url": "http://a/x?token=secret"}},
+                    {"name": "b", "http": {"service": {"name": "b", "port": 80}}},
+                ]
+            },
+            "steps",
+            "http://a/x → service/b:80/",
+        ),
         ({}, "", ""),
     ],
 )

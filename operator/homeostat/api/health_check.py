@@ -12,13 +12,14 @@ from homeostat.api.meta import (
     Column,
     GoDuration,
     Kind,
-    Later,
     ListMap,
     Model,
     NameRef,
+    ObjectName,
     PreciseTime,
     Rule,
     Status,
+    Time,
     between,
 )
 from homeostat.api.probe import Probe, Share
@@ -49,6 +50,30 @@ class Degraded(Model):
     """A pass slower than this is degraded."""
 
 
+class Flapping(Model):
+    """When a check that turns to and fro counts as flapping: its turns are then told once, not each."""
+
+    transitions: Annotated[int, Field(ge=3, le=20)] = 5
+    """So many turns between Unhealthy and not, within the window, are flapping."""
+    window: Annotated[GoDuration, between("1m", "24h")] = timedelta(minutes=10)
+    """The time in which turns are counted; a window without any ends the flapping."""
+
+
+class Maintenance(Model):
+    """A time in which the target is worked on, and is not probed."""
+
+    rules: ClassVar[Sequence[Rule]] = (
+        Rule("timestamp(self.start) < timestamp(self.end)", "maintenance: end must be after start"),
+    )
+
+    start: Time
+    """When it begins."""
+    end: Time
+    """When it is over."""
+    reason: Annotated[str, Field(max_length=256)] = ""
+    """What is done, for humans."""
+
+
 class HealthCheckSpec(Model):
     """What to probe, how often, and when it counts as healthy."""
 
@@ -76,8 +101,13 @@ class HealthCheckSpec(Model):
     """When a check that passes is Degraded."""
     criticality: Criticality = Criticality.MEDIUM
     """How much this check weighs in scores."""
-    depends_on: Annotated[tuple[NameRef, ...], Field(max_length=16), ListMap("name"), Later()] = ()
-    """HealthChecks of the same namespace without which this one cannot be healthy."""
+    depends_on: Annotated[tuple[NameRef, ...], Field(max_length=16), ListMap("name")] = ()
+    """HealthChecks of the same namespace without which this one cannot be healthy; while one of them is Unhealthy,
+    nobody is told of this one's failure and no policy acts on it."""
+    flapping: Flapping = Flapping()
+    """When a check that turns to and fro counts as flapping."""
+    maintenance: Annotated[tuple[Maintenance, ...], Field(max_length=16)] = ()
+    """Times in which nothing is probed and nothing counted."""
     suspend: bool = False
     """Stop probing; the state becomes Suspended."""
 
@@ -170,6 +200,12 @@ class HealthCheckStatus(Status):
     """Share of passed runs in percent, by window: 1h, 24h, 7d, 30d."""
     streak: Streak | None = None
     """Consecutive runs with the same result."""
+    certificate_expiry: Time | None = None
+    """When the first of the certificates seen in the last run expires; absent without TLS."""
+    transitions: Annotated[tuple[PreciseTime, ...], Field(max_length=20)] = ()
+    """When it last turned Unhealthy or back, oldest first."""
+    suppressed_by: Annotated[tuple[ObjectName, ...], Field(max_length=16)] = ()
+    """HealthChecks of spec.dependsOn that are Unhealthy: while there is one, a failure of this one is not told."""
     missed: Annotated[int, Field(ge=0)] = 0
     """Runs that did not happen at their time, since the check was created."""
 

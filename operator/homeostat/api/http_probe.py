@@ -11,7 +11,6 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from homeostat.api.meta import (
     GoDuration,
-    Later,
     ListMap,
     Model,
     NameRef,
@@ -102,6 +101,13 @@ class HttpMethod(StrEnum):
     OPTIONS = "OPTIONS"
 
 
+class HttpVersion(StrEnum):
+    """Versions of HTTP a probe may speak."""
+
+    HTTP1 = "HTTP1"
+    HTTP2 = "HTTP2"
+
+
 class HttpScheme(StrEnum):
     """How to speak to the endpoints of a Service."""
 
@@ -143,14 +149,13 @@ class HttpExpectation(Model):
     """Acceptable status codes: a class (2xx), a code (204) or a range (200-299)."""
     max_latency: Annotated[GoDuration | None, between("1ms", "5m")] = None
     """A slower response fails."""
-    body: Annotated[BodyExpectation | None, Later()] = None
+    body: BodyExpectation | None = None
     """What the body must look like."""
-    json_: Annotated[str, Field(alias="json", max_length=1024), Later()] = ""
-    """A CEL expression over the parsed body (`json`) that must be true."""
+    json_: Annotated[str, Field(alias="json", max_length=1024)] = ""
+    """A CEL expression over the parsed body (`json`), `status` and `headers` that must be true."""
     headers: Annotated[
         dict[str, Annotated[str, Field(max_length=1024)]],
         Field(max_length=16),
-        Later(),
     ] = Field(default_factory=dict)
     """Headers the response must carry, and an RE2 expression each value must match."""
 
@@ -182,15 +187,19 @@ class HttpProbe(Model):
         ),
     ] = Field(default_factory=dict)
     """Request headers that hold no secrets."""
-    headers_from: Annotated[tuple[HeaderFrom, ...], Field(max_length=16), ListMap("name"), Later()] = ()
+    headers_from: Annotated[tuple[HeaderFrom, ...], Field(max_length=16), ListMap("name")] = ()
     """Request headers from Secrets."""
     body: Annotated[str | None, Field(max_length=8192)] = None
     """Request body, sent as UTF-8."""
-    body_from: Annotated[SecretSource | None, Later()] = None
+    body_from: SecretSource | None = None
     """Request body from a Secret."""
-    follow_redirects: Annotated[int, Field(ge=0, le=10), Later()] = 0
-    """How many redirects to follow; one to another host is never followed."""
-    tls: Annotated[TlsSettings | None, Later()] = None
+    follow_redirects: Annotated[int, Field(ge=0, le=10)] = 0
+    """How many redirects to follow; one to another host, or from HTTPS to HTTP, is never followed."""
+    tls: TlsSettings | None = None
     """How the TLS connection is verified; by default against the system's authorities."""
+    version: HttpVersion = HttpVersion.HTTP1
+    """HTTP1 or HTTP2; HTTP2 is agreed on by ALPN over TLS, and taken for granted without TLS."""
+    keep_connection: bool = False
+    """Keep the connection for the next run: cheaper, but a server that takes no new connections goes unnoticed."""
     expect: HttpExpectation = HttpExpectation()
     """What a response must be like to pass."""

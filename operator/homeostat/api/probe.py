@@ -8,12 +8,12 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, WithJsonSchema
 
-from homeostat.api.http_probe import Address, HttpProbe, Port
+from homeostat.api.http_probe import Address, HttpProbe, Port, SecretSource, TlsClientCert, TlsSettings
 from homeostat.api.meta import (
     Duration,
     GoDuration,
-    Later,
     ListMap,
+    ListSet,
     Model,
     ObjectName,
     Percent,
@@ -47,9 +47,9 @@ class TcpProbe(Model):
     """Where to connect: `host:port`."""
     service: PortOfService | None = None
     """A Service of the same namespace; each of its endpoints is probed."""
-    send: Annotated[str, Field(max_length=1024), Later()] = ""
+    send: Annotated[str, Field(max_length=1024)] = ""
     """Text to send once connected."""
-    expect: Annotated[str, Field(max_length=1024), Later()] = ""
+    expect: Annotated[str, Field(max_length=1024)] = ""
     """An RE2 expression that the first 4 KiB of the answer must match."""
 
 
@@ -71,13 +71,14 @@ class DnsProbe(Model):
     """A DNS question that must be answered."""
 
     name: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9._-]+$")]
-    """The name to ask for."""
+    """The name to ask for, in full: search domains are not tried."""
     type: DnsType = DnsType.A
     """The record type to ask for."""
     server: Annotated[str, Field(max_length=264, pattern=r"^[A-Za-z0-9.:_\[\]-]*$")] = ""
     """The server to ask, with an optional port; empty means the cluster's."""
     expect: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=255)], ...], Field(max_length=16)] = ()
-    """Values that must all be among the answers."""
+    """Values that must all be among the answers: addresses, names (`a.example`), `10 mail.example` (MX),
+    `0 5 5060 sip.example` (SRV: priority, weight, port, target), or the text of a TXT."""
 
 
 class GrpcProbe(Model):
@@ -91,17 +92,27 @@ class GrpcProbe(Model):
     """A Service of the same namespace; each of its endpoints is probed."""
     health_service: Annotated[str, Field(max_length=253)] = ""
     """The service name to ask about; empty means the server as a whole."""
+    tls: TlsSettings | None = None
+    """Speak TLS, and how the connection is verified; `{}` for the system's authorities. Plain when absent."""
 
 
 class TlsProbe(Model):
     """A TLS handshake whose certificate must be valid, and stay so for a while."""
 
-    address: Address
+    rules: ClassVar[Sequence[Rule]] = (exactly_one("address", "service", what="probe.tls"),)
+
+    address: Address | None = None
     """Where to connect: `host:port`."""
+    service: PortOfService | None = None
+    """A Service of the same namespace; each of its endpoints is probed."""
     min_validity: Duration = timedelta(days=14)
     """How long the certificate must remain valid."""
     server_name: Annotated[str, Field(max_length=253, pattern=r"^[A-Za-z0-9._-]*$")] = ""
     """The name to ask for and to verify, when it is not the host of the address."""
+    ca_ref: SecretSource | None = None
+    """The certificate authorities to trust instead of the system's, as PEM."""
+    client_cert_ref: TlsClientCert | None = None
+    """The certificate to present."""
 
 
 class IcmpProbe(Model):
@@ -128,6 +139,17 @@ class MaxRestarts(Model):
     """The time over which restarts are counted."""
 
 
+class WorkloadTrouble(StrEnum):
+    """What may be wrong with a workload although enough of it is ready."""
+
+    CRASH_LOOP_BACK_OFF = "CrashLoopBackOff"
+    OOM_KILLED = "OOMKilled"
+    IMAGE_PULL_BACK_OFF = "ImagePullBackOff"
+    VOLUME_NOT_BOUND = "VolumeNotBound"  # a PersistentVolumeClaim of a pod is not bound
+    NODE_NOT_READY = "NodeNotReady"
+    NODE_PRESSURE = "NodePressure"  # memory, disk or process ids run out on a node that runs a pod
+
+
 class WorkloadProbe(Model):
     """The readiness of a workload of the same namespace, as the Kubernetes API tells it."""
 
@@ -139,13 +161,17 @@ class WorkloadProbe(Model):
     """Share of the wanted replicas that must be ready."""
     max_restarts: MaxRestarts | None = None
     """Tolerated container restarts; when absent, restarts are not judged."""
+    max_generation_lag: Annotated[GoDuration | None, between("1s", "24h")] = None
+    """How long the latest spec may stay unseen by its controller; when absent, that alone does not fail."""
+    fail_on: Annotated[tuple[WorkloadTrouble, ...], Field(max_length=6), ListSet()] = ()
+    """Troubles of a pod, its volumes or its node that fail even while enough replicas are ready."""
 
 
 class PromqlProbe(Model):
     """A Prometheus query whose value must satisfy a condition."""
 
     query: Annotated[str, Field(min_length=1, max_length=4096)]
-    """An instant query that gives one value."""
+    """An instant query that gives one value, asked of the Prometheus that the operator is set up with."""
     condition: Annotated[str, Field(max_length=64, pattern=r"^(<|<=|>|>=|==|!=) ?-?[0-9]+(\.[0-9]+)?(e-?[0-9]+)?$")]
     """A comparison the value must satisfy, like `< 0.05`."""
 
@@ -159,21 +185,32 @@ class JobProbe(Model):
     """The Job's spec.template."""
 
 
+_CREDENTIALS = "['authorization', 'proxy-authorization', 'cookie', 'x-api-key']"
+
+
 class Step(Model):
     """One request of a multi-step probe; captured values are `{{name}}` in later steps."""
 
     name: Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
     """Name of the step, unique in the probe."""
-    http: HttpProbe
+    http: Annotated[
+        HttpProbe,
+        Rule(
+            f"!has(self.headers) || self.headers.all(name, !(name.lowerAscii() in {_CREDENTIALS}) || "
+            "self.headers[name].contains('{{'))",
+            "probe.steps.http.headers: credentials come from a Secret, by headersFrom, or are captured",
+        ),
+    ]
     """The request of this step."""
     capture: Annotated[dict[str, Annotated[str, Field(max_length=256)]], Field(max_length=16)] = Field(
         default_factory=dict
     )
     """Values to keep for later steps: a name, and a CEL expression over `status`, `headers` and `json`."""
+    always: bool = False
+    """Run also after an earlier step failed, to clear away what the steps before it made."""
 
 
 _KINDS = ("http", "tcp", "dns", "grpc", "tls", "icmp", "workload", "promql", "job", "steps")
-_CREDENTIALS = "['authorization', 'proxy-authorization', 'cookie', 'x-api-key']"
 
 
 class Probe(Model):
@@ -191,24 +228,23 @@ class Probe(Model):
     """An HTTP request."""
     tcp: TcpProbe | None = None
     """A TCP connection."""
-    dns: Annotated[DnsProbe | None, Later()] = None
+    dns: DnsProbe | None = None
     """A DNS question."""
-    grpc: Annotated[GrpcProbe | None, Later()] = None
+    grpc: GrpcProbe | None = None
     """A gRPC health call."""
-    tls: Annotated[TlsProbe | None, Later()] = None
+    tls: TlsProbe | None = None
     """A TLS handshake and its certificate."""
-    icmp: Annotated[IcmpProbe | None, Later()] = None
+    icmp: IcmpProbe | None = None
     """An echo request."""
     workload: WorkloadProbe | None = None
     """The readiness of a workload."""
-    promql: Annotated[PromqlProbe | None, Later()] = None
+    promql: PromqlProbe | None = None
     """A Prometheus query."""
-    job: Annotated[JobProbe | None, Later()] = None
+    job: JobProbe | None = None
     """A Job."""
     steps: Annotated[
         tuple[Step, ...] | None,
         Field(min_length=1, max_length=10),
         ListMap("name"),
-        Later(),
     ] = None
     """Several HTTP requests in order, of which each must pass."""

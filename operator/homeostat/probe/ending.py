@@ -4,7 +4,7 @@ import errno
 import ssl
 from typing import NamedTuple
 
-from homeostat.core.probing import Reason, Verdict
+from homeostat.core.probing import Phases, Reason, Verdict
 from homeostat.probe.tls import of_tls_error
 
 _VERDICTS = {
@@ -12,11 +12,21 @@ _VERDICTS = {
     Reason.ADDRESS_NOT_ALLOWED: Verdict.INVALID,
     Reason.UNKNOWN_PORT: Verdict.INVALID,
     Reason.INVALID_REQUEST: Verdict.INVALID,
+    Reason.INVALID_EXPRESSION: Verdict.INVALID,
+    Reason.INVALID_QUERY: Verdict.INVALID,
+    Reason.INVALID_JOB: Verdict.INVALID,
+    Reason.NO_PROMETHEUS: Verdict.INVALID,
+    Reason.SECRET_NOT_FOUND: Verdict.INVALID,
+    Reason.SECRET_UNUSABLE: Verdict.INVALID,
     Reason.INTERNAL: Verdict.ERROR,
     Reason.NOT_PERMITTED: Verdict.ERROR,
     Reason.OUT_OF_RESOURCES: Verdict.ERROR,
     Reason.API_UNAVAILABLE: Verdict.UNKNOWN,
+    Reason.NO_CONNECTIVITY: Verdict.UNKNOWN,
+    Reason.NO_DATA: Verdict.UNKNOWN,
+    Reason.PROMETHEUS_UNAVAILABLE: Verdict.UNKNOWN,
     Reason.SUSPENDED: Verdict.SKIPPED,
+    Reason.MAINTENANCE: Verdict.SKIPPED,
 }
 
 _ERRNOS = {
@@ -40,10 +50,14 @@ _ERRNOS = {
 
 
 class Ending(NamedTuple):
-    """Why a run ended, and the protocol's status code (0 when none)."""
+    """Why a run ended, and what else it showed; the fields are those of `core.probing.Result`."""
 
     reason: Reason
     code: int = 0
+    phases: Phases | None = None
+    not_after: float = 0.0
+    share: tuple[int, int] | None = None
+    step: str = ""
 
 
 def verdict_of(reason: Reason) -> Verdict:
