@@ -8,19 +8,24 @@ import asyncio
 import copy
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from homeostat.api.meta import API_VERSION, Kind
+from homeostat.core.cluster import Job, Pod, Secret
 from homeostat.core.decision import Action, Decision, Event, Outcome, Ref, Verb
-from homeostat.core.probing import Reason, Request, Result, Verdict
+from homeostat.core.history import Known, PastRun, Runs
+from homeostat.core.ledger import Closed
+from homeostat.core.probing import JobRequest, Reason, Request, Result, Verdict
+from homeostat.core.ranges import Grid, Step
 from homeostat.core.significance import Significance
-from homeostat.core.window import Bucket
 from homeostat.engine.controller import Problem, Subject
 from homeostat.engine.objects import Entry, Key
 from homeostat.kube.objects import FINALIZER
-from homeostat.ports import Clock, Conflict, Gone, HistoryUnavailable, StoredAttempt, StoredResult
+from homeostat.ports import Clock, Conflict, Gone, HistoryUnavailable, Pruned, Record, StoredAttempt
+
+R = TypeVar("R")
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -44,6 +49,10 @@ class FakeClock:
     def advance(self, seconds: float) -> None:
         self._now += timedelta(seconds=seconds)
         self._monotonic += seconds
+
+    def jump(self, seconds: float) -> None:
+        """Set the wall clock forward or back."""
+        self._now += timedelta(seconds=seconds)
 
 
 def body_of(  # noqa: PLR0913 - what an object may have
@@ -269,52 +278,139 @@ class FakeProber:
         return self.answer_for(request) if self.answer_for else self.answer
 
 
+class FakeSecrets:
+    """Secrets by namespace and name; while `failure` is set, reading raises it; while the door is shut, it waits."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str], Secret] = {}
+        self.failure: Exception | None = None
+        self.read_names: list[str] = []
+        self.door = asyncio.Event()
+        self.door.set()
+
+    def put(self, name: str, type_: str = "Opaque", **data: bytes) -> None:
+        """Keep a Secret of the namespace `shop`; in keys, `_` stands for a dot."""
+        self.kept["shop", name] = Secret(type_, {key.replace("_", "."): value for key, value in data.items()})
+
+    async def read(self, namespace: str, name: str) -> Secret | None:
+        self.read_names.append(name)
+        await asyncio.sleep(0)
+        await self.door.wait()
+        if self.failure is not None:
+            raise self.failure
+        return self.kept.get((namespace, name))
+
+
+class FakeJobs:
+    """A cluster that runs one Job at a time: it ends as `end` has it after so many looks, or never.
+
+    `failures` are raised by the next calls of that name. `left` is the Job that stands there now.
+    """
+
+    def __init__(self, end: Callable[[Job], Job | None] | None = None, looks: int = 1) -> None:
+        self.end = end
+        self.looks = looks
+        self.journal: list[str] = []
+        self.left: Job | None = None
+        self.shown_pods: tuple[Pod, ...] = ()
+        self.failures: defaultdict[str, deque[Exception]] = defaultdict(deque)
+        self.stays_deleting = 0  # so many looks a deleted Job stays
+        self.seconds = 0.0
+
+    async def create(self, request: JobRequest, seconds: float) -> Job:
+        await self._call("create")
+        if self.left is not None:
+            self._fade()
+            raise Conflict("there is one")
+        self.seconds = seconds
+        ref = Ref("Job", request.namespace, "homeostat-probe", f"job-{len(self.journal)}")
+        self.left = Job(ref, (request.uid,), is_started=True, is_complete=False)
+        return self.left
+
+    async def read(self, request: JobRequest) -> Job | None:
+        await self._call("read")
+        if self.left is not None and self.end is not None:
+            self.looks -= 1
+            self.left = self.end(self.left) if self.looks <= 0 else self.left
+        return self.left
+
+    async def pods(self, job: Ref) -> tuple[Pod, ...]:
+        await self._call("pods")
+        return self.shown_pods
+
+    async def delete(self, job: Ref) -> None:
+        await self._call("delete")
+        if self.left is None or self.left.ref.uid != job.uid:
+            return
+        self.left = replace(self.left, is_deleting=True) if self.stays_deleting > 0 else None
+
+    def _fade(self) -> None:
+        self.stays_deleting -= 1
+        if self.left is not None and self.left.is_deleting and self.stays_deleting <= 0:
+            self.left = None
+
+    async def _call(self, name: str) -> None:
+        self.journal.append(name)
+        await asyncio.sleep(0)
+        if self.failures[name]:
+            raise self.failures[name].popleft()
+
+
 class FakeHistory:
     """A store that can fail: wholly while `is_down`, or in single calls named in `broken`."""
 
     def __init__(self) -> None:
         self.is_down = False
         self.broken: set[str] = set()
-        self.kept_buckets: list[Bucket] = []
-        self.kept_results: list[StoredResult] = []
-        self.kept_attempts: list[StoredAttempt] = []
+        self.kept: list[Record] = []
+        self.batches: list[tuple[Record, ...]] = []
         self.pruned: list[datetime] = []
+        self.size = 4096
+        self.is_cut = False
         self.tries = 0
         self.door = asyncio.Event()
         self.door.set()
 
-    @property
-    def kept(self) -> int:
-        return len(self.kept_buckets) + len(self.kept_results) + len(self.kept_attempts)
+    def kept_of(self, kind: type[R]) -> list[R]:
+        return [record for record in self.kept if isinstance(record, kind)]
 
-    async def add_buckets(self, buckets: Iterable[Bucket]) -> None:
+    async def add(self, records: Sequence[Record]) -> None:
         self.tries += 1
-        await self._enter("add_buckets")
-        self.kept_buckets += buckets
+        await self._enter("add")
+        self.batches.append(tuple(records))
+        self.kept += [record for record in records if record not in self.kept]
 
-    async def buckets(self, seconds: int, since: int, series: Sequence[str] = ()) -> Sequence[Bucket]:
-        await self._enter("buckets")
-        return [
-            one
-            for one in self.kept_buckets
-            if one.seconds == seconds and one.start >= since and (not series or one.series in series)
-        ]
+    async def recorded_until(self) -> int:
+        await self._enter("recorded_until")
+        return max((closed.start + closed.seconds for closed in self.kept_of(Closed)), default=0)
 
-    async def add_results(self, results: Iterable[StoredResult]) -> None:
-        await self._enter("add_results")
-        self.kept_results += results
+    async def periods(self, seconds: int, since: int, series: Sequence[str]) -> AsyncIterator[Closed]:
+        await self._enter("periods")
+        for closed in sorted(self.kept_of(Closed), key=lambda closed: closed.start):
+            if closed.seconds == seconds and closed.start >= since and set(closed.series) & set(series):
+                yield closed
 
-    async def add_attempt(self, attempt: StoredAttempt) -> None:
-        await self._enter("add_attempt")
-        self.kept_attempts = [one for one in self.kept_attempts if one.id != attempt.id] + [attempt]
+    async def runs(self, start: int, series: Sequence[str]) -> Runs | None:
+        await self._enter("runs")
+        found = [runs for runs in self.kept_of(Runs) if runs.start == start and set(runs.series) & set(series)]
+        return found[-1] if found else None
+
+    async def span(self, series: str, grid: Grid) -> Sequence[Step]:
+        raise NotImplementedError
+
+    async def past_runs(self, series: str, since: int, until: int) -> Sequence[PastRun]:
+        raise NotImplementedError
+
+    async def known(self, namespace: str = "", name: str = "") -> Sequence[Known]:
+        return [one for one in self.kept_of(Known) if namespace in {"", one.namespace} and name in {"", one.name}]
 
     async def attempts(self, owner: str, limit: int = 100) -> Sequence[StoredAttempt]:
-        return [one for one in self.kept_attempts if one.owner == owner][:limit]
+        return [one for one in self.kept_of(StoredAttempt) if one.owner == owner][:limit]
 
-    async def prune(self, now: datetime) -> int:
+    async def prune(self, now: datetime) -> Pruned:
         await self._enter("prune")
         self.pruned.append(now)
-        return 0
+        return Pruned(self.size, self.is_cut)
 
     async def _enter(self, call: str) -> None:
         await self.door.wait()

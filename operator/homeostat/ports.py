@@ -1,15 +1,28 @@
 """What the shell needs from the world, as Protocols: each has one real implementation and one fake in tests."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from homeostat.api.meta import Kind
-from homeostat.core.cluster import DisruptionBudget, Lock, Namespace, Pod, TokenBudget, Workload
+from homeostat.core.cluster import (
+    Claim,
+    DisruptionBudget,
+    Job,
+    Lock,
+    Namespace,
+    Node,
+    Pod,
+    Secret,
+    TokenBudget,
+    Workload,
+)
 from homeostat.core.decision import Action, Event, Outcome, Ref
-from homeostat.core.probing import Request, Result
-from homeostat.core.window import Bucket as Bucket  # noqa: PLC0414 - part of what History speaks
+from homeostat.core.history import Known, Latencies, PastRun, Runs
+from homeostat.core.ledger import Closed
+from homeostat.core.probing import JobRequest, Request, Result
+from homeostat.core.ranges import Grid, Step
 
 
 class Conflict(Exception):
@@ -106,12 +119,51 @@ class Cluster(Protocol):
         """Read a namespace."""
         ...
 
+    async def claims(self, namespace: str) -> tuple[Claim, ...]:
+        """Read the PersistentVolumeClaims of a namespace."""
+        ...
+
+    async def nodes(self, names: Collection[str]) -> tuple[Node, ...]:
+        """Read the nodes with these names; those that are not there are left out."""
+        ...
+
     async def lock(self, target: Ref) -> Lock | None:
         """Read who is the one writer of a target."""
         ...
 
     async def token_budget(self, now: datetime) -> TokenBudget:
         """Read the cluster-wide action budget."""
+        ...
+
+
+class Secrets(Protocol):
+    """Secrets, each read by its name and never listed. Raises Unavailable or Forbidden."""
+
+    async def read(self, namespace: str, name: str) -> Secret | None:
+        """Read one; None when it is not there."""
+        ...
+
+
+class Jobs(Protocol):
+    """The Jobs that probes are: one of a HealthCheck at a time. All raise Unavailable or Forbidden."""
+
+    async def create(self, request: JobRequest, seconds: float) -> Job:
+        """Create the Job of a HealthCheck, which ends by itself after `seconds`.
+
+        Raises Conflict while there is one of that name, and Rejected when the API server refuses the Job itself.
+        """
+        ...
+
+    async def read(self, request: JobRequest) -> Job | None:
+        """Read the Job of that name, whoever made it; None when there is none."""
+        ...
+
+    async def pods(self, job: Ref) -> tuple[Pod, ...]:
+        """Read the pods of a Job."""
+        ...
+
+    async def delete(self, job: Ref) -> None:
+        """Delete this very Job and leave its pods to the garbage collector; that it is gone already is fine."""
         ...
 
 
@@ -140,18 +192,6 @@ class Prober(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class StoredResult:
-    """A probe's result worth keeping: `check` is the HealthCheck's uid."""
-
-    check: str
-    at: datetime
-    verdict: str
-    reason: str
-    seconds: float
-    target: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class StoredAttempt:
     """One finished recovery attempt or experiment run, as JSON-ready details; `owner` is the object's uid."""
 
@@ -166,31 +206,55 @@ class StoredAttempt:
     details: dict[str, Any]
 
 
+Record = Closed | Runs | Latencies | Known | StoredAttempt
+"""What is written to history. Those with many rows say how many by their length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What is left of the store: its size in bytes. `is_cut`: it was too large, and younger things had to go too."""
+
+    size: int
+    is_cut: bool = False
+
+
 class History(Protocol):
     """The store of history. Every call may fail with HistoryUnavailable; nobody's safety depends on it."""
 
-    async def add_buckets(self, buckets: Iterable[Bucket]) -> None:
-        """Write or overwrite buckets."""
+    async def add(self, records: Sequence[Record]) -> None:
+        """Write records in one transaction. What is written twice is there once."""
         ...
 
-    async def buckets(self, seconds: int, since: int, series: Sequence[str] = ()) -> Sequence[Bucket]:
-        """Read the buckets of one resolution from `since` on, oldest first; all series, or those named."""
+    async def recorded_until(self) -> int:
+        """Give where the newest bucket ends (epoch s); 0 when there is none."""
         ...
 
-    async def add_results(self, results: Iterable[StoredResult]) -> None:
-        """Append probe results."""
+    def periods(self, seconds: int, since: int, series: Sequence[str]) -> AsyncIterator[Closed]:
+        """Read the buckets of one length from `since` on, oldest first, each period of all these series at once."""
         ...
 
-    async def add_attempt(self, attempt: StoredAttempt) -> None:
-        """Write or overwrite an attempt by its id."""
+    async def runs(self, start: int, series: Sequence[str]) -> Runs | None:
+        """Read the raw runs of the minute from `start`, of these series; None when there are none."""
+        ...
+
+    async def span(self, series: str, grid: Grid) -> Sequence[Step]:
+        """Read a range of one series in steps, with latencies."""
+        ...
+
+    async def past_runs(self, series: str, since: int, until: int) -> Sequence[PastRun]:
+        """Read the raw runs of one series in a range (epoch s), oldest first."""
+        ...
+
+    async def known(self, namespace: str = "", name: str = "") -> Sequence[Known]:
+        """Read whose series there are: all, or those of a namespace, or of a name in it."""
         ...
 
     async def attempts(self, owner: str, limit: int = 100) -> Sequence[StoredAttempt]:
         """Read the newest attempts of an owner."""
         ...
 
-    async def prune(self, now: datetime) -> int:
-        """Delete what is past its retention; give the number of rows."""
+    async def prune(self, now: datetime) -> Pruned:
+        """Delete what is past its retention, and what the store has no room for."""
         ...
 
 

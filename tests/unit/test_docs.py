@@ -1,14 +1,21 @@
 """The documentation says what is: examples, settings, metrics and paths are compared with the real ones."""
 
+import asyncio
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from homeostat.api.health_check import HealthCheckSpec
 from homeostat.api.kinds import KINDS
-from homeostat.telemetry.metrics import CheckReading, Metrics, ObjectiveReading
+from homeostat.api.probe import Probe
+from homeostat.core.decision import Ref
+from homeostat.core.plan import Plan
+from homeostat.core.plan import compile as compile_plan
+from homeostat.telemetry.metrics import Metrics
 from homeostat.wiring.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,6 +46,32 @@ def test_the_readme_has_an_example_of_each_kind() -> None:
     assert sorted(yaml.safe_load(block)["kind"] for block in blocks()) == sorted(kind.kind for kind in KINDS)
 
 
+def checks_of(path: Path) -> Iterator[Any]:
+    """Every HealthCheck that a file shows: documents of YAML, or blocks of it in a page."""
+    text = path.read_text()
+    blocks_ = re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL) if path.suffix == ".md" else [text]
+    bodies = [body for block in blocks_ for body in yaml.safe_load_all(block)]
+    yield from (body for body in bodies if body["kind"] == "HealthCheck")
+
+
+@pytest.mark.parametrize("path", ["docs/probes.md", "examples/healthcheck.yaml", "examples/dependencies.yaml"])
+def test_every_check_that_is_shown_can_run(path: str) -> None:
+    checks = list(checks_of(ROOT / path))
+    plans = [
+        compile_plan(HealthCheckSpec.model_validate(body["spec"]), Ref("HealthCheck", "shop", "x", "uid"))
+        for body in checks
+    ]
+
+    assert len(plans) > 1
+    assert [plan for plan in plans if not isinstance(plan, Plan)] == []
+
+
+def test_the_page_on_probes_shows_every_kind_of_probe() -> None:
+    shown = {next(iter(body["spec"]["probe"])) for body in checks_of(ROOT / "docs" / "probes.md")}
+
+    assert shown == set(Probe.model_fields)
+
+
 def default(value: object) -> str:
     """Write a default as the table does."""
     if isinstance(value, tuple):
@@ -55,20 +88,15 @@ def test_every_setting_is_documented_with_its_default() -> None:
     }
 
 
-def metrics() -> Iterator[tuple[str, str]]:
+def metrics() -> dict[str, str]:
     """Every metric that Prometheus is shown, with its type."""
-    ours = Metrics()
-    check = CheckReading("shop", "checkout", "Healthy", (("Pass", 1),), 0)
-    objective = ObjectiveReading("shop", "checkout", 0.999, 0.99, 0.5, (("5m", 1.0),))
-    ours.read_from(lambda: [check], lambda: [objective])
-    for family in ours.registry.collect():
-        yield family.name + ("_total" if family.type == "counter" else ""), family.type
+    return dict(re.findall(r"^# TYPE (\S+) (\S+)$", asyncio.run(Metrics().page()).decode(), re.MULTILINE))
 
 
 def test_every_metric_is_documented_with_its_type() -> None:
     documented = {name: row[0] for name, row in rows("metrics.md").items() if name.startswith("homeostat_")}
 
-    assert documented == dict(metrics())
+    assert documented == metrics()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

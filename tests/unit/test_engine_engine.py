@@ -10,7 +10,6 @@ from structlog.testing import capture_logs
 
 from fakes import (
     FakeActuator,
-    FakeHistory,
     FakeObjects,
     FakeProber,
     FakeRecorder,
@@ -23,7 +22,6 @@ from fakes import (
 from homeostat.api.freeze import FreezeStatus
 from homeostat.api.health_check import HealthCheckStatus, HealthState
 from homeostat.core.decision import Decision
-from homeostat.engine.archive import Archive
 from homeostat.engine.checks import Checks
 from homeostat.engine.clock import SystemClock
 from homeostat.engine.controllers.health import HealthController
@@ -55,7 +53,6 @@ class Bench:
     store: ObjectStore = field(default_factory=ObjectStore)
     objects: FakeObjects = field(default_factory=FakeObjects)
     prober: FakeProber = field(default_factory=FakeProber)
-    history: FakeHistory = field(default_factory=FakeHistory)
     wakes: Wakes = field(default_factory=Wakes)
     workers: int = 4
 
@@ -66,17 +63,16 @@ class Bench:
         self.directory = Directory()
         self.meters = Meters()
         self.meters.roll(self.clock.now())
-        self.archive = Archive(self.history, self.clock, self.metrics)
         self.engine = Engine(self.clock, self.store, self.directory, self.wakes, self.workers)
         self.freezes = ScriptedController(lambda subject, _: Decision(subject.status))
         controllers = {
-            "HealthCheck": HealthController(self.checks, self.meters, self.clock, self.engine.timetable),
+            "HealthCheck": HealthController(self.checks, self.meters, self.clock, self.engine.timetable, self.wakes),
             "Freeze": self.freezes,
         }
         gate = PacedGate(self.clock, rate=1000, refresh_rate=1000)
         world = World(self.objects, FakeActuator(), FakeRecorder(), self.clock, gate, self.metrics, lambda: True)
         probing = Probing(
-            Instruments(self.prober, self.directory, self.meters, self.archive, self.metrics, self.clock),
+            Instruments(self.prober, self.directory, self.meters, self.metrics, self.clock),
             8,
             plan_next=self.engine.timetable.add,
             wake=lambda check: self.engine.wake(check.key),

@@ -1,14 +1,16 @@
 """What a HealthCheck's status says, when it says it, and what of it is worth a write."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from typing import Any
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from homeostat.api.health_check import HealthCheckSpec, HealthCheckStatus, HealthState
+from homeostat.api.health_check import HealthCheckSpec, HealthCheckStatus, HealthState, Trend
 from homeostat.api.meta import ConditionStatus
 from homeostat.core import plan as plans
 from homeostat.core.condition import condition
@@ -18,7 +20,7 @@ from homeostat.core.plan import Plan
 from homeostat.core.probing import Reason, Verdict
 from homeostat.core.run import Run
 from homeostat.core.significance import Significance
-from homeostat.core.track import Track, record, restore, snapshot
+from homeostat.core.track import Snapshot, Track, record, restore, snapshot, watch_anew
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 CHECK = Ref("HealthCheck", "shop", "checkout", "uid-1")
@@ -62,11 +64,11 @@ class Life:
         self.written = HealthCheckStatus()
         self.writes = 0
         self.told: list[str] = []
-        self.track: Track = restore(self.written, 1, self.now)
+        self.track: Track = restore(self.written, 1, self.now, monotonic(self.now))
         self.look()
 
     def look(self) -> Decision[HealthCheckStatus]:
-        made = decide(self.spec, self.written, HealthSeen(CHECK, 1, snapshot(self.track)), self.now)
+        made = decide(self.spec, self.written, HealthSeen(CHECK, 1, frozen(self)), self.now)
         self.told += [event.reason for event in made.events]
         if significance(self.written, made.status) is Significance.CHANGE:
             self.written = made.status
@@ -76,16 +78,30 @@ class Life:
     def live(self, word: str) -> "Life":
         for letter in word:
             self.now += timedelta(seconds=1)
-            if record(self.track, self.plan, RUNS[letter], self.now):
+            if note(self, RUNS[letter]):
                 self.look()
         return self
 
     def restart(self) -> "Life":
         """Lose the process: all that remains is what the API server holds, as JSON."""
         self.written = HealthCheckStatus.model_validate(self.written.wire())
-        self.track = restore(self.written, 1, self.now)
+        self.track = restore(self.written, 1, self.now, monotonic(self.now))
         self.look()
         return self
+
+
+def monotonic(at: datetime) -> float:
+    """A clock that never jumps, as long as `at` does not either."""
+    return (at - START).total_seconds()
+
+
+def note(life: Life, run: Run, at: datetime | None = None) -> bool:
+    at = at or life.now
+    return record(life.track, life.plan, run, at, monotonic(at))
+
+
+def frozen(life: Life) -> Snapshot:
+    return snapshot(life.track, monotonic(life.now))
 
 
 def why(status: HealthCheckStatus, type_: str) -> tuple[str, str]:
@@ -143,7 +159,7 @@ def test_a_suspended_check_is_ready_and_not_judged() -> None:
 
 def test_a_check_with_a_problem_fails_closed() -> None:
     life = Life().live("cc")
-    seen = HealthSeen(CHECK, 2, snapshot(life.track), problem=("NotImplemented", "spec.probe.dns"))
+    seen = HealthSeen(CHECK, 2, frozen(life), problem=("NotImplemented", "spec.probe.dns"))
     made = decide(life.spec, life.written, seen, life.now)
 
     assert (made.status.state, made.status.message, made.check_again_at) == (UNKNOWN, "spec.probe.dns", None)
@@ -156,6 +172,19 @@ def test_a_probe_that_cannot_run_as_written_is_not_ready() -> None:
 
     assert why(status, "Ready") == ("False", "UnknownPort")
     assert status.state is HEALTHY
+
+
+def test_a_probe_that_cannot_run_as_written_says_so_for_as_long_as_it_is_so() -> None:
+    """H1: its state goes stale, but the word that helps is not how long it has been so."""
+    life = Life().live("cc" + "i" * 20)
+    life.now += life.plan.stale_after
+    status = life.look().status
+
+    assert (status.state, why(status, "Ready"), why(status, "Healthy")) == (
+        UNKNOWN,
+        ("False", "UnknownPort"),
+        ("Unknown", "Stale"),
+    )
 
 
 def test_our_own_errors_leave_the_state_alone_until_it_is_stale() -> None:
@@ -178,6 +207,29 @@ def test_what_is_known_goes_stale_at_the_time_that_was_announced() -> None:
     assert why(stale.status, "Ready") == ("False", "Stale")
     assert stale.status.message == "no run has passed or failed for too long: Internal"
     assert (stale.status.streak, stale.status.passing) == (None, "")
+
+
+def test_since_when_it_is_stale_does_not_move_with_each_look() -> None:
+    """It is measured by another clock than it is told by, and status must not move by itself."""
+    life = Life().live("cc")
+    life.now += life.plan.stale_after
+    first = life.look().status
+    life.now += timedelta(seconds=5)
+    silence = timedelta(seconds=5.003) + life.plan.stale_after
+    seen = HealthSeen(CHECK, 1, replace(frozen(life), silence=silence))
+    second = decide(life.spec, life.written, seen, life.now).status
+
+    assert (second.since, second.state) == (first.since, UNKNOWN)
+    assert significance(first, second) is Significance.NOTHING
+
+
+@pytest.mark.parametrize("jump", [timedelta(hours=1), timedelta(hours=-1)])
+def test_a_wall_clock_that_jumps_makes_nothing_stale(jump: timedelta) -> None:
+    """Fault 25."""
+    life = Life().live("cc")
+    made = decide(life.spec, life.written, HealthSeen(CHECK, 1, frozen(life)), life.now + jump)
+
+    assert (made.status.state, made.events) == (HEALTHY, ())
 
 
 def test_a_check_that_never_ran_goes_stale_too() -> None:
@@ -212,7 +264,7 @@ def test_figures_of_the_last_runs_are_shown() -> None:
 def test_at_most_ten_failing_endpoints_are_named() -> None:
     life = Life()
     failing = tuple((None, f"a-{number:02}", Reason.TIMEOUT) for number in range(99))
-    record(life.track, life.plan, RUNS["f"]._replace(failing=failing), START)
+    note(life, RUNS["f"]._replace(failing=failing), START)
 
     assert len(life.look().status.failing) == 10
 
@@ -220,7 +272,7 @@ def test_at_most_ten_failing_endpoints_are_named() -> None:
 def test_a_latency_below_a_millisecond_is_not_called_none() -> None:
     life = Life()
     for _ in range(2):
-        record(life.track, life.plan, CLEAN._replace(seconds=0.0002), START)
+        note(life, CLEAN._replace(seconds=0.0002), START)
 
     assert life.look().status.wire()["latency"]["p99"] == "1ms"
 
@@ -244,7 +296,7 @@ def test_uptime_never_says_more_than_is_true(good: int, total: int) -> None:
     shown = decide(SPEC, HealthCheckStatus(), seen, START).status.uptime["1h"]
 
     assert (shown == "100") == (good == total)
-    assert 0 <= good / total * 100 - float(shown) < 0.0101
+    assert 0 <= Fraction(100 * good, total) - Fraction(shown) < Fraction(1, 100)
 
 
 def test_figures_of_the_past_stay_through_a_suspension() -> None:
@@ -253,6 +305,51 @@ def test_figures_of_the_past_stay_through_a_suspension() -> None:
     after = decide(spec(suspend=True), before, HealthSeen(CHECK, 2), life.now).status
 
     assert (after.uptime, after.latency, after.last_probe) == (before.uptime, before.latency, before.last_probe)
+
+
+def test_a_trend_is_shown_and_is_worth_no_write() -> None:
+    life = Life().live("cccc")
+    seen = HealthSeen(CHECK, 1, frozen(life), trend=Trend.IMPROVING)
+    status = decide(SPEC, life.written, seen, life.now).status
+
+    assert status.trend is Trend.IMPROVING
+    assert significance(life.written, status) is Significance.REFRESH
+
+
+@pytest.mark.parametrize(
+    ("not_after", "shown"),
+    [(0.0, None), (1_900_000_000.4, "2030-03-17T17:46:40Z"), (1e12, "9999-12-31T23:59:59Z")],
+    ids=["none", "rounded", "beyond all dates"],
+)
+def test_the_expiry_of_a_certificate_is_shown_to_the_second(not_after: float, shown: str | None) -> None:
+    """A certificate may claim any date."""
+    life = Life().live("cc")
+    note(life, CLEAN._replace(not_after=not_after))
+
+    assert life.look().status.wire().get("certificateExpiry") == shown
+
+
+def test_a_new_certificate_is_a_change_and_the_same_one_is_not() -> None:
+    life = Life().live("ccc")
+    writes = life.writes
+    for not_after in (1.9e9, 1.9e9, 0.0, 1.9e9, 2.0e9):
+        if note(life, CLEAN._replace(not_after=not_after)):
+            life.look()
+
+    assert life.writes - writes == 2
+
+
+def test_the_expiry_survives_a_restart_and_an_edit_forgets_it() -> None:
+    """H6; an edit may name another target."""
+    life = Life().live("cc")
+    note(life, CLEAN._replace(not_after=1.9e9))
+    life.look()
+    writes = life.writes
+    life.restart()
+    is_other = note(life, CLEAN._replace(not_after=1.9e9))
+    watch_anew(life.track, 2, monotonic(life.now))
+
+    assert (is_other, life.writes, life.track.not_after) == (False, writes, 0.0)
 
 
 # --- messages -------------------------------------------------------------------------------------------
@@ -280,14 +377,14 @@ def test_the_message_says_why_in_words_of_ours(word: str, message: str) -> None:
 
 def test_a_slow_check_whose_bound_was_lifted_is_still_said_not_to_be_clean() -> None:
     life = Life().live("ccs")
-    made = decide(spec(degraded=None), life.written, HealthSeen(CHECK, 2, snapshot(life.track)), life.now)
+    made = decide(spec(degraded=None), life.written, HealthSeen(CHECK, 2, frozen(life)), life.now)
 
     assert made.status.message == "3 of 3 pass; not cleanly"
 
 
 def test_a_failure_without_a_failing_endpoint_is_worded_too() -> None:
     life = Life()
-    record(life.track, life.plan, RUNS["f"]._replace(failing=()), START)
+    note(life, RUNS["f"]._replace(failing=()), START)
 
     assert life.look().status.message == "2 of 3 pass: too few, not yet 3 times in a row"
 
@@ -323,7 +420,7 @@ def test_a_silence_is_told_and_so_is_its_end() -> None:
 
 def test_bad_news_is_a_warning() -> None:
     life = Life().live("ccff")
-    record(life.track, life.plan, RUNS["f"], life.now)
+    note(life, RUNS["f"], life.now)
     (event,) = life.look().events
 
     assert (event.type, event.note) == (EventType.WARNING, "2 of 3 pass: Timeout")
@@ -350,7 +447,7 @@ def test_a_steady_state_costs_no_writes(word: str) -> None:
 def test_numbers_that_always_move_only_refresh() -> None:
     life = Life().live("cccc")
     life.live("c")
-    seen = HealthSeen(CHECK, 1, snapshot(life.track), uptime={"24h": (99, 100, 1000.0)})
+    seen = HealthSeen(CHECK, 1, frozen(life), uptime={"24h": (99, 100, 1000.0)})
 
     assert significance(life.written, decide(SPEC, life.written, seen, life.now).status) is Significance.REFRESH
 
@@ -364,14 +461,14 @@ def test_an_equal_status_is_worth_nothing() -> None:
 def test_a_reason_that_alternates_only_refreshes() -> None:
     life = Life().live("fff")
     other = RUNS["f"]._replace(reason=Reason.CONNECTION_RESET, failing=((POD, "a-1", Reason.CONNECTION_RESET),))
-    record(life.track, life.plan, other, life.now)
+    note(life, other, life.now)
 
     assert significance(life.written, life.look().status) is Significance.REFRESH
 
 
 def test_another_pod_that_fails_is_a_change() -> None:
     life = Life().live("fff")
-    record(life.track, life.plan, RUNS["f"]._replace(failing=((None, "a-2", Reason.TIMEOUT),)), life.now)
+    note(life, RUNS["f"]._replace(failing=((None, "a-2", Reason.TIMEOUT),)), life.now)
     before = life.written
 
     assert significance(before, life.look().status) is Significance.CHANGE
@@ -413,7 +510,7 @@ def test_a_restart_alone_writes_nothing_and_tells_nothing(word: str) -> None:
 def decisions(word: str, extra: str, later: float) -> Iterator[tuple[HealthCheckSpec, Life, HealthSeen, datetime]]:
     life = Life(spec(suspend=extra == "suspend")).live(word)
     problem = ("Invalid", "x" * 5000) if extra == "problem" else None
-    track = None if extra == "absent" else snapshot(life.track)
+    track = None if extra == "absent" else frozen(life)
     yield (
         life.spec,
         life,

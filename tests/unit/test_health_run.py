@@ -96,6 +96,37 @@ def test_a_single_endpoint_that_is_neither_keeps_its_verdict() -> None:
     assert (run.verdict, run.reason) == (INVALID, Reason.UNKNOWN_PORT)
 
 
+def test_the_replicas_of_a_workload_are_its_share_whichever_way_it_ends() -> None:
+    """H4: it is one request, and says how many are ready of how many wanted."""
+    passed = Result(Verdict.PASS, Reason.OK, 0.01, share=(2, 3))
+    failed = Result(FAIL, Reason.NOT_ENOUGH_READY, 0.01, share=(1, 3))
+
+    assert aggregate([(None, passed, False)], plan())[3:5] == (2, 3)
+    assert aggregate([(None, failed, False)], plan())[:2] == (FAIL, Reason.NOT_ENOUGH_READY)
+    assert aggregate([(None, failed, False)], plan())[3:5] == (1, 3)
+
+
+def test_a_failure_without_a_share_is_none_of_one() -> None:
+    assert aggregate([answer(1, FAIL, Reason.TIMEOUT)], plan())[3:5] == (0, 1)
+
+
+def test_the_step_that_decided_is_named_and_not_the_target() -> None:
+    """H4: worst-of, by name."""
+    run = aggregate([(None, Result(FAIL, Reason.TIMEOUT, 0.1, step="login"), False)], plan())
+
+    assert run.failing == ((None, "login", Reason.TIMEOUT),)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from([0.0, 10.0, 20.0, 30.0])), min_size=1, max_size=5))
+def test_the_first_certificate_that_expires_counts_whoever_shows_it(shown: list[tuple[bool, float]]) -> None:
+    answers = [
+        (pod(number), Result(Verdict.PASS if passes else FAIL, Reason.OK, 0.1, not_after=expiry), False)
+        for number, (passes, expiry) in enumerate(shown)
+    ]
+
+    assert aggregate(answers, plan()).not_after == min((expiry for _, expiry in shown if expiry), default=0.0)
+
+
 verdicts = st.sampled_from(
     [
         (Verdict.PASS, Reason.OK),

@@ -388,6 +388,58 @@ def test_a_degraded_dependency_is_no_obstacle() -> None:
     assert len(checkout.effects) == 1
 
 
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        (HealthState.UNHEALTHY, "DependencyUnhealthy"),
+        (HealthState.UNKNOWN, "DependencyUnknown"),
+        (HealthState.SUSPENDED, "DependencyUnknown"),
+    ],
+)
+def test_what_the_triggers_check_depends_on_holds_the_policy_like_what_it_names_itself(
+    state: HealthState, reason: str
+) -> None:
+    """H5, R14: the check says by itself what it depends on; the refusal names that."""
+    checkout = world(of_check={"database": state})
+
+    checkout.run("10s")
+
+    assert (checkout.effects, blocked(checkout)) == ([], reason)
+    assert checkout.status.blocked is not None
+    assert "HealthCheck database (on which healthCheck checkout depends)" in checkout.status.blocked.message
+    assert checkout.events == ["Blocked"]
+
+
+def test_a_policy_goes_on_when_what_its_check_depends_on_recovers() -> None:
+    """H5, R14."""
+    checkout = world(of_check={"database": HealthState.UNHEALTHY})
+    checkout.run("10s")
+    checkout.of_check["database"] = HealthState.HEALTHY
+
+    checkout.run("5s")
+
+    assert len(checkout.effects) == 1
+
+
+def test_a_human_is_not_told_while_the_fault_lies_with_a_dependency_of_the_check() -> None:
+    """H5, R14: the alarm is elsewhere."""
+    checkout = world(spec=spec(steps=[{"escalate": {}}]), of_check={"database": HealthState.UNHEALTHY})
+
+    checkout.run("10s")
+
+    assert (checkout.status.escalated, blocked(checkout)) == (None, "DependencyUnhealthy")
+
+
+def test_dependencies_of_one_triggers_check_do_not_hold_another_trigger() -> None:
+    """R14: pods that crash do so by themselves."""
+    pods = spec(triggers=[{"pods": {"reason": "CrashLoopBackOff"}}])
+    checkout = world(spec=pods, of_check={"database": HealthState.UNHEALTHY})
+
+    checkout.run("5s")
+
+    assert len(checkout.effects) == 1
+
+
 # --- each gate by itself --------------------------------------------------------------------------------
 
 

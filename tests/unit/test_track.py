@@ -14,7 +14,7 @@ from homeostat.core import plan as plans
 from homeostat.core.decision import Ref
 from homeostat.core.plan import Plan
 from homeostat.core.probing import Reason, Verdict
-from homeostat.core.run import Run
+from homeostat.core.run import RESTING, Run
 from homeostat.core.track import (
     RING,
     VERDICTS,
@@ -54,15 +54,24 @@ def plan(**fields: Any) -> Plan:
 PLAN = plan()
 
 
+def monotonic(at: datetime) -> float:
+    """A clock that never jumps, as long as `at` does not either."""
+    return (at - START).total_seconds()
+
+
 def watched() -> Track:
-    return restore(HealthCheckStatus(), 1, START)
+    return restore(HealthCheckStatus(), 1, START, 0.0)
+
+
+def note(track: Track, compiled: Plan, run: Run, at: datetime) -> bool:
+    return record(track, compiled, run, at, monotonic(at))
 
 
 def run_all(track: Track, word: str, compiled: Plan = PLAN, every: float = 1.0) -> list[HealthState]:
     """Record the runs a word spells, `every` seconds; give the state after each."""
     states = []
     for letter in word:
-        record(track, compiled, RUNS[letter], track_time(track, every))
+        note(track, compiled, RUNS[letter], track_time(track, every))
         states.append(track.state)
     return states
 
@@ -225,7 +234,7 @@ def test_only_what_changes_something_asks_for_a_decision(before: str, run: str, 
     track = watched()
     run_all(track, before)
 
-    assert record(track, PLAN, RUNS[run], track_time(track, 1.0)) is matters
+    assert note(track, PLAN, RUNS[run], track_time(track, 1.0)) is matters
 
 
 def test_another_failing_pod_asks_for_a_decision() -> None:
@@ -233,7 +242,7 @@ def test_another_failing_pod_asks_for_a_decision() -> None:
     run_all(track, "fff")
     other = FAILED._replace(failing=((None, "a-2", Reason.TIMEOUT),))
 
-    assert record(track, PLAN, other, track_time(track, 1.0))
+    assert note(track, PLAN, other, track_time(track, 1.0))
 
 
 def test_the_state_begins_with_the_run_that_moved_it() -> None:
@@ -248,16 +257,52 @@ def test_after_a_silence_the_count_starts_anew() -> None:
     track = watched()
     run_all(track, "ccff")
     late = track_time(track, 1.0) + PLAN.stale_after
-    record(track, PLAN, FAILED, late)
+    note(track, PLAN, FAILED, late)
 
     assert (track.state, track.streak, track.since) == (UNKNOWN, 1, late)
 
 
 def test_a_silence_before_anything_was_known_changes_no_state() -> None:
     track = watched()
-    record(track, PLAN, CLEAN, START + timedelta(days=1))
+    note(track, PLAN, CLEAN, START + timedelta(days=1))
 
     assert (track.state, track.streak, track.since) == (UNKNOWN, 1, START)
+
+
+@pytest.mark.parametrize("jump", [timedelta(hours=1), timedelta(hours=-1)])
+def test_a_wall_clock_that_jumps_is_no_silence_and_hides_none(jump: timedelta) -> None:
+    """Fault 25."""
+    track = watched()
+    run_all(track, "cc")
+    record(track, PLAN, FAILED, START + jump, 3.0)
+    after_the_jump = track.state, track.streak
+    record(track, PLAN, FAILED, START, 3.0 + PLAN.stale_after.total_seconds())
+
+    assert after_the_jump == (HEALTHY, 1)
+    assert (track.state, track.streak) == (UNKNOWN, 1)
+
+
+@pytest.mark.parametrize(
+    ("word", "turns"),
+    [("ccc", []), ("fff", [3]), ("cccfff", [6]), ("cccfffcc", [6, 8]), ("cccrrr", []), ("fffcr", [3, 5])],
+)
+def test_turns_are_between_unhealthy_and_not(word: str, turns: list[int]) -> None:
+    """With the time of the run that moved it; how it turns between Healthy and Degraded is not among them."""
+    track = watched()
+    run_all(track, word)
+
+    assert track.turns == tuple(START + timedelta(seconds=second) for second in turns)
+
+
+def test_maintenance_keeps_what_was_known_however_rarely_a_run_is_skipped() -> None:
+    track = watched()
+    run_all(track, "ccc")
+    at = START + timedelta(seconds=3)
+    for _ in range(3):
+        record(track, PLAN, RESTING, at, monotonic(at))
+        at += 2 * PLAN.stale_after
+
+    assert (track.state, track.streak, track.verdict) == (HEALTHY, 3, Verdict.SKIPPED)
 
 
 def test_errors_alone_do_not_keep_a_result_fresh() -> None:
@@ -265,24 +310,23 @@ def test_errors_alone_do_not_keep_a_result_fresh() -> None:
     track = watched()
     run_all(track, "cc" + "e" * 40)
 
-    assert track.fresh_at == START + timedelta(seconds=2)
+    assert track.fresh == 2
 
 
 def test_an_edit_keeps_state_and_streak_and_restarts_the_clock_of_silence() -> None:
     """H3: one track through any number of edits."""
     track = watched()
     run_all(track, "ccf")
-    later = START + timedelta(hours=1)
-    watch_anew(track, 2, later)
+    watch_anew(track, 2, 3600.0)
 
-    assert (track.state, track.streak, track.generation, track.fresh_at) == (HEALTHY, 1, 2, later)
+    assert (track.state, track.streak, track.generation, track.fresh) == (HEALTHY, 1, 2, 3600.0)
 
 
 def test_percentiles_look_at_the_last_hundred_passes() -> None:
     track = watched()
     for milliseconds in range(1, RING + 51):
-        record(track, PLAN, CLEAN._replace(seconds=milliseconds / 1000), track_time(track, 0.001))
-        record(track, PLAN, FAILED, track_time(track, 0.001))
+        note(track, PLAN, CLEAN._replace(seconds=milliseconds / 1000), track_time(track, 0.001))
+        note(track, PLAN, FAILED, track_time(track, 0.001))
 
     assert percentiles(track) == pytest.approx((0.1, 0.145, 0.149))
 
@@ -298,7 +342,7 @@ def test_there_are_no_percentiles_before_the_first_pass() -> None:
 def test_percentiles_are_latencies_that_happened_in_order(latencies: list[float]) -> None:
     track = watched()
     for seconds in latencies:
-        record(track, PLAN, CLEAN._replace(seconds=seconds), START)
+        note(track, PLAN, CLEAN._replace(seconds=seconds), START)
     found = percentiles(track)
 
     assert found is not None
@@ -310,7 +354,7 @@ def test_a_suspended_check_starts_anew_when_it_goes_on() -> None:
     status = HealthCheckStatus.model_validate(
         {"state": "Suspended", "since": "2025-01-01T00:00:00Z", "streak": {"result": "Fail", "count": 2}, "missed": 7}
     )
-    track = restore(status, 3, START)
+    track = restore(status, 3, START, 0.0)
 
     assert (track.state, track.since, track.streak, track.missed) == (UNKNOWN, START, 0, 7)
 
@@ -318,7 +362,7 @@ def test_a_suspended_check_starts_anew_when_it_goes_on() -> None:
 def test_a_snapshot_does_not_move_with_its_track() -> None:
     track = watched()
     run_all(track, "cc")
-    frozen = snapshot(track)
+    frozen = snapshot(track, 0.0)
     run_all(track, "fff")
 
     assert (frozen.state, frozen.streak, frozen.passing, frozen.failing) == (HEALTHY, 2, 3, ())

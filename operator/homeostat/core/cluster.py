@@ -1,6 +1,7 @@
 """What we see of a cluster: small frozen records, made by `kube/` from raw objects, read by decisions."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -14,7 +15,8 @@ class Pod:
     """One pod. `restarts` is the sum over its containers, `owner` the workload it belongs to and not a ReplicaSet.
 
     `reasons` holds every pod-level trigger word that applies now: CrashLoopBackOff, OOMKilled,
-    ImagePullBackOff, NotReady, Pending, Evicted, Terminating.
+    ImagePullBackOff, NotReady, Pending, Evicted, Terminating. `claims` are the PersistentVolumeClaims it mounts,
+    `exit_code` is that of the container that ended it, None while none has ended.
     """
 
     ref: Ref
@@ -30,6 +32,8 @@ class Pod:
     reasons: tuple[str, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
     owner: Ref | None = None
+    claims: tuple[str, ...] = ()
+    exit_code: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,51 @@ class Workload:
         Only the template counts: a pod that is merely not ready is a fault, not a rollout.
         """
         return self.observed_generation < self.generation or self.updated < self.replicas
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A PersistentVolumeClaim: whether it has its volume."""
+
+    name: str
+    is_bound: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node: whether it is ready, and whether memory, disk or process ids run out on it."""
+
+    name: str
+    is_ready: bool
+    is_under_pressure: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A Job. `owners` are the uids of the objects it belongs to; `failure` says why it failed, "" while it has not.
+
+    `is_started`: its controller has taken it on.
+    """
+
+    ref: Ref
+    owners: tuple[str, ...]
+    is_started: bool
+    is_complete: bool
+    failure: str = ""
+    is_deleting: bool = False
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its result stands."""
+        return self.is_complete or bool(self.failure)
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A Secret as read. What it holds is never shown."""
+
+    type: str
+    data: Mapping[str, bytes] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ def _essence(status: HealthCheckStatus) -> tuple[Any, ...]:
         status.state,
         status.since,
         conditions,
+        status.suppressed_by,
+        status.certificate_expiry,
         _endpoints(status),
         _streak(status.state, status.streak),
     )

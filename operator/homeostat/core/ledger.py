@@ -9,9 +9,9 @@ Memory of a series whose every bucket was lived through, with n windows asked fo
 Series are held in blocks of 128.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -122,23 +122,28 @@ class Ledger:
         records = (self._closed(ring, bucket) for ring, bucket in closed if ring.bucket_of(minute) > bucket)
         return tuple(record for record in records if record.series)
 
-    def load(self, buckets: Iterable[Bucket]) -> tuple[Closed, ...]:
-        """Take up history of the series that are open; the rest, and what is out of reach, is left out.
+    def load(self, period: Closed) -> None:
+        """Take up one period of history, of the series that are open; what is out of reach is left out.
 
-        Load a series once, all its resolutions in one call, and best before the first `roll`: the ledger then
-        stands where the old one stood (at the newest minute loaded), and that roll closes what was unfinished.
-        Later, counts that are there stay if they are fuller; coarse buckets that the history lacks are summed
-        up from finer ones, as far as these still reach, and given back, to be written. Counts of the
-        unfinished minute add up.
+        First `roll` to where history ends; then load each period once, in any order; then `sum_up`. Counts that are
+        there stay if they are fuller; those of the unfinished minute add up.
         """
-        known = [bucket for bucket in buckets if bucket.series in self._slots and _is_sound(bucket)]
-        if not known:
-            return ()
-        closed = self.roll(max((bucket.start + bucket.seconds) // MINUTE - 1 for bucket in known))
-        for ring in self._rings:
-            self._take(ring, [bucket for bucket in known if bucket.seconds == ring.tier.seconds])
-        for fine, coarse in pairwise(self._rings):
-            closed += self._sum_up(fine, coarse)
+        ring = next((ring for ring in self._rings if ring.tier.seconds == period.seconds), None)
+        if ring is None or period.start < 0 or period.start % period.seconds:
+            return
+        slots = np.array([self._slots.get(name, -1) for name in period.series], dtype=np.int64)
+        known = np.flatnonzero((slots >= 0) & _is_sound(period.counted))
+        number, newest = period.start // period.seconds, ring.bucket_of(self._minute)
+        if newest - ring.tier.count < number < newest:
+            self._merge(ring, number, slots[known], period.counted[:, known])
+        elif number == newest and ring is self._rings[0]:
+            good, total, _ = period.counted
+            for place in known.tolist():
+                self.add(int(slots[place]), int(good[place]), int(total[place]))
+
+    def sum_up(self) -> tuple[Closed, ...]:
+        """Sum coarse buckets that history lacks up from finer ones; give them, to be written."""
+        closed = tuple(record for fine, coarse in pairwise(self._rings) for record in self._sum_up(fine, coarse))
         self._sums.clear()
         return closed
 
@@ -158,6 +163,18 @@ class Ledger:
             observed_seconds=MINUTE * (observed + newest[OBSERVED] + unfinished[OBSERVED] + share * oldest[OBSERVED]),
             span_seconds=seconds,
         )
+
+    def periods(self, slot: int, seconds: int, count: int) -> tuple[tuple[int, int], ...]:
+        """Give good and total of the newest `count` buckets of `seconds`, oldest first; the last is unfinished.
+
+        There must be a tier of such buckets, which holds as many.
+        """
+        ring = next(ring for ring in self._rings if ring.tier.seconds == seconds)
+        newest = ring.bucket_of(self._minute)
+        cells = [ring.cell(bucket, slot) for bucket in range(newest - count + 1, newest + 1)]
+        counts = [(cell[GOOD], cell[TOTAL]) for cell in cells]
+        counts[-1] = counts[-1][GOOD] + self._good[slot], counts[-1][TOTAL] + self._total[slot]
+        return tuple(counts)
 
     def _width(self) -> int:
         return -(-len(self._names) // BLOCK) * BLOCK
@@ -189,24 +206,12 @@ class Ledger:
         good, total, observed = running.over(*run, self._width())[:, slot].tolist()
         return good, total, observed
 
-    def _take(self, ring: Ring, buckets: Iterable[Bucket]) -> None:
-        """Take up buckets of one resolution; unfinished coarse ones are left to be summed up from finer ones."""
-        newest = ring.bucket_of(self._minute)
-        by_start = groupby(sorted(buckets, key=lambda bucket: bucket.start), key=lambda bucket: bucket.start)
-        for start, group in by_start:
-            number = start // ring.tier.seconds
-            if newest - ring.tier.count < number < newest:
-                self._merge(ring, number, group)
-            elif number == newest and ring is self._rings[0]:
-                for bucket in group:
-                    self.add(self._slots[bucket.series], bucket.good, bucket.total)
-
-    def _merge(self, ring: Ring, number: int, buckets: Iterable[Bucket]) -> None:
+    def _merge(self, ring: Ring, number: int, slots: npt.NDArray[np.int64], counted: Counted) -> None:
         old = ring.counted(number, self._width())
         new = nothing(old.shape[1])
-        for bucket in buckets:
-            observed = bucket.observed or min(bucket.seconds // MINUTE, bucket.total)
-            new[:, self._slots[bucket.series]] = bucket.good, bucket.total, observed
+        new[:, slots] = counted
+        allowed = np.minimum(ring.tier.seconds // MINUTE, new[TOTAL])
+        new[OBSERVED] = np.where(new[OBSERVED] > 0, new[OBSERVED], allowed)
         ring.put(number, np.where(fuller(old, new), new, old))
 
     def _sum_up(self, fine: Ring, coarse: Ring) -> tuple[Closed, ...]:
@@ -227,9 +232,10 @@ class Ledger:
         return tuple(closed)
 
 
-def _is_sound(bucket: Bucket) -> bool:
-    is_aligned = bucket.seconds > 0 and bucket.start >= 0 and bucket.start % bucket.seconds == 0
-    return is_aligned and 0 <= bucket.good <= bucket.total > 0
+def _is_sound(counted: Counted) -> npt.NDArray[np.bool_]:
+    good, total, observed = counted
+    result: npt.NDArray[np.bool_] = (good >= 0) & (good <= total) & (total > 0) & (observed >= 0)
+    return result
 
 
 def _require_nested(tiers: Sequence[Tier]) -> None:

@@ -107,7 +107,7 @@ class Phases(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One run against one address. `seconds` is the whole run.
+    """One run against one address. `seconds` is how long the target took: the phases of an answer, else the whole run.
 
     `code`: a protocol's status (HTTP, gRPC, a Job's exit code), 0 when none. `phases`: None when nothing was
     connected. `not_after`: when the peer's certificate expires (epoch seconds), 0.0 without a verified one.

@@ -18,7 +18,11 @@ Failing = tuple[Ref | None, str, str]
 
 
 class Run(NamedTuple):
-    """What one interval amounts to. `seconds` is the slowest endpoint that passed, or the slowest of all if none."""
+    """What one interval amounts to. `seconds` is the slowest endpoint that passed, or the slowest of all if none.
+
+    `passing` of `total` are endpoints, or the replicas of a workload. `not_after` is when the first of the certificates
+    that were seen expires (epoch seconds), 0.0 without any.
+    """
 
     verdict: Verdict
     reason: Reason
@@ -27,6 +31,11 @@ class Run(NamedTuple):
     total: int
     is_retried: bool = False
     failing: tuple[Failing, ...] = ()
+    not_after: float = 0.0
+
+
+RESTING = Run(Verdict.SKIPPED, Reason.MAINTENANCE, 0.0, 0, 0)
+"""A run that does not happen because of maintenance."""
 
 
 def aggregate(answers: Sequence[Answer], plan: Plan) -> Run:
@@ -39,19 +48,16 @@ def aggregate(answers: Sequence[Answer], plan: Plan) -> Run:
     if not answers:
         return Run(_FAIL, Reason.NO_ENDPOINTS, 0.0, 0, 0)
     if len(answers) == 1 and answers[0][1].verdict is _PASS:
-        return Run(_PASS, _OK, answers[0][1].seconds, 1, 1, answers[0][2])
+        _, result, is_retried = answers[0]
+        passing, total = result.share or (1, 1)
+        return Run(_PASS, _OK, result.seconds, passing, total, is_retried, (), result.not_after)
     return _judge(answers, plan)
 
 
 def _judge(answers: Sequence[Answer], plan: Plan) -> Run:
     total = len(answers)
     passed = [answer for answer in answers if answer[1].verdict is _PASS]
-    failing = tuple(
-        sorted(
-            ((pod, endpoint_name(plan, pod), result.reason) for pod, result, _ in answers if result.verdict is _FAIL),
-            key=lambda endpoint: endpoint[1:],
-        )
-    )
+    failing = _failing(answers, plan)
     needed = plan.min_passing * total
     if len(passed) >= needed:
         verdict, reason = _PASS, _OK
@@ -59,8 +65,22 @@ def _judge(answers: Sequence[Answer], plan: Plan) -> Run:
         verdict, reason = _FAIL, _reason_of(failing)
     else:
         verdict, reason = _inconclusive(answers)
-    seconds = max(result.seconds for _, result, _ in passed or answers)
-    return Run(verdict, reason, seconds, len(passed), total, any(answer[2] for answer in passed), failing)
+    share = (len(passed), total) if total > 1 else answers[0][1].share or (len(passed), total)
+    return Run(
+        verdict, reason, max(result.seconds for _, result, _ in passed or answers), *share,
+        any(answer[2] for answer in passed), failing,
+        min((result.not_after for _, result, _ in answers if result.not_after), default=0.0),
+    )  # fmt: skip
+
+
+def _failing(answers: Sequence[Answer], plan: Plan) -> tuple[Failing, ...]:
+    """Name the endpoints that failed: by their pod, or by the step where it ended."""
+    failing = (
+        (pod, result.step or endpoint_name(plan, pod), result.reason)
+        for pod, result, _ in answers
+        if result.verdict is _FAIL
+    )
+    return tuple(sorted(failing, key=lambda endpoint: endpoint[1:]))
 
 
 def _reason_of(failing: tuple[Failing, ...]) -> Reason:

@@ -7,16 +7,19 @@ States move by thresholds, whatever the state before (H2):
     Healthy ──one blemished pass──▶ Degraded ──successThreshold clean passes in a row──▶ Healthy
 
 A blemished pass took a retry, was slower than `degraded.latency`, or left endpoints failing. A run that neither
-passed nor failed moves nothing (H1); when only such runs come, or none, the last result goes stale.
+passed nor failed moves nothing (H1); when only such runs come, or none, the last result goes stale. Silence is
+measured by a clock that never jumps. Maintenance is no silence: the check goes on where it left.
 """
 
 from array import array
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from math import ceil
 
 from homeostat.api.health_check import HealthCheckStatus, HealthState, StreakResult
+from homeostat.core.flapping import with_turn
+from homeostat.core.health_reason import FLAPPING, HealthReason, has_reason, is_in_maintenance, state_before
 from homeostat.core.plan import Plan
 from homeostat.core.probing import Reason, Verdict
 from homeostat.core.run import Failing, Run
@@ -57,12 +60,14 @@ class Track:
     """One check since it is watched.
 
     `counts` go by `VERDICTS`. `streak` counts passes or fails in a row, `clean` the unblemished passes at its end.
-    `fresh_at` is the last pass or fail, or when watching began; `at` is None before the first. `passing`, `total`
-    (-1 before the first) and `failing` are of the last run that passed or failed.
+    `fresh` (monotonic seconds) is the last pass or fail, or when watching began or maintenance held last; `at` is
+    None before the first. `passing`, `total` (-1 before the first) and `failing` are of the last run that passed or
+    failed. `turns` are between Unhealthy and not, oldest first; `is_flapping` is what was last decided of them.
+    `not_after` is when the first of the certificates seen last expires (epoch seconds), 0.0 without any.
     """
 
     since: datetime
-    fresh_at: datetime
+    fresh: float
     generation: int = 0
     state: HealthState = _UNKNOWN
     is_pass: bool = True
@@ -75,26 +80,39 @@ class Track:
     passing: int = -1
     total: int = -1
     failing: tuple[Failing, ...] = ()
+    turns: tuple[datetime, ...] = ()
+    is_flapping: bool = False
+    not_after: float = 0.0
     missed: int = 0
     recorded: int = 0
     latencies: "array[float]" = field(default_factory=_no_latencies)
     counts: "array[int]" = field(default_factory=_no_counts)
 
 
-def record(track: Track, plan: Plan, run: Run, now: datetime) -> bool:
+def record(track: Track, plan: Plan, run: Run, now: datetime, monotonic: float) -> bool:
     """Take in one run. Say whether anything changed that a decision cares for: state, streak, endpoints, verdict."""
     track.counts[_SLOT[run.verdict]] += 1
     is_other = track.verdict is not run.verdict
+    if run.reason is Reason.MAINTENANCE:
+        _rest(track, plan, now, monotonic)
     track.verdict = run.verdict
     track.reason = run.reason
     if run.verdict is not _PASS and run.verdict is not _FAIL:
         return is_other
     before = track.state
-    if now - track.fresh_at >= plan.stale_after:
+    if is_silent(track, plan, monotonic):
         _forget(track, now)
-    track.at = track.fresh_at = now
+    track.at = now
+    track.fresh = monotonic
     is_progress = _pass(track, plan, run, now) if run.verdict is _PASS else _fail(track, plan, now)
-    return _see_endpoints(track, run) or is_progress or is_other or track.state is not before
+    if track.state is not before and _UNHEALTHY in {track.state, before}:
+        track.turns = with_turn(track.turns, now)
+    return _see(track, run) or is_progress or is_other or track.state is not before
+
+
+def is_silent(track: Track, plan: Plan, monotonic: float) -> bool:
+    """Say whether the last pass or fail is too long ago to hold."""
+    return monotonic - track.fresh >= plan.stale_after.total_seconds()
 
 
 def _pass(track: Track, plan: Plan, run: Run, now: datetime) -> bool:
@@ -146,11 +164,22 @@ def _forget(track: Track, now: datetime) -> None:
     track.streak = track.clean = 0
 
 
-def _see_endpoints(track: Track, run: Run) -> bool:
+def _rest(track: Track, plan: Plan, now: datetime, monotonic: float) -> None:
+    """Let maintenance be no silence; one that was there before it is."""
+    if track.reason is not Reason.MAINTENANCE and is_silent(track, plan, monotonic):
+        _forget(track, now)
+    track.fresh = monotonic
+
+
+def _see(track: Track, run: Run) -> bool:
+    """Take in who passed and what was seen of certificates; say whether that is other than before."""
     is_other = track.passing != run.passing or track.total != run.total or track.failing != run.failing
     track.passing = run.passing
     track.total = run.total
     track.failing = run.failing
+    if run.not_after and run.not_after != track.not_after:
+        track.not_after = run.not_after
+        return True
     return is_other
 
 
@@ -165,10 +194,11 @@ def blemish_of(run: Run, plan: Plan) -> Blemish | None:
     return None
 
 
-def watch_anew(track: Track, generation: int, now: datetime) -> None:
+def watch_anew(track: Track, generation: int, monotonic: float) -> None:
     """Take note of an edited spec: state and streaks stay, and silence counts from now."""
     track.generation = generation
-    track.fresh_at = now
+    track.fresh = monotonic
+    track.not_after = 0.0
 
 
 def percentiles(track: Track) -> tuple[float, float, float] | None:
@@ -181,16 +211,29 @@ def percentiles(track: Track) -> tuple[float, float, float] | None:
     return p50, p95, p99
 
 
-def restore(status: HealthCheckStatus, generation: int, now: datetime) -> Track:
+def restore(status: HealthCheckStatus, generation: int, now: datetime, monotonic: float) -> Track:
     """Begin to watch a check where its status left off, so that no threshold starts anew (H6).
 
-    Silence counts from now: that nobody looked while we were down says nothing about the target.
+    Silence counts from now: that nobody looked while we were down says nothing about the target. A check that was
+    suspended starts anew, one in maintenance does not.
     """
-    if status.state is HealthState.SUSPENDED:
-        return Track(since=now, fresh_at=now, generation=generation, missed=status.missed)
-    track = Track(since=status.since or now, fresh_at=now, generation=generation, missed=status.missed)
-    track.state = status.state
+    track = Track(since=now, fresh=monotonic, generation=generation, missed=status.missed)
+    is_resting = is_in_maintenance(status)
+    if status.state is HealthState.SUSPENDED and not is_resting:
+        return track
+    _recall(track, status)
+    if is_resting:
+        track.verdict, track.reason = Verdict.SKIPPED, Reason.MAINTENANCE
+    return track
+
+
+def _recall(track: Track, status: HealthCheckStatus) -> None:
+    track.since = status.since or track.since
+    track.state = state_before(status)
     track.at = status.last_probe
+    track.turns = status.transitions
+    track.is_flapping = has_reason(status, FLAPPING, HealthReason.FLAPS)
+    track.not_after = status.certificate_expiry.timestamp() if status.certificate_expiry else 0.0
     if status.streak:
         track.is_pass = status.streak.result is StreakResult.PASS
         track.streak = status.streak.count
@@ -200,15 +243,17 @@ def restore(status: HealthCheckStatus, generation: int, now: datetime) -> Track:
         passing, total = status.passing.split("/")
         track.passing, track.total = int(passing), int(total)
     track.failing = tuple((None, endpoint.name, endpoint.reason) for endpoint in status.failing)
-    return track
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A track as it was at one moment, for a decision. `percentiles` are p50, p95, p99 in seconds."""
+    """A track as it was at one moment, for a decision. `percentiles` are p50, p95, p99 in seconds.
+
+    `silence` is the time since the last pass or fail, or since watching began or maintenance held last.
+    """
 
     since: datetime
-    fresh_at: datetime
+    silence: timedelta
     state: HealthState
     is_pass: bool
     streak: int
@@ -220,15 +265,17 @@ class Snapshot:
     passing: int
     total: int
     failing: tuple[Failing, ...]
+    turns: tuple[datetime, ...]
+    not_after: float
     missed: int
     percentiles: tuple[float, float, float] | None
 
 
-def snapshot(track: Track) -> Snapshot:
+def snapshot(track: Track, monotonic: float) -> Snapshot:
     """Freeze what a decision looks at."""
     return Snapshot(
         since=track.since,
-        fresh_at=track.fresh_at,
+        silence=timedelta(seconds=monotonic - track.fresh),
         state=track.state,
         is_pass=track.is_pass,
         streak=track.streak,
@@ -240,6 +287,8 @@ def snapshot(track: Track) -> Snapshot:
         passing=track.passing,
         total=track.total,
         failing=track.failing,
+        turns=track.turns,
+        not_after=track.not_after,
         missed=track.missed,
         percentiles=percentiles(track),
     )

@@ -1,10 +1,14 @@
 """The checks that run: what each is asked (its plan), how it fares (its track), where its results are counted."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from homeostat.api.health_check import HealthState
 from homeostat.core.decision import Ref
+from homeostat.core.dependencies import companions, find_cycle
 from homeostat.core.plan import Plan
+from homeostat.core.probing import Reason
 from homeostat.core.track import Track
 from homeostat.engine.objects import Key
 
@@ -22,12 +26,20 @@ class Check:
     is_on: bool = True
     is_silent: bool = False
 
+    @property
+    def state(self) -> HealthState:
+        """What is known of the target: nothing while it is silent or in maintenance."""
+        if self.track.reason is Reason.MAINTENANCE:
+            return HealthState.SUSPENDED
+        return HealthState.UNKNOWN if self.is_silent else self.track.state
+
 
 class Checks:
-    """The running checks by the key of their HealthCheck."""
+    """The running checks by the key of their HealthCheck, and what all checks depend on."""
 
     def __init__(self) -> None:
         self._checks: dict[Key, Check] = {}
+        self.dependencies = Dependencies()
 
     def __len__(self) -> int:
         return len(self._checks)
@@ -49,3 +61,33 @@ class Checks:
         if check is not None:
             check.is_on = False
         return check
+
+
+class Dependencies:
+    """Which HealthChecks each one names in `dependsOn`, by namespace; whether they run does not matter."""
+
+    def __init__(self) -> None:
+        self._graphs: defaultdict[str, dict[str, tuple[str, ...]]] = defaultdict(dict)
+
+    def put(self, key: Key, names: tuple[str, ...]) -> frozenset[Key]:
+        """Let a check depend on `names`; give those for which a cycle may have begun or ended by that."""
+        if self._graphs.get(key.namespace, {}).get(key.name, ()) == names:
+            return frozenset()
+        graph = self._graphs[key.namespace]
+        before = companions(graph, key.name)
+        if names:
+            graph[key.name] = names
+        else:
+            del graph[key.name]
+        if not graph:
+            del self._graphs[key.namespace]
+        return frozenset(key._replace(name=name) for name in before | companions(graph, key.name))
+
+    def of(self, key: Key) -> tuple[str, ...]:
+        """Name what a check depends on in effect: nothing when that leads back to itself."""
+        return () if self.cycle(key) else self._graphs.get(key.namespace, {}).get(key.name, ())
+
+    def cycle(self, key: Key) -> tuple[str, ...]:
+        """Give the way from a check over its dependencies back to itself; () when there is none."""
+        graph = self._graphs.get(key.namespace, {})
+        return find_cycle(graph, key.name) if key.name in graph else ()

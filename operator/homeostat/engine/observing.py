@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 
 from homeostat.api.health_check import HealthState
 from homeostat.core.decision import Ref
-from homeostat.core.plan import Plan
-from homeostat.core.track import Track
+from homeostat.core.maintenance import rests_until
 from homeostat.engine.checks import Check, Checks
 from homeostat.engine.objects import Key
+from homeostat.ports import Clock
 
 INTERVALS_UNTIL_STALE = 3
 
@@ -17,7 +17,8 @@ INTERVALS_UNTIL_STALE = 3
 class CheckReading:
     """How a check fares: its state and since when, when it last passed or failed, and which pods fail.
 
-    `fresh_at` is `observed_at`, or when watching began if that is later: a restart is not a silence.
+    `fresh_at` is `observed_at`, or when watching began if that is later: a restart is not a silence. It is wall time
+    found by a clock that never jumps.
     """
 
     state: HealthState
@@ -29,22 +30,23 @@ class CheckReading:
     failing: tuple[Ref, ...]
 
 
-def read_check(checks: Checks, namespace: str, name: str) -> CheckReading | None:
+def read_check(checks: Checks, namespace: str, name: str, clock: Clock) -> CheckReading | None:
     """Read a running check; None when there is none: unknown, suspended, or not implemented.
 
     Read from the check itself and not from its status, which is written a moment later and figures much later.
     """
     check = checks.get(Key("HealthCheck", namespace, name))
-    return None if check is None else _reading(check.plan, check.track, check)
+    return None if check is None else _reading(check, clock)
 
 
-def _reading(plan: Plan, track: Track, check: Check) -> CheckReading:
+def _reading(check: Check, clock: Clock) -> CheckReading:
+    plan, track, now = check.plan, check.track, clock.now()
     interval = timedelta(seconds=plan.interval)
     return CheckReading(
-        state=HealthState.UNKNOWN if check.is_silent else track.state,
+        state=HealthState.SUSPENDED if rests_until(plan.maintenance, now) else check.state,
         since=track.since,
         observed_at=track.at,
-        fresh_at=track.fresh_at,
+        fresh_at=now - timedelta(seconds=clock.monotonic() - track.fresh),
         stale_after=INTERVALS_UNTIL_STALE * interval + timedelta(seconds=plan.timeout),
         interval=interval,
         failing=tuple(pod for pod, _, _ in track.failing if pod is not None),

@@ -87,6 +87,7 @@ class World:
     namespace_ends: bool = False
     expected_by: Ref | None = None
     dependencies: dict[str, HealthState] = field(default_factory=dict)
+    of_check: dict[str, HealthState] = field(default_factory=dict)  # what the trigger's check depends on
     generation: int = 1
     written: dict[str, Any] = field(default_factory=dict)
     effects: list[str] = field(default_factory=list)  # what happened to the target, by action id
@@ -261,6 +262,7 @@ class World:
                 since=self.since if trigger.health_check else None,
                 detail="HealthCheck checkout is Unhealthy",
                 failing=failing,
+                dependencies=_seen(self.of_check) if trigger.health_check else (),
             )
             for index, trigger in enumerate(self.spec.triggers)
         )
@@ -271,7 +273,7 @@ class World:
             signals=signals,
             attempt_seed=f"a{self.seeds}",
             cluster_budget=TokenBudget(len(self.tokens), self.tokens_of),
-            dependencies=tuple(DependencySeen(name, state) for name, state in self.dependencies.items()),
+            dependencies=_seen(self.dependencies),
             freeze=self.freeze,
             lock=self.lock,
             view_age=self.view_age,
@@ -331,3 +333,7 @@ class World:
             self.now += pause
         self.reconcile()
         return self.status
+
+
+def _seen(states: Mapping[str, HealthState]) -> tuple[DependencySeen, ...]:
+    return tuple(DependencySeen(name, state) for name, state in states.items())

@@ -15,7 +15,7 @@ from homeostat.core.recovery.availability import allowance, in_treatment, unavai
 from homeostat.core.recovery.plan import Plan
 from homeostat.core.recovery.reasons import Block, BlockReason
 from homeostat.core.recovery.seen import Case
-from homeostat.core.recovery.signals import failing, title
+from homeostat.core.recovery.signals import dependencies, failing, title
 
 OLDEST_VIEW = timedelta(seconds=30)
 """Beyond this age our own view of the API server is no ground to act on (R12)."""
@@ -101,15 +101,20 @@ def expected_fault(wish: Wish) -> Block | None:
 
 
 def dependency(wish: Wish) -> Block | None:
-    """R14: what is wrong here is likely wrong there, or we cannot tell."""
+    """R14, H5: what is wrong here is likely wrong there, or we cannot tell.
+
+    What the trigger's check depends on counts like what the policy itself names.
+    """
     wanted = [entry.health_check.name for entry in wish.case.spec.depends_on]
     states = {entry.name: entry.state for entry in wish.case.seen.dependencies}
-    for name in wanted:
-        state = states.get(name, HealthState.UNKNOWN)
+    of_trigger = dependencies(wish.case, wish.signal.trigger)
+    named = [(name, states.get(name, HealthState.UNKNOWN), "") for name in wanted]
+    named += [(one.name, one.state, f" (on which {_title(wish)} depends)") for one in of_trigger]
+    for name, state, why in named:
         if state is HealthState.UNHEALTHY:
-            return Block(BlockReason.DEPENDENCY_UNHEALTHY, f"HealthCheck {name} is Unhealthy.")
+            return Block(BlockReason.DEPENDENCY_UNHEALTHY, f"HealthCheck {name}{why} is Unhealthy.")
         if state not in {HealthState.HEALTHY, HealthState.DEGRADED}:
-            return Block(BlockReason.DEPENDENCY_UNKNOWN, f"The state of HealthCheck {name} is not known.")
+            return Block(BlockReason.DEPENDENCY_UNKNOWN, f"The state of HealthCheck {name}{why} is not known.")
     return None
 
 

@@ -12,6 +12,15 @@ from homeostat.core.decision import Action, Event, Outcome, Ref
 
 
 @dataclass(frozen=True, slots=True)
+class DependencySeen:
+    """The state of a HealthCheck of `dependsOn`; UNKNOWN when it does not exist."""
+
+    name: str
+    state: HealthState
+    observed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SignalSeen:
     """What one trigger says: `verdict` is Firing, Quiet or Unknown (Stale is found here, from the times).
 
@@ -19,6 +28,7 @@ class SignalSeen:
     `observed_at`: when the data was taken, None when there is none. `stale_after`: the age from which it no
     longer counts (three intervals and a timeout of a check). `detail`: a clause for events, like
     `HealthCheck checkout is Unhealthy`. `failing`: the pods that make it fire, as far as known.
+    `dependencies`: what the trigger's check itself depends on (H5).
     """
 
     index: int
@@ -28,15 +38,7 @@ class SignalSeen:
     since: datetime | None = None
     detail: str = ""
     failing: tuple[Ref, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class DependencySeen:
-    """The state of a HealthCheck of `dependsOn`; UNKNOWN when it does not exist."""
-
-    name: str
-    state: HealthState
-    observed_at: datetime | None = None
+    dependencies: tuple[DependencySeen, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from homeostat.api.recovery import RecoveryPolicySpec
 from homeostat.api.recovery_status import Signal, SignalState
 from homeostat.core.decision import Ref
-from homeostat.core.recovery.seen import Case, SignalSeen
+from homeostat.core.recovery.seen import Case, DependencySeen, SignalSeen
 
 NEVER = datetime.min.replace(tzinfo=UTC)
 BLIND = frozenset({SignalState.UNKNOWN, SignalState.STALE})
@@ -49,6 +49,11 @@ def of_attempt(case: Case, trigger: int) -> Signal:
 def failing(case: Case, trigger: int) -> tuple[Ref, ...]:
     """Give the pods that make a trigger fire."""
     return next((signal.failing for signal in case.seen.signals if signal.index == trigger), ())
+
+
+def dependencies(case: Case, trigger: int) -> tuple[DependencySeen, ...]:
+    """Give what the check of a trigger itself depends on."""
+    return next((signal.dependencies for signal in case.seen.signals if signal.index == trigger), ())
 
 
 def observed_at(case: Case, trigger: int) -> datetime:

@@ -105,7 +105,7 @@ class ChaosController:
         read = _Read() if _is_at_rest(entry, spec, status) else await self._read(subject)
         now = clock.now()
         view_age = timedelta(seconds=clock.monotonic() - began)
-        decision = decide(spec, status, replace(self._see(subject, read, now), view_age=view_age), now)
+        decision = decide(spec, status, replace(self._see(subject, read, clock), view_age=view_age), now)
         known = {run.number for run in status.runs}
         over = [run for run in decision.status.runs if run.number not in known]
         self._archive.keep(*(_stored(entry, run) for run in over))
@@ -122,7 +122,7 @@ class ChaosController:
         """Say whether the difference is worth a write."""
         return significance(old, new)
 
-    def _see(self, subject: Experiment, read: _Read, now: datetime) -> ChaosSeen:
+    def _see(self, subject: Experiment, read: _Read, clock: Clock) -> ChaosSeen:
         """Put together what was read and what the checks say at this moment."""
         entry, namespace = subject.entry, subject.entry.ref.namespace
         return ChaosSeen(
@@ -130,9 +130,9 @@ class ChaosController:
             has_finalizer=entry.has_finalizer, run_requested=entry.run_requested, namespace=read.namespace,
             pods=read.pods, owners=read.owners, workloads=read.workloads, afflicted=read.afflicted,
             disruption_budgets=read.disruption_budgets, namespace_pods=read.namespace_pods, cluster_pods=None,
-            checks=dict(self._read_checks(subject.spec, namespace)),
+            checks=dict(self._read_checks(subject.spec, namespace, clock)),
             choice=phase(f"{entry.ref.uid}/{entry.run_requested}", 1.0),
-            freeze=self._freezes.in_force(namespace, Activity.CHAOS, now),
+            freeze=self._freezes.in_force(namespace, Activity.CHAOS, clock.now()),
             locks=read.locks,
             recoveries=tuple(self._reactions(namespace, subject.status)),
             protected=self._protected,
@@ -202,9 +202,9 @@ class ChaosController:
 
     # --- what others say and do -------------------------------------------------------------------------
 
-    def _read_checks(self, spec: ChaosExperimentSpec, namespace: str) -> Iterator[tuple[str, CheckSeen]]:
+    def _read_checks(self, spec: ChaosExperimentSpec, namespace: str, clock: Clock) -> Iterator[tuple[str, CheckSeen]]:
         for name in watches(spec):
-            reading = read_check(self._checks, namespace, name)
+            reading = read_check(self._checks, namespace, name, clock)
             if reading is not None:
                 yield name, CheckSeen(reading.state, reading.since, reading.observed_at, reading.stale_after)
 

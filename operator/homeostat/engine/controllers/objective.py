@@ -47,7 +47,7 @@ class ObjectiveController:
             entry.ref,
             entry.generation,
             counts=self._meters.counts(entry.key, windows(spec)),
-            check=self._check(entry, spec),
+            check=self._check(entry, spec, clock),
             problem=subject.problem,
         )
         return decide(spec, subject.status, seen, clock.now())
@@ -59,9 +59,9 @@ class ObjectiveController:
         """Say whether the difference is worth a write."""
         return significance(old, new)
 
-    def _check(self, entry: Entry, spec: ServiceLevelObjectiveSpec) -> CheckSeen | None:
+    def _check(self, entry: Entry, spec: ServiceLevelObjectiveSpec, clock: Clock) -> CheckSeen | None:
         indicator = spec.indicator.health_check
-        reading = read_check(self._checks, entry.ref.namespace, indicator.name) if indicator else None
+        reading = read_check(self._checks, entry.ref.namespace, indicator.name, clock) if indicator else None
         return None if reading is None else CheckSeen(reading.interval, reading.fresh_at, reading.stale_after)
 
 

@@ -4,7 +4,7 @@ While all is quiet a policy costs the API server nothing, unless it looks at pod
 quorum at this moment: an answer that does not come is an evaluation put off, never a guess (R12).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import uuid4
@@ -13,7 +13,7 @@ from homeostat.api.chaos import ChaosExperimentSpec
 from homeostat.api.chaos_status import ChaosExperimentStatus, Verdict
 from homeostat.api.freeze import Activity
 from homeostat.api.health_check import HealthState
-from homeostat.api.recovery import HealthCheckTrigger, PodsTrigger, RecoveryPolicySpec, Trigger, TriggerState
+from homeostat.api.recovery import HealthCheckTrigger, PodsTrigger, RecoveryPolicySpec, TriggerState
 from homeostat.api.recovery_status import AttemptRecord, Phase, Proof, RecoveryPolicyStatus, SignalState
 from homeostat.core.chaos import planned_fault
 from homeostat.core.cluster import Lock, TokenBudget, Workload
@@ -34,6 +34,7 @@ _FIRES_AT = {
     TriggerState.UNHEALTHY: {HealthState.UNHEALTHY},
     TriggerState.DEGRADED: {HealthState.UNHEALTHY, HealthState.DEGRADED},
 }
+_SILENT = frozenset({HealthState.UNKNOWN, HealthState.SUSPENDED})
 _UNREAD = TokenBudget(used=0, of=0)
 Policy = Subject[RecoveryPolicySpec, RecoveryPolicyStatus]
 
@@ -64,7 +65,7 @@ class RecoveryController:
     def changed(self, entry: Entry, spec: RecoveryPolicySpec | None, problem: Problem | None) -> None:  # noqa: ARG002
         """Be woken by the checks it looks at."""
         if spec is not None:
-            self._wakes.watch(entry.key, (Key(kind, entry.ref.namespace, name) for kind, name in watches(spec)))
+            self._watch(entry, spec)
 
     def removed(self, entry: Entry) -> None:
         """Nothing to clear away: a lock left behind ends by itself."""
@@ -72,13 +73,14 @@ class RecoveryController:
     async def decide(self, subject: Policy, clock: Clock) -> Decision[RecoveryPolicyStatus]:
         """Read what lies in the API server, then look at the checks, decide, and keep what is over as history."""
         began, spec, namespace = clock.monotonic(), subject.spec, subject.entry.ref.namespace
+        self._watch(subject.entry, spec)
         reads_pods = any(trigger.pods for trigger in spec.triggers)
         read = _Read(await self._target(spec, namespace) if reads_pods else None)
-        if not subject.problem and not _is_at_rest(subject.status, self._see(subject, read, clock.now())):
+        if not subject.problem and not _is_at_rest(subject.status, self._see(subject, read, clock)):
             read = await self._read_closely(subject, read, clock.now())
         now = clock.now()
         view_age = timedelta(seconds=clock.monotonic() - began)
-        decision = decide(spec, subject.status, replace(self._see(subject, read, now), view_age=view_age), now)
+        decision = decide(spec, subject.status, replace(self._see(subject, read, clock), view_age=view_age), now)
         known = {record.id for record in subject.status.last}
         self._archive.keep(*(_stored(subject.entry, one) for one in decision.status.last if one.id not in known))
         return decision
@@ -90,7 +92,7 @@ class RecoveryController:
         """Say whether the difference is worth a write."""
         return significance(old, new)
 
-    def _see(self, subject: Policy, read: _Read, now: datetime) -> RecoverySeen:
+    def _see(self, subject: Policy, read: _Read, clock: Clock) -> RecoverySeen:
         """Put together what was read and what the checks say at this moment."""
         entry, spec = subject.entry, subject.spec
         namespace = entry.ref.namespace
@@ -98,11 +100,11 @@ class RecoveryController:
             ref=entry.ref,
             generation=entry.generation,
             target=read.target,
-            signals=tuple(self._signals(spec, namespace, read.target, now)),
+            signals=tuple(self._signals(spec, namespace, read.target, clock)),
             attempt_seed=uuid4().hex[:10],
             cluster_budget=read.cluster_budget,
-            dependencies=tuple(self._dependencies(spec, namespace)),
-            freeze=self._freezes.in_force(namespace, Activity.RECOVERY, now),
+            dependencies=self._dependencies(namespace, (one.health_check.name for one in spec.depends_on), clock),
+            freeze=self._freezes.in_force(namespace, Activity.RECOVERY, clock.now()),
             lock=read.lock,
             is_namespace_terminating=read.is_namespace_terminating,
             expected_by=self._expected_by(namespace, read.target),
@@ -132,40 +134,51 @@ class RecoveryController:
     # --- signals ----------------------------------------------------------------------------------------
 
     def _signals(
-        self, spec: RecoveryPolicySpec, namespace: str, target: Workload | None, now: datetime
+        self, spec: RecoveryPolicySpec, namespace: str, target: Workload | None, clock: Clock
     ) -> Iterator[SignalSeen]:
         for index, trigger in enumerate(spec.triggers):
-            yield self._signal(index, trigger, namespace, target, now)
+            if trigger.health_check:
+                yield self._check_signal(index, trigger.health_check, namespace, clock)
+            elif trigger.pods and target is not None:
+                yield _pods_signal(index, trigger.pods, target, clock.now())
+            else:
+                yield SignalSeen(index, SignalState.UNKNOWN, None, PODS_STALE_AFTER)
 
-    def _signal(
-        self, index: int, trigger: Trigger, namespace: str, target: Workload | None, now: datetime
-    ) -> SignalSeen:
-        if trigger.health_check:
-            return self._check_signal(index, trigger.health_check, namespace)
-        if trigger.pods and target is not None:
-            return _pods_signal(index, trigger.pods, target, now)
-        return SignalSeen(index, SignalState.UNKNOWN, None, PODS_STALE_AFTER)
-
-    def _check_signal(self, index: int, trigger: HealthCheckTrigger, namespace: str) -> SignalSeen:
-        reading = read_check(self._checks, namespace, trigger.name)
+    def _check_signal(self, index: int, trigger: HealthCheckTrigger, namespace: str, clock: Clock) -> SignalSeen:
+        reading = read_check(self._checks, namespace, trigger.name, clock)
         if reading is None:
             return SignalSeen(index, SignalState.UNKNOWN, None, PODS_STALE_AFTER)
         verdict = SignalState.FIRING if reading.state in _FIRES_AT[trigger.state] else SignalState.QUIET
-        if reading.state is HealthState.UNKNOWN:
+        if reading.state in _SILENT:
             verdict = SignalState.UNKNOWN
         return SignalSeen(
             index, verdict, reading.observed_at, reading.stale_after,
             since=reading.since, detail=f"HealthCheck {trigger.name} is {reading.state}", failing=reading.failing,
+            dependencies=self._dependencies(namespace, self._declared(namespace, trigger), clock),
         )  # fmt: skip
 
-    def _dependencies(self, spec: RecoveryPolicySpec, namespace: str) -> Iterator[DependencySeen]:
-        for dependency in spec.depends_on:
-            name = dependency.health_check.name
-            reading = read_check(self._checks, namespace, name)
-            if reading is None:
-                yield DependencySeen(name, HealthState.UNKNOWN)
-            else:
-                yield DependencySeen(name, reading.state, reading.observed_at)
+    def _dependencies(self, namespace: str, names: Iterable[str], clock: Clock) -> tuple[DependencySeen, ...]:
+        readings = ((name, read_check(self._checks, namespace, name, clock)) for name in names)
+        return tuple(
+            DependencySeen(name, reading.state, reading.observed_at)
+            if reading
+            else DependencySeen(name, HealthState.UNKNOWN)
+            for name, reading in readings
+        )
+
+    def _declared(self, namespace: str, trigger: HealthCheckTrigger) -> tuple[str, ...]:
+        """Name what the check of a trigger depends on itself (H5, R14)."""
+        return self._checks.dependencies.of(Key("HealthCheck", namespace, trigger.name))
+
+    def _watch(self, entry: Entry, spec: RecoveryPolicySpec) -> None:
+        """Be woken by the checks it looks at and by what these depend on, which any edit of theirs may change."""
+        if self._store.get(entry.key) is None:
+            return
+        namespace = entry.ref.namespace
+        names = [name for _, name in watches(spec)]
+        triggers = (trigger.health_check for trigger in spec.triggers if trigger.health_check)
+        names += [name for trigger in triggers for name in self._declared(namespace, trigger)]
+        self._wakes.watch(entry.key, (Key("HealthCheck", namespace, name) for name in names))
 
     # --- experiments ------------------------------------------------------------------------------------
 
