@@ -5,9 +5,17 @@ from typing import Any
 
 import pytest
 
-from homeostat.core.cluster import Pod
+from homeostat.core.cluster import Claim, Node, Pod, Secret
 from homeostat.core.decision import Ref
-from homeostat.kube.projections import disruption_budget_of, namespace_of, pod_of, workload_of
+from homeostat.kube.projections import (
+    claim_of,
+    disruption_budget_of,
+    namespace_of,
+    node_of,
+    pod_of,
+    secret_of,
+    workload_of,
+)
 from homeostat.kube.resources import DISRUPTION_BUDGET, NAMESPACE, POD
 from homeostat.kube.selectors import selector_text
 
@@ -87,6 +95,14 @@ _KILLED = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
             ("ImagePullBackOff", "Pending"),
         ),
         (
+            {"phase": "Pending", "containerStatuses": [{"state": {"waiting": {"reason": "ErrImageNeverPull"}}}]},
+            ("ImagePullBackOff", "Pending"),
+        ),
+        (
+            {"phase": "Pending", "containerStatuses": [{"state": {"waiting": {"reason": "InvalidImageName"}}}]},
+            ("ImagePullBackOff", "Pending"),
+        ),
+        (
             {
                 "phase": "Pending",
                 "initContainerStatuses": [{"state": {"waiting": {"reason": "CrashLoopBackOff"}}}],
@@ -104,6 +120,8 @@ _KILLED = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
         "oom",
         "oom long ago",
         "image",
+        "image not there",
+        "no image's name",
         "init",
         "evicted",
         "done",
@@ -247,3 +265,78 @@ def test_paths_follow_group_scope_and_subresource() -> None:
     assert DISRUPTION_BUDGET.path() == "/apis/policy/v1/poddisruptionbudgets"
     assert NAMESPACE.path("ignored", "shop") == "/api/v1/namespaces/shop"
     assert POD.path("shop", "../../x") == "/api/v1/namespaces/shop/pods/..%2F..%2Fx"
+
+
+# --- what pods lean on ----------------------------------------------------------------------------------
+
+
+def test_a_pod_names_the_claims_it_mounts() -> None:
+    volumes = [
+        {"name": "data", "persistentVolumeClaim": {"claimName": "data-web-1"}},
+        {"name": "scratch", "ephemeral": {"volumeClaimTemplate": {}}},
+        {"name": "config", "configMap": {"name": "web"}},
+    ]
+    raw = {
+        "metadata": {
+            "name": "web-1",
+            "uid": "u",
+            "resourceVersion": "1",
+            "creationTimestamp": "2026-11-21T08:00:00Z",
+        },
+        "spec": {"volumes": volumes},
+    }
+
+    assert pod_of(raw).claims == ("data-web-1", "web-1-scratch")
+
+
+@pytest.mark.parametrize(
+    ("states", "code"),
+    [
+        ([], None),
+        ([{"running": {}}], None),
+        ([{"terminated": {"exitCode": 0}}, {"running": {}}], 0),
+        ([{"terminated": {"exitCode": 0}}, {"terminated": {"exitCode": 3}}, {"terminated": {"exitCode": 4}}], 3),
+    ],
+    ids=["new", "running", "one is done", "failed"],
+)
+def test_a_pod_ends_with_the_code_of_the_container_that_failed_first(
+    states: list[dict[str, Any]], code: int | None
+) -> None:
+    assert _pod({"containerStatuses": [{"state": state} for state in states]}).exit_code == code
+
+
+def test_an_init_container_that_failed_tells_the_exit_code() -> None:
+    failed = {"state": {"terminated": {"exitCode": 5}}}
+
+    assert _pod({"initContainerStatuses": [failed]}).exit_code == 5
+
+
+@pytest.mark.parametrize("status", [{"phase": "Pending"}, {"phase": "Lost"}, {}])
+def test_only_a_bound_claim_has_its_volume(status: dict[str, str]) -> None:
+    assert claim_of({"metadata": {"name": "data"}, "status": status}) == Claim("data", is_bound=False)
+    assert claim_of({"metadata": {"name": "data"}, "status": {"phase": "Bound"}}) == Claim("data", is_bound=True)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "node"),
+    [
+        ({"Ready": "True", "MemoryPressure": "False"}, Node("n", is_ready=True, is_under_pressure=False)),
+        ({"Ready": "Unknown"}, Node("n", is_ready=False, is_under_pressure=False)),
+        ({"Ready": "False", "DiskPressure": "True"}, Node("n", is_ready=False, is_under_pressure=True)),
+        ({"Ready": "True", "PIDPressure": "True"}, Node("n", is_ready=True, is_under_pressure=True)),
+        ({"Ready": "True", "NetworkUnavailable": "True"}, Node("n", is_ready=True, is_under_pressure=False)),
+        ({}, Node("n", is_ready=False, is_under_pressure=False)),
+    ],
+)
+def test_a_node_is_what_its_conditions_say(conditions: dict[str, str], node: Node) -> None:
+    listed = [{"type": kind, "status": status} for kind, status in conditions.items()]
+
+    assert node_of({"metadata": {"name": "n"}, "status": {"conditions": listed}}) == node
+
+
+def test_a_secret_is_decoded_and_never_shown() -> None:
+    """H9: neither by repr nor by str."""
+    secret = secret_of({"type": "Opaque", "data": {"token": "c3dvcmRmaXNo"}})
+
+    assert secret == Secret("Opaque", {"token": b"swordfish"})
+    assert "swordfish" not in f"{secret!r} {secret}"

@@ -1,18 +1,22 @@
 """Raw objects of Kubernetes → the records of `core.cluster`. Pure; absent fields mean what the API says they mean."""
 
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from homeostat.api.meta import GROUP
-from homeostat.core.cluster import DisruptionBudget, Namespace, Pod, Workload
+from homeostat.core.cluster import Claim, DisruptionBudget, Job, Namespace, Node, Pod, Secret, Workload
 from homeostat.core.decision import Ref
 from homeostat.kube.selectors import selector_text
 
 Raw = Mapping[str, Any]
 RESTARTED_AT = f"{GROUP}/restartedAt"
 """The annotation of a pod template that a rollout restart sets to its id."""
+
+_NO_IMAGE = frozenset({"ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull", "InvalidImageName"})
+_PRESSURES = frozenset({"MemoryPressure", "DiskPressure", "PIDPressure"})
 
 
 def ref_of(raw: Raw, kind: str) -> Ref:
@@ -52,7 +56,25 @@ def pod_of(raw: Raw) -> Pod:
         reasons=tuple(_pod_reasons(raw, is_ready=is_ready)),
         labels=_pairs(metadata.get("labels")),
         owner=controller_of(raw),
+        claims=tuple(_claims(raw)),
+        exit_code=_exit_code(status),
     )
+
+
+def _claims(raw: Raw) -> Iterator[str]:
+    """Give the names of the claims a pod mounts; one of a generic ephemeral volume is named after the pod."""
+    for volume in (raw.get("spec") or {}).get("volumes") or ():
+        if claim := volume.get("persistentVolumeClaim"):
+            yield claim["claimName"]
+        elif "ephemeral" in volume:
+            yield f"{raw['metadata']['name']}-{volume['name']}"
+
+
+def _exit_code(status: Raw) -> int | None:
+    """Give the exit code of the first container that failed, 0 when all that ended did well, None when none ended."""
+    ended = [(container.get("state") or {}).get("terminated") for container in _containers(status)]
+    codes = [int(one.get("exitCode", 0)) for one in ended if one]
+    return next((code for code in codes if code), 0) if codes else None
 
 
 def _pod_reasons(raw: Raw, *, is_ready: bool) -> Iterator[str]:
@@ -63,7 +85,7 @@ def _pod_reasons(raw: Raw, *, is_ready: bool) -> Iterator[str]:
         yield "CrashLoopBackOff"
     if any(_is_oom_killed(container) for container in containers):
         yield "OOMKilled"
-    if any(_waiting(container) in {"ImagePullBackOff", "ErrImagePull"} for container in containers):
+    if any(_waiting(container) in _NO_IMAGE for container in containers):
         yield "ImagePullBackOff"
     if phase == "Running" and not is_ready and not is_terminating:
         yield "NotReady"
@@ -184,6 +206,49 @@ def namespace_of(raw: Raw) -> Namespace:
     metadata, phase = raw["metadata"], (raw.get("status") or {}).get("phase")
     is_terminating = "deletionTimestamp" in metadata or phase == "Terminating"
     return Namespace(metadata["name"], is_terminating, _pairs(metadata.get("labels")))
+
+
+def claim_of(raw: Raw) -> Claim:
+    """Project a PersistentVolumeClaim."""
+    return Claim(raw["metadata"]["name"], (raw.get("status") or {}).get("phase") == "Bound")
+
+
+def node_of(raw: Raw) -> Node:
+    """Project a Node. One whose kubelet fell silent is Unknown, which is not ready."""
+    status = raw.get("status") or {}
+    return Node(
+        name=raw["metadata"]["name"],
+        is_ready=_condition(status, "Ready").get("status") == "True",
+        is_under_pressure=any(_condition(status, kind).get("status") == "True" for kind in _PRESSURES),
+    )
+
+
+def job_of(raw: Raw) -> Job:
+    """Project a Job. Its result stands as soon as its controller knows it, before the last pod has ended."""
+    metadata, status = raw["metadata"], raw.get("status") or {}
+    return Job(
+        ref=ref_of(raw, "Job"),
+        owners=tuple(owner["uid"] for owner in metadata.get("ownerReferences") or ()),
+        is_started="startTime" in status,
+        is_complete=_holds(status, "Complete") or _holds(status, "SuccessCriteriaMet"),
+        failure=_failure(status),
+        is_deleting="deletionTimestamp" in metadata,
+    )
+
+
+def secret_of(raw: Raw) -> Secret:
+    """Project a Secret."""
+    data = {key: b64decode(value) for key, value in (raw.get("data") or {}).items()}
+    return Secret(raw.get("type", ""), data)
+
+
+def _failure(status: Raw) -> str:
+    failed = (_condition(status, kind) for kind in ("Failed", "FailureTarget"))
+    return next((str(one.get("reason") or "Failed") for one in failed if one.get("status") == "True"), "")
+
+
+def _holds(status: Raw, kind: str) -> bool:
+    return bool(_condition(status, kind).get("status") == "True")
 
 
 def _condition(status: Raw, kind: str) -> Raw:

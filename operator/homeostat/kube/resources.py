@@ -24,10 +24,15 @@ class Resource:
 
 POD = Resource("v1", "pods")
 NAMESPACE = Resource("v1", "namespaces", is_namespaced=False)
+NODE = Resource("v1", "nodes", is_namespaced=False)
+SECRET = Resource("v1", "secrets")
+VOLUME_CLAIM = Resource("v1", "persistentvolumeclaims")
+JOB = Resource("batch/v1", "jobs")
 REPLICA_SET = Resource("apps/v1", "replicasets")
 DISRUPTION_BUDGET = Resource("policy/v1", "poddisruptionbudgets")
 LEASE = Resource("coordination.k8s.io/v1", "leases")
 EVENT = Resource("events.k8s.io/v1", "events")
+ACCESS_REVIEW = Resource("authorization.k8s.io/v1", "selfsubjectaccessreviews", is_namespaced=False)
 
 WORKLOADS = {
     "Deployment": Resource("apps/v1", "deployments"),
@@ -36,7 +41,7 @@ WORKLOADS = {
 }
 """The kinds that `core.cluster.Workload` can be."""
 
-_OTHERS = {"Pod": POD, "Namespace": NAMESPACE, "Node": Resource("v1", "nodes", is_namespaced=False)}
+_OTHERS = {"Pod": POD, "Namespace": NAMESPACE, "Node": NODE}
 
 
 def resource_of(kind: Kind) -> Resource:

@@ -3,25 +3,39 @@
 Every read is a quorum read: acts follow from it, and a stale answer would act on a pod that is no longer there.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from homeostat.core.cluster import DisruptionBudget, Lock, Namespace, Pod, TokenBudget, Workload
+from homeostat.core.cluster import Claim, DisruptionBudget, Lock, Namespace, Node, Pod, TokenBudget, Workload
 from homeostat.core.decision import Ref
 from homeostat.kube.budget import ActionBudget
 from homeostat.kube.client import METADATA, METADATA_LIST, ApiClient, Request
 from homeostat.kube.locks import Locks
 from homeostat.kube.projections import (
+    claim_of,
     controller_of,
     disruption_budget_of,
     namespace_of,
+    node_of,
     pod_of,
     workload_of,
 )
-from homeostat.kube.resources import DISRUPTION_BUDGET, NAMESPACE, POD, REPLICA_SET, WORKLOADS, Resource
+from homeostat.kube.resources import (
+    DISRUPTION_BUDGET,
+    NAMESPACE,
+    NODE,
+    POD,
+    REPLICA_SET,
+    VOLUME_CLAIM,
+    WORKLOADS,
+    Resource,
+)
 from homeostat.ports import Gone, Rejected
+
+_FEW_NODES = 10
+"""So many nodes are read one by one; more of them by a listing, which is ten requests for 1,000 nodes."""
 
 
 class ApiCluster:
@@ -82,6 +96,17 @@ class ApiCluster:
         except Gone:
             return None
 
+    async def claims(self, namespace: str) -> tuple[Claim, ...]:
+        """Read the PersistentVolumeClaims of a namespace."""
+        return tuple(map(claim_of, await self._collect(VOLUME_CLAIM, namespace, "")))
+
+    async def nodes(self, names: Collection[str]) -> tuple[Node, ...]:
+        """Read the nodes with these names; those that are not there are left out."""
+        if len(names) > _FEW_NODES:
+            return await self._listed_nodes(frozenset(names))
+        found = [await self._node(name) for name in names]
+        return tuple(node for node in found if node is not None)
+
     async def lock(self, target: Ref) -> Lock | None:
         """Read who is the one writer of a target; expired ones are given too, `until` tells."""
         return await self._locks.read(target)
@@ -89,6 +114,19 @@ class ApiCluster:
     async def token_budget(self, now: datetime) -> TokenBudget:
         """Read the cluster-wide action budget; Unavailable when it is missing or unreadable."""
         return await self._budget.read(now)
+
+    async def _node(self, name: str) -> Node | None:
+        try:
+            return node_of(await self._client.request("GET", NODE.path(name=name)))
+        except Gone:
+            return None
+
+    async def _listed_nodes(self, names: frozenset[str]) -> tuple[Node, ...]:
+        """Keep of each page only what is asked for: a node's object lists all images it has."""
+        found: dict[str, Node] = {}
+        async for page in self._client.pages(NODE.path()):
+            found.update({node.name: node for node in map(node_of, page) if node.name in names})
+        return tuple(found.values())
 
     async def _collect(self, resource: Resource, namespace: str, selector: str) -> list[dict[str, Any]]:
         query = {"labelSelector": selector} if selector else None

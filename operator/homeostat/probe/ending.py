@@ -39,6 +39,7 @@ _ERRNOS = {
     errno.ENETUNREACH: Reason.UNREACHABLE,
     errno.EHOSTDOWN: Reason.UNREACHABLE,
     errno.ENETDOWN: Reason.UNREACHABLE,
+    errno.EAFNOSUPPORT: Reason.UNREACHABLE,  # a kernel without IPv6
     errno.EACCES: Reason.UNREACHABLE,  # a local packet filter says no
     errno.EPERM: Reason.UNREACHABLE,
     errno.EMFILE: Reason.OUT_OF_RESOURCES,

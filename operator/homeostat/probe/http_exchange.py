@@ -1,25 +1,28 @@
 """One HTTP/1 exchange on one connection: our request out, a status code back, under a budget of raw bytes.
 
 What is counted is what arrives, not what a parser makes of it: a header that never ends, a million headers,
-chunk extensions, trailers and interim answers all cost the same. Nothing is decompressed, nothing of the body
-is kept. The body is read to its end, but not beyond the budget: a status that arrived is an answer even when
-the body goes on forever, whereas a body that breaks off or stalls within the budget is a failure.
+chunk extensions, trailers and interim answers all cost the same. Nothing is decompressed. `Exchange` keeps nothing
+of the body; it reads to the end, but not beyond the budget: a status that arrived is an answer even when the body
+goes on forever, whereas a body that breaks off or stalls within the budget is a failure. `KeepingExchange` keeps
+headers and body for those who look into them, and fails when they are too large.
 """
 
-import asyncio
 from typing import Final
 
 import httptools
 from typing_extensions import override
 
 from homeostat.core.probing import Reason
+from homeostat.probe.answer import Answer
 from homeostat.probe.connection import Conversation
 
 HEAD_BYTES: Final = 64 * 1024
 BODY_BYTES: Final = 64 * 1024
+MOST_HEADERS: Final = 512
 _MOST_INTERIM: Final = 8
 _SWITCHING = 101
 _FIRST_FINAL = 200
+_END_OF_HEAD = b"\r\n\r\n"
 
 
 class Exchange(Conversation):
@@ -38,39 +41,48 @@ class Exchange(Conversation):
         self._interim = 0
         self._code = 0
 
+    def answer(self) -> Answer | None:
+        """Give what was kept of the answer: nothing."""
+        return None
+
     @override
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def begin(self) -> None:
         """Send the request."""
-        super().connection_made(transport)
         self._parser = httptools.HttpResponseParser(self)
-        if self._transport is not None:
-            self._transport.write(self._wire)
+        self.write(self._wire)
 
     @override
-    def data_received(self, data: bytes) -> None:
-        """Parse what arrived, up to the budget."""
-        room = self._budget - self._received
-        self._received += len(data)
-        was_in_head = not self._code
-        self._feed(data[:room])
-        if self.ending.done():
-            return
-        if len(data) > room:
-            self._end_at_budget()
-        elif was_in_head:
-            self._head += data
+    def take(self, data: bytes) -> None:
+        """Parse what arrived, up to the budget, which grows with the end of the head."""
+        while data and not self.ending.done():
+            room = self._budget - self._received
+            if not room:
+                self._end_at_budget()
+                return
+            piece, data = data[:room], data[room:]
+            self._received += len(piece)
+            if not self._code:
+                self._head += piece
+            self._feed(piece)
 
     @override
-    def eof_received(self) -> None:
+    def finish(self) -> None:
         """End a response whose body lasts until the connection closes; anything else broke off."""
-        if self._code and not self.ending.done() and not is_framed(bytes(self._head)):
+        if self._code and not is_framed(bytes(self._head)):
             self._end_with_status()
+        else:
+            super().finish()
 
     @override
     def abandon(self) -> None:
         """Close, and let go of the parser, which holds on to us."""
         self._parser = None
         super().abandon()
+
+    def on_message_begin(self) -> None:
+        """Notice what follows after the end of a response (called by httptools)."""
+        if self._code:
+            self.can_go_on = False
 
     def on_headers_complete(self) -> None:
         """Take the status code of a final response; skip a few interim ones (called by httptools)."""
@@ -83,12 +95,18 @@ class Exchange(Conversation):
         self._code = code
         self._budget += BODY_BYTES
         if self._is_head_only or code == _SWITCHING:
+            self.can_go_on = self._is_clean(self._parser) and self._head.find(_END_OF_HEAD) == len(self._head) - 4
             self._end_with_status()
 
     def on_message_complete(self) -> None:
         """End with the status, unless it was an interim response (called by httptools)."""
-        if self._code:
+        if self._code and self._parser is not None and not self.ending.done():
+            self.can_go_on = self._is_clean(self._parser)
             self._end_with_status()
+
+    def _is_clean(self, parser: httptools.HttpResponseParser) -> bool:
+        """Say whether the response leaves a connection on which one can go on."""
+        return not self._interim and self._code != _SWITCHING and parser.should_keep_alive()
 
     def _feed(self, data: bytes) -> None:
         if self._parser is None:
@@ -96,6 +114,7 @@ class Exchange(Conversation):
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self.can_go_on = False
             self.end(Reason.PROTOCOL_ERROR, self._code)
 
     def _skip_interim(self) -> None:
@@ -111,6 +130,61 @@ class Exchange(Conversation):
 
     def _end_with_status(self) -> None:
         self.end(Reason.OK, self._code)
+
+
+class KeepingExchange(Exchange):
+    """Ends like `Exchange`, but also keeps headers and body; BODY_TOO_LARGE beyond 64 KiB of the latter."""
+
+    __slots__ = ("_body", "_headers")
+
+    def __init__(self, wire: bytes, *, is_head_only: bool = False) -> None:
+        super().__init__(wire, is_head_only=is_head_only)
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._body = bytearray()
+
+    @override
+    def answer(self) -> Answer | None:
+        """Give the answer as far as it came; None without a status."""
+        if not self._code:
+            return None
+        headers = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in self._headers)
+        return Answer(self._code, headers, bytes(self._body))
+
+    @override
+    def on_message_begin(self) -> None:
+        """Forget the headers of an interim response (called by httptools)."""
+        super().on_message_begin()
+        if not self._code:
+            self._headers.clear()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header, unless it is a trailer (called by httptools)."""
+        if self._code:
+            return
+        if len(self._headers) < MOST_HEADERS:
+            self._headers.append((name, value))
+        else:
+            self.end(Reason.HEADERS_TOO_LARGE)
+
+    @override
+    def on_headers_complete(self) -> None:
+        """Leave room for the framing of the body, too: it is the body that must not be larger than it may."""
+        super().on_headers_complete()
+        if self._code:
+            self._budget += BODY_BYTES
+
+    def on_body(self, data: bytes) -> None:
+        """Keep a piece of the body, up to what may be kept (called by httptools)."""
+        if self.ending.done():
+            return
+        room = BODY_BYTES - len(self._body)
+        self._body += data[:room]
+        if len(data) > room:
+            self._end_at_budget()
+
+    @override
+    def _end_at_budget(self) -> None:
+        self.end(Reason.BODY_TOO_LARGE if self._code else Reason.HEADERS_TOO_LARGE, self._code)
 
 
 class _Framing:

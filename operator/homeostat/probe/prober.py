@@ -1,77 +1,103 @@
 """The prober: takes any request, gives one result within its time. Each kind of probe is a module beside this one."""
 
-import ssl
 import time
 from collections.abc import Callable
 from traceback import extract_tb
+from typing import Protocol
 
 import structlog
 
-from homeostat.core.probing import HttpRequest, Reason, Request, Result, TcpRequest, WorkloadRequest
-from homeostat.ports import Cluster
-from homeostat.probe.address import Guard
-from homeostat.probe.connection import Dialer
+from homeostat.core.probing import HttpRequest, JobRequest, PromqlRequest, Reason, Request, Result, WorkloadRequest
+from homeostat.ports import Cluster, Jobs, Secrets
 from homeostat.probe.ending import Ending, verdict_of
-from homeostat.probe.http import HttpProbe, is_too_slow
-from homeostat.probe.resolver import Lookup, Resolver, system_lookup
-from homeostat.probe.tcp import TcpProbe
-from homeostat.probe.tls import trusting_context
+from homeostat.probe.http import is_too_slow
+from homeostat.probe.job import JobProbe
+from homeostat.probe.network import Run
+from homeostat.probe.promql import PromqlProbe
+from homeostat.probe.secrets import SecretReader
 from homeostat.probe.workload import WorkloadProbe
 
 _log = structlog.get_logger(__name__)
 _LATE_SECONDS = 0.5
 
 
+class Network(Protocol):
+    """What goes over the network: in this process (`NetworkProbes`) or in others (`ProberPool`)."""
+
+    async def run(self, request: Request, deadline: float) -> Ending:
+        """Give the ending before `deadline` (monotonic seconds)."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what was opened."""
+        ...
+
+
 class Probes:
     """Runs one probe against one address (implements `ports.Prober`).
 
-    `guard` says what may be reached, `cluster` answers workload probes. `monotonic` gives seconds that never
-    jump, `lookup` turns a name into addresses (it may block; it runs in a thread), `tls` is whom we trust
-    (the system's authorities by default). Call `close` once at the end.
+    `network` asks what goes over the network, `cluster`, `jobs` and `promql` the rest; `secrets` are read before
+    time is taken. `monotonic` gives seconds that never jump. Call `close` once at the end.
     """
 
     def __init__(
         self,
-        guard: Guard,
-        cluster: Cluster,
+        network: Network,
         *,
+        cluster: Cluster,
+        secrets: Secrets,
+        jobs: Jobs,
+        promql: PromqlProbe,
         monotonic: Callable[[], float] = time.monotonic,
-        lookup: Lookup = system_lookup,
-        tls: ssl.SSLContext | None = None,
     ) -> None:
+        self._network = network
+        self._secrets = SecretReader(secrets, monotonic)
+        self._promql = promql
         self._monotonic = monotonic
-        self._resolver = Resolver(guard, lookup, monotonic)
-        dialer = Dialer(guard, self._resolver, monotonic)
-        self._http = HttpProbe(dialer, tls or trusting_context())
-        self._tcp = TcpProbe(dialer)
-        self._workload = WorkloadProbe(cluster, monotonic)
+        self._runners: dict[type[Request], Run] = {
+            WorkloadRequest: WorkloadProbe(cluster, monotonic).run,
+            JobRequest: JobProbe(jobs, monotonic).run,
+            PromqlRequest: promql.run,
+        }
 
     async def probe(self, request: Request, timeout: float) -> Result:  # noqa: ASYNC109 - a budget, kept inside
         """Give a result within `timeout` seconds; never raises, except for cancellation."""
         started = self._monotonic()
+        deadline = started + timeout
         try:
-            reason, code = await self._run(request, started + timeout)
+            complete = await self._secrets.fill(request, deadline)
+            if isinstance(complete, Reason):
+                return _result(Ending(complete), self._monotonic() - started)
+            if complete is not request:
+                started = self._monotonic()  # that reading a Secret took long is no fault of the target
+            runner = self._runners.get(type(request), self._network.run)
+            ending = await runner(complete, deadline)
         except Exception as error:  # noqa: BLE001 - a bug of ours must not end the engine
-            reason, code = _internal(error)
-        seconds = self._monotonic() - started
-        if reason is Reason.OK and isinstance(request, HttpRequest) and is_too_slow(request, seconds):
-            reason = Reason.TOO_SLOW
-        if reason is Reason.TIMEOUT and seconds > timeout + _LATE_SECONDS:
-            reason = Reason.OUT_OF_RESOURCES  # it was we who slept, so the silence says nothing of the target
-        return Result(verdict_of(reason), reason, seconds, code)
+            ending = _internal(error)
+        seconds = self._seconds(ending, started)
+        if ending.reason is Reason.OK and isinstance(request, HttpRequest) and is_too_slow(request, seconds):
+            ending = ending._replace(reason=Reason.TOO_SLOW)
+        if ending.reason is Reason.TIMEOUT and seconds > timeout + _LATE_SECONDS:
+            # it was we who slept, so the silence says nothing of the target
+            ending = ending._replace(reason=Reason.OUT_OF_RESOURCES)
+        return _result(ending, seconds)
+
+    def _seconds(self, ending: Ending, started: float) -> float:
+        """Give how long the target took: an answer's phases, for what we ourselves think about it is not its fault."""
+        if ending.reason is Reason.OK and ending.phases is not None:
+            return sum(ending.phases)
+        return self._monotonic() - started
 
     def close(self) -> None:
-        """Let go of the threads that resolve names."""
-        self._resolver.close()
+        """Let go of what it was given, and of the reading of Secrets."""
+        self._secrets.close()
+        self._promql.close()
+        self._network.close()
 
-    async def _run(self, request: Request, deadline: float) -> Ending:
-        match request:
-            case HttpRequest():
-                return await self._http.run(request, deadline)
-            case TcpRequest():
-                return await self._tcp.run(request, deadline)
-            case WorkloadRequest():
-                return await self._workload.run(request, deadline)
+
+def _result(ending: Ending, seconds: float) -> Result:
+    reason, code, phases, not_after, share, step = ending
+    return Result(verdict_of(reason), reason, seconds, code, phases, not_after, share, step)
 
 
 def _internal(error: Exception) -> Ending:

@@ -4,16 +4,12 @@ The first look only sets the baseline, so restarts from before the operator star
 workload. A pod that appears later brings all of its restarts, and what a vanished pod added stays counted.
 """
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Generic, TypeVar
 
 from homeostat.core.cluster import Pod
 
-K = TypeVar("K")
-
-_MOST_WORKLOADS = 4096
 _STEPS = 64  # a window is remembered in so many steps at most
 
 
@@ -46,18 +42,3 @@ class Restarts:
             self._added.append((at, earlier + count))
             return
         self._added.append((now, count))
-
-
-class RestartMemory(Generic[K]):
-    """The restarts of many workloads; the one not looked at for the longest is forgotten first."""
-
-    def __init__(self) -> None:
-        self._known: OrderedDict[K, Restarts] = OrderedDict()
-
-    def of(self, key: K, window: timedelta) -> Restarts:
-        """Give the memory kept under `key`, a new one when there is none."""
-        restarts = self._known.setdefault(key, Restarts(window))
-        self._known.move_to_end(key)
-        if len(self._known) > _MOST_WORKLOADS:
-            self._known.popitem(last=False)
-        return restarts
