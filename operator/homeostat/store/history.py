@@ -1,171 +1,166 @@
-"""The history store on SQLAlchemy Core: SQLite in a file."""
+"""The history store: SQLite in a file, by a thread of its own.
 
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any
+The thread does all that takes time, packing included, one thing after the other; the event loop only waits. A wait
+that is given up leaves the thread to finish: what it writes is then written again, which changes nothing.
+"""
 
-from sqlalchemy import Row, Select, delete, select
-from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
 
-from homeostat.core.window import Bucket
-from homeostat.ports import StoredAttempt, StoredResult
-from homeostat.store import schema
+from sqlalchemy import Connection, Engine
+from sqlalchemy.engine import make_url
+
+from homeostat.core.history import Known, PastRun, Retention, Runs
+from homeostat.core.ledger import Closed
+from homeostat.core.ranges import Grid, Step
+from homeostat.ports import Pruned, Record, StoredAttempt
+from homeostat.store import pruning, reading
 from homeostat.store.opening import open_engine, translated
+from homeostat.store.writing import Writer
 
-KEEP_BUCKETS = {60: timedelta(hours=12), 300: timedelta(days=4), 3600: timedelta(days=92)}
-"""How long buckets of each resolution (seconds) are kept: the longest window that reads them, and some slack."""
-KEEP_RESULTS = timedelta(days=2)
-KEEP_ATTEMPTS = timedelta(days=92)
-_ROWS = 1000  # written at once: a minute of 10,000 series need not be in memory as parameters
-_CHUNK = 500  # names in one IN (…): far below SQLite's limit on variables
+T = TypeVar("T")
+
+PERIODS = 30
+"""Periods that are read at a time: of 10,000 series a tenth of a second."""
 
 
 class SqlHistory:
     """History in a database. Opens at the first call, and again after it could not."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, retention: Retention | None = None) -> None:
         self._url = url
-        self._opened: AsyncEngine | None = None
-        self._series_ids: dict[str, int] = {}
+        self._retention = retention or Retention()
+        self._thread: ThreadPoolExecutor | None = None
+        self._engine: Engine | None = None
+        self._writer = Writer()
+        self._places: tuple[Sequence[str], reading.Places] | None = None
 
     async def close(self) -> None:
         """Let go of the database."""
-        if self._opened is not None:
-            await self._opened.dispose()
-        self._opened = None
+        if self._thread is not None:
+            await self._in_thread(self._dispose)
+            self._thread.shutdown(wait=False)
+        self._thread = None
 
-    async def add_buckets(self, buckets: Iterable[Bucket]) -> None:
-        """Write or overwrite buckets in one transaction."""
-        rows = list(buckets)
-        if not rows:
-            return
-        engine = await self._engine()
-        async with translated(), engine.begin() as connection:
-            ids = await self._ids(connection, {row.series for row in rows})
-            for first in range(0, len(rows), _ROWS):
-                await self._upsert(connection, rows[first : first + _ROWS], ids)
-        self._series_ids.update(ids)
+    async def add(self, records: Sequence[Record]) -> None:
+        """Write records in one transaction. What is written twice is there once."""
+        if records:
+            await self._in_thread(partial(self._add, records))
 
-    async def _upsert(self, connection: AsyncConnection, rows: Sequence[Bucket], ids: dict[str, int]) -> None:
-        values = [
-            {"seconds": row.seconds, "start": row.start, "series_id": ids[row.series],
-             "good": row.good, "total": row.total, "observed": row.observed}
-            for row in rows
-        ]  # fmt: skip
-        statement = insert(schema.bucket)
-        replaced = {name: statement.excluded[name] for name in ("good", "total", "observed")}
-        keys = ["series_id", "seconds", "start"]
-        await connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=replaced), values)
+    async def recorded_until(self) -> int:
+        """Give where the newest bucket ends (epoch s); 0 when there is none."""
+        return await self._read(reading.recorded_until)
 
-    async def buckets(self, seconds: int, since: int, series: Sequence[str] = ()) -> Sequence[Bucket]:
-        """Read the buckets of one resolution from `since` (epoch s) on, oldest first."""
-        engine = await self._engine()
-        query = _buckets(seconds, since)
-        async with translated(), engine.connect() as connection:
-            if not series:
-                return [_bucket(row) for row in await connection.execute(query)]
-            found: list[Bucket] = []
-            for first in range(0, len(series), _CHUNK):
-                some = query.where(schema.series.c.name.in_(series[first : first + _CHUNK]))
-                found += [_bucket(row) for row in await connection.execute(some)]
-        return sorted(found, key=lambda bucket: bucket.start)
+    async def periods(self, seconds: int, since: int, series: Sequence[str]) -> AsyncIterator[Closed]:
+        """Read the buckets of one length from `since` on, oldest first, each period of all these series at once."""
+        places = await self._read(lambda connection: self._places_of(connection, series))
+        oldest, until = await self._read(lambda connection: reading.extent(connection, seconds))
+        for start in range(max(since, oldest), until, PERIODS * seconds):
+            stretch = start, min(start + PERIODS * seconds, until)
+            read = partial(reading.periods, seconds=seconds, stretch=stretch, series=series, places=places)
+            for period in await self._read(read):
+                yield period
 
-    async def add_results(self, results: Iterable[StoredResult]) -> None:
-        """Append probe results."""
-        rows = [
-            {"check_uid": one.check, "at": one.at, "verdict": one.verdict, "reason": one.reason,
-             "seconds": one.seconds, "target": one.target}
-            for one in results
-        ]  # fmt: skip
-        if rows:
-            engine = await self._engine()
-            async with translated(), engine.begin() as connection:
-                await connection.execute(schema.result.insert(), rows)
+    async def runs(self, start: int, series: Sequence[str]) -> Runs | None:
+        """Read the raw runs of the minute from `start`, of these series; None when there are none."""
 
-    async def add_attempt(self, attempt: StoredAttempt) -> None:
-        """Write or overwrite an attempt by its id."""
-        row = {
-            "id": attempt.id, "owner_uid": attempt.owner, "kind": attempt.kind, "namespace": attempt.namespace,
-            "name": attempt.name, "started_at": attempt.started_at, "ended_at": attempt.ended_at,
-            "outcome": attempt.outcome, "details": attempt.details,
-        }  # fmt: skip
-        engine = await self._engine()
-        statement = insert(schema.attempt).values(row)
-        changed = {name: statement.excluded[name] for name in ("ended_at", "outcome", "details")}
-        async with translated(), engine.begin() as connection:
-            await connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=changed))
+        def read(connection: Connection) -> Runs | None:
+            return reading.runs(connection, start, series, self._places_of(connection, series))
+
+        return await self._read(read)
+
+    async def span(self, series: str, grid: Grid) -> Sequence[Step]:
+        """Read a range of one series in steps, with latencies."""
+
+        def read(connection: Connection) -> Sequence[Step]:
+            number = reading.number_of(connection, series)
+            return () if number is None else reading.span(connection, number, grid)
+
+        return await self._read(read)
+
+    async def past_runs(self, series: str, since: int, until: int) -> Sequence[PastRun]:
+        """Read the raw runs of one series in a range (epoch s), oldest first."""
+
+        def read(connection: Connection) -> Sequence[PastRun]:
+            number = reading.number_of(connection, series)
+            return () if number is None else reading.past_runs(connection, number, [(since, until)])
+
+        return await self._read(read)
+
+    async def known(self, namespace: str = "", name: str = "") -> Sequence[Known]:
+        """Read whose series there are: all, or those of a namespace, or of a name in it."""
+        return await self._read(lambda connection: reading.known(connection, namespace, name))
 
     async def attempts(self, owner: str, limit: int = 100) -> Sequence[StoredAttempt]:
         """Read the newest attempts of an owner."""
-        engine = await self._engine()
-        table = schema.attempt
-        query = select(table).where(table.c.owner_uid == owner).order_by(table.c.started_at.desc()).limit(limit)
-        async with translated(), engine.connect() as connection:
-            return [_attempt(row) for row in await connection.execute(query)]
+        return await self._read(lambda connection: reading.attempts(connection, owner, limit))
 
-    async def prune(self, now: datetime) -> int:
-        """Delete what is past its retention; give the number of rows."""
-        engine = await self._engine()
-        results, attempts = schema.result, schema.attempt
-        old = [
-            delete(results).where(results.c.at < now - KEEP_RESULTS),
-            delete(attempts).where(attempts.c.started_at < now - KEEP_ATTEMPTS),
-        ]
-        async with translated(), engine.begin() as connection:
-            count = sum([(await connection.execute(statement)).rowcount for statement in old])
-            ids = list((await connection.execute(select(schema.series.c.id))).scalars())
-        for first in range(0, len(ids), _CHUNK):
-            count += await self._prune_buckets(engine, ids[first : first + _CHUNK], now)
-        return count
+    async def prune(self, now: datetime) -> Pruned:
+        """Delete what is past its retention, and what the store has no room for; others get their turn in between."""
+        await self._change(lambda connection: pruning.expire(connection, self._retention, now))
+        is_cut = False
+        while await self._read(pruning.used) > self._retention.most_bytes:
+            if not await self._change(pruning.cut):
+                break
+            is_cut = True
+        if is_cut or await self._read(pruning.has_much_free):
+            while await self._read(pruning.shrink):
+                pass
+        return Pruned(self._size(), is_cut)
 
-    async def _prune_buckets(self, engine: AsyncEngine, ids: Sequence[int], now: datetime) -> int:
-        """Prune some series in a transaction of their own, so that nobody waits long for the one writer."""
-        table = schema.bucket
-        async with translated(), engine.begin() as connection:
-            count = 0
-            for size, keep in KEEP_BUCKETS.items():
-                is_old = (table.c.seconds == size) & (table.c.start < int((now - keep).timestamp()))
-                count += (await connection.execute(delete(table).where(table.c.series_id.in_(ids) & is_old))).rowcount
-            return count
+    # --- in the thread ----------------------------------------------------------------------------------
 
-    async def _engine(self) -> AsyncEngine:
-        if self._opened is None:
-            self._opened = await open_engine(self._url)
-        return self._opened
+    async def _in_thread(self, do: Callable[[], T]) -> T:
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="history")
+        return await asyncio.get_running_loop().run_in_executor(self._thread, do)
 
-    async def _ids(self, connection: AsyncConnection, names: set[str]) -> dict[str, int]:
-        """Give the number of each series, numbering new ones."""
-        unknown = sorted(names - self._series_ids.keys())
-        if not unknown:
-            return self._series_ids
-        new = insert(schema.series).on_conflict_do_nothing()
-        await connection.execute(new, [{"name": name} for name in unknown])
-        rows = await connection.execute(select(schema.series.c.name, schema.series.c.id))
-        return {row.name: row.id for row in rows}
+    async def _read(self, read: Callable[[Connection], T]) -> T:
+        def do() -> T:
+            with translated(), self._open().connect() as connection:
+                return read(connection)
 
+        return await self._in_thread(do)
 
-def _buckets(seconds: int, since: int) -> Select[Any]:
-    table = schema.bucket
-    return (
-        select(schema.series.c.name, table.c.start, table.c.seconds, table.c.good, table.c.total, table.c.observed)
-        .join(schema.series, schema.series.c.id == table.c.series_id)
-        .where(table.c.seconds == seconds, table.c.start >= since)
-        .order_by(table.c.start)
-    )
+    async def _change(self, change: Callable[[Connection], T]) -> T:
+        def do() -> T:
+            self._writer, self._places = Writer(), None  # series may be gone
+            with translated(), self._open().begin() as connection:
+                return change(connection)
 
+        return await self._in_thread(do)
 
-def _bucket(row: Row[Any]) -> Bucket:
-    return Bucket(row.name, row.start, row.seconds, row.good, row.total, row.observed)
+    def _add(self, records: Sequence[Record]) -> None:
+        self._places = None
+        try:
+            with translated(), self._open().begin() as connection:
+                self._writer.add(connection, records)
+        except BaseException:
+            self._writer = Writer()  # numbers it learnt may be taken back
+            raise
 
+    def _places_of(self, connection: Connection, series: Sequence[str]) -> reading.Places:
+        """Look up the numbers of series, once for those who read again and again."""
+        if self._places is None or self._places[0] is not series:
+            self._places = series, reading.places_of(connection, series)
+        return self._places[1]
 
-def _attempt(row: Row[Any]) -> StoredAttempt:
-    return StoredAttempt(
-        row.id, row.owner_uid, row.kind, row.namespace, row.name, _utc(row.started_at), _utc(row.ended_at),
-        row.outcome, row.details,
-    )  # fmt: skip
+    def _open(self) -> Engine:
+        if self._engine is None:
+            self._engine = open_engine(self._url)
+        return self._engine
 
+    def _dispose(self) -> None:
+        if self._engine is not None:
+            self._engine.dispose()
+        self._engine = None
+        self._writer = Writer()
 
-def _utc(moment: Any) -> Any:  # noqa: ANN401 - a datetime or None, and stays what it was
-    """SQLite keeps no zones; what we wrote was UTC."""
-    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
+    def _size(self) -> int:
+        path = make_url(self._url).database or ""
+        return sum(Path(part).stat().st_size for part in (path, f"{path}-wal") if Path(part).is_file())

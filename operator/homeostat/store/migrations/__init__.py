@@ -1,1 +1,1 @@
-"""Migrations of the history store, run by the operator itself when it opens the store."""
+"""Migrations of the history store, run by a child of the operator when it opens the store."""

@@ -1,4 +1,4 @@
-"""Alembic's entry point: runs the migrations on the connection that `store.opening` hands over."""
+"""Alembic's entry point: runs the migrations on the connection that `store.migrate` hands over."""
 
 from alembic import context
 

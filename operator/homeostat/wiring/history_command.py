@@ -1,0 +1,215 @@
+"""`homeostat history`: what is kept of the past, read from the store's file. No cluster is asked for anything.
+
+The operator may write the file meanwhile. Inside its Pod: kubectl exec deploy/homeostat -- python3 -m homeostat history
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pydantic import ValidationError
+from sqlalchemy import Connection
+from sqlalchemy.engine import make_url
+from typing_extensions import override
+
+from homeostat.api.meta import parse_duration
+from homeostat.core.history import Known
+from homeostat.core.ranges import LENGTHS, Grid
+from homeostat.core.window import DAY, HOUR, MINUTE
+from homeostat.engine.clock import SystemClock
+from homeostat.ports import HistoryUnavailable
+from homeostat.store import reading
+from homeostat.store.opening import open_reader, translated
+from homeostat.wiring.history_report import (
+    WINDOWS,
+    Listed,
+    Store,
+    list_as_data,
+    list_as_text,
+    runs_as_data,
+    runs_as_text,
+    steps_as_data,
+    steps_as_text,
+)
+from homeostat.wiring.settings import Settings
+
+FAILED = 2  # exit code
+MOST_STEPS = 10_000
+CHECK, OBJECTIVE = "check/", "slo/"
+
+
+class BadArguments(Exception):
+    """The command line asks for something that there is not; the message says what."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; give the exit code."""
+    try:
+        asked = _parser().parse_args(arguments)
+        print(answer(asked, SystemClock().now()))  # noqa: T201 - this is what was asked for
+    except HistoryUnavailable as error:
+        print(f"homeostat: the history store cannot be read: {error}", file=sys.stderr)  # noqa: T201
+        return FAILED
+    except BadArguments as error:
+        print(f"homeostat: {error}", file=sys.stderr)  # noqa: T201 - to whoever sits at the terminal
+        return FAILED
+    return 0
+
+
+def answer(asked: argparse.Namespace, now: datetime) -> str:
+    """Read what was asked for, and write it down. Raises BadArguments and HistoryUnavailable."""
+    namespace, _, name = asked.check.partition("/")
+    if asked.check and not (namespace and name):
+        raise BadArguments(f"{asked.check!r} is not NAMESPACE/NAME")
+    url = _store_url(asked.store_url)
+    since, until = _time(asked.since, now), _time(asked.until, now) if asked.until else now
+    if since >= until:
+        raise BadArguments("--since is not before --until")
+    engine = open_reader(url)
+    try:
+        with translated(), engine.connect() as connection:
+            if not asked.check:
+                return _list(connection, url, asked.output, now)
+            known = _find(connection, namespace, name, asked)
+            if asked.raw:
+                return _runs(connection, known, (since, until), asked.output)
+            return _steps(connection, known, _grid(connection, since, until, asked.step), asked.output)
+    finally:
+        engine.dispose()
+
+
+def _list(connection: Connection, url: str, output: str, now: datetime) -> str:
+    totals = reading.totals(connection, list(WINDOWS.values()), int(now.timestamp()))
+    known = [one for one in reading.known(connection, "", "") if one.series.startswith(CHECK)]
+    listed = [Listed(one, totals[one.series]) for one in known]
+    path = make_url(url).database or ""
+    files = [Path(name) for name in (path, f"{path}-wal") if Path(name).is_file()]
+    store = Store(path, sum(file.stat().st_size for file in files), reading.sizes(connection))
+    return _json(list_as_data(listed, store)) if output == "json" else _lines(list_as_text(listed, store))
+
+
+def _find(connection: Connection, namespace: str, name: str, asked: argparse.Namespace) -> Known:
+    """Find the check or objective that is meant: of several that had the name, the last seen."""
+    kind, prefix = ("objective", OBJECTIVE) if asked.objective else ("check", CHECK)
+    known = [one for one in reading.known(connection, namespace, name) if one.series.startswith(prefix)]
+    meant = [one for one in known if asked.uid in {"", one.series.removeprefix(prefix)}]
+    if not meant:
+        of = f" with uid {asked.uid}" if known else ""
+        raise BadArguments(f"history knows no {kind} {namespace}/{name}{of}; `homeostat history` lists all checks")
+    if len(meant) > 1:
+        uids = ", ".join(one.series.removeprefix(prefix) for one in meant[:-1])
+        told = f"homeostat: earlier ones of that name are read with --uid: {uids}"
+        print(told, file=sys.stderr)  # noqa: T201 - beside the answer
+    return meant[-1]
+
+
+def _runs(connection: Connection, known: Known, between: tuple[datetime, datetime], output: str) -> str:
+    since, until = (moment.timestamp() for moment in between)
+    number = reading.number_of(connection, known.series)
+    found = [] if number is None else reading.past_runs(connection, number, [(int(since), int(until) + 1)])
+    runs = [run for run in found if since <= run.at < until]
+    return _json(runs_as_data(known, runs)) if output == "json" else _lines(runs_as_text(known, runs))
+
+
+def _steps(connection: Connection, known: Known, grid: Grid, output: str) -> str:
+    number = reading.number_of(connection, known.series)
+    steps = [] if number is None else reading.span(connection, number, grid)
+    data = steps_as_data(known, grid, steps) if output == "json" else None
+    return _json(data) if data else _lines(steps_as_text(known, grid, steps))
+
+
+def _grid(connection: Connection, since: datetime, until: datetime, step: timedelta | None) -> Grid:
+    """Lay steps over the range, as far back as there is anything."""
+    oldest = min(
+        (first for first, last in (reading.extent(connection, length) for length in LENGTHS) if last), default=0
+    )
+    since = min(max(since, datetime.fromtimestamp(oldest, UTC)), until)
+    span = (until - since).total_seconds()
+    seconds = _usual_step(span) if step is None else int(step.total_seconds())
+    if seconds < MINUTE or seconds % MINUTE:
+        raise BadArguments("--step is not a whole number of minutes")
+    if span / seconds > MOST_STEPS:
+        raise BadArguments(f"--step is so short that there would be more than {MOST_STEPS} of them")
+    return Grid.over(since, until, seconds)
+
+
+def _usual_step(span: float) -> int:
+    if span <= 3 * HOUR:
+        return 5 * MINUTE
+    return HOUR if span <= 3 * DAY else DAY
+
+
+def _store_url(given: str) -> str:
+    try:
+        return Settings.model_validate({"store_url": given}).store_url
+    except ValidationError as error:
+        told = error.errors(include_input=False)[0]["msg"].removeprefix("Value error, ")
+        raise BadArguments(f"--store-url: {told}") from error
+
+
+def _time(text: str, now: datetime) -> datetime:
+    """Read `24h` as that long ago, else a time."""
+    try:
+        return now - parse_duration(text)
+    except ValueError:
+        pass
+    except OverflowError as error:
+        raise BadArguments(f"{text!r} is longer ago than time goes") from error
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise BadArguments(f"{text!r} is neither a duration (24h, 7d) nor a time (2026-11-21T12:00:00Z)") from error
+    return max(moment if moment.tzinfo else moment.replace(tzinfo=UTC), datetime.fromtimestamp(0, UTC))
+
+
+def _duration(text: str) -> timedelta:
+    try:
+        return parse_duration(text)
+    except (ValueError, OverflowError) as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration, like 5m, 1h or 1d") from error
+
+
+def _lines(lines: Iterable[str]) -> str:
+    return "\n".join(lines)
+
+
+def _json(data: dict[str, Any]) -> str:
+    return json.dumps(data, indent=2)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells of a bad command line in one line, like of anything else."""
+
+    @override
+    def error(self, message: str) -> NoReturn:
+        raise BadArguments(f"history: {message}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="homeostat history",
+        description="Show how a check fared, step by step; without a name, all checks that history knows and what it "
+        "takes on disk. Percentiles of several hours together are never better than the truth.",
+        epilog="Exit code: 0, or 2 when there is no answer.",
+    )
+    parser.add_argument("check", nargs="?", default="", metavar="NAMESPACE/NAME", help="the HealthCheck")
+    parser.add_argument(
+        "--since", default="24h", metavar="TIME", help="24h ago, or 2026-11-21T12:00:00Z (default: 24h)"
+    )
+    parser.add_argument("--until", default="", metavar="TIME", help="likewise (default: now)")
+    parser.add_argument("--step", type=_duration, metavar="5m", help="length of a step (default: fits the range)")
+    parser.add_argument("--raw", action="store_true", help="every single run, as far back as they are kept")
+    parser.add_argument("--objective", action="store_true", help="a ServiceLevelObjective instead of a HealthCheck")
+    parser.add_argument("--uid", default="", help="an earlier object of that name")
+    parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="how to print")
+    parser.add_argument(
+        "--store-url",
+        default=os.environ.get("HOMEOSTAT_STORE_URL") or Settings.model_fields["store_url"].default,
+        help="where history is kept (default: $HOMEOSTAT_STORE_URL, else %(default)s)",
+    )
+    return parser
