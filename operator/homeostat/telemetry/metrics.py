@@ -1,98 +1,46 @@
-"""Every metric of the operator, defined once. Labels are bounded; no error text is ever a label (H10).
+"""The operator's own metrics, and the page that shows them to Prometheus with those of checks and objectives.
 
-What moves with every probe lives in plain counters of the checks themselves and is only read here when
-Prometheus scrapes: 10,000 checks with a client-library histogram each would cost 80 MB and hot-path time.
+Each metric is defined once, here or in `page.py`. Labels are bounded; no error text is ever a label (H10).
+What moves with every probe lives in plain counters of the checks themselves and is only read when Prometheus
+scrapes: 10,000 checks with a client-library histogram each would cost 80 MB and hot-path time.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from time import monotonic
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
+from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
 from homeostat.core.decision import Verb
+from homeostat.core.probing import Phases, Verdict
+from homeostat.telemetry.histogram import Durations, Histograms
+from homeostat.telemetry.page import CheckReading, ObjectiveReading, Page
 
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+PHASE_BUCKETS = (0.0005, 0.001, 0.0025, *LATENCY_BUCKETS)
 LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
-
-@dataclass(frozen=True, slots=True)
-class CheckReading:
-    """What one check shows to Prometheus: counts by verdict, and its state as a word."""
-
-    namespace: str
-    name: str
-    state: str
-    results: tuple[tuple[str, int], ...]
-    missed: int
+TURN = 0.001
+"""Seconds that a page is written before others get their turn."""
+_WITHOUT_PHASES = frozenset({"workload", "job"})
+"""Types that connect to nothing but the API server."""
+_FROM_THE_START = (Verdict.PASS.value, Verdict.FAIL.value)
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectiveReading:
-    """What one objective shows to Prometheus; None where there is no figure, which is then absent."""
+class _Single(Collector):
+    """A metric already collected, for the library to write; without when each series began, which nobody asks for."""
 
-    namespace: str
-    name: str
-    objective: float
-    sli: float | None
-    budget_remaining: float | None
-    burn_rates: tuple[tuple[str, float], ...]
-
-
-class Readings(Collector):
-    """Reads checks and objectives at scrape time."""
-
-    def __init__(
-        self, checks: Callable[[], Iterable[CheckReading]], objectives: Callable[[], Iterable[ObjectiveReading]]
-    ) -> None:
-        self._checks = checks
-        self._objectives = objectives
+    def __init__(self, metric: Metric) -> None:
+        self._metric = metric
+        metric.samples = [one for one in metric.samples if not one.name.endswith("_created")]
 
     @override
     def collect(self) -> Iterator[Metric]:
-        """Give all metric families of checks and objectives."""
-        yield from self._collect_checks()
-        yield from self._collect_objectives()
-
-    def _collect_checks(self) -> Iterator[Metric]:
-        results = CounterMetricFamily(
-            "homeostat_check_results", "Runs of a HealthCheck by result.", labels=["namespace", "name", "result"]
-        )
-        missed = CounterMetricFamily(
-            "homeostat_check_missed_runs", "Runs that could not start in time.", labels=["namespace", "name"]
-        )
-        state = GaugeMetricFamily(
-            "homeostat_check_state", "1 for the state a HealthCheck is in.", labels=["namespace", "name", "state"]
-        )
-        for check in self._checks():
-            of = [check.namespace, check.name]
-            for verdict, count in check.results:
-                results.add_metric([*of, verdict], count)
-            missed.add_metric(of, check.missed)
-            state.add_metric([*of, check.state], 1)
-        yield from (results, missed, state)
-
-    def _collect_objectives(self) -> Iterator[Metric]:
-        of = ["namespace", "name"]
-        target = GaugeMetricFamily("homeostat_slo_objective_ratio", "The objective, as a ratio.", labels=of)
-        sli = GaugeMetricFamily("homeostat_slo_sli_ratio", "The indicator over the window, as a ratio.", labels=of)
-        budget = GaugeMetricFamily(
-            "homeostat_slo_error_budget_remaining_ratio", "The error budget left; may be negative.", labels=of
-        )
-        burn = GaugeMetricFamily(
-            "homeostat_slo_burn_rate", "How fast the budget burns; 1 uses it up in one window.", labels=[*of, "window"]
-        )
-        for reading in self._objectives():
-            name = [reading.namespace, reading.name]
-            target.add_metric(name, reading.objective)
-            for family, value in ((sli, reading.sli), (budget, reading.budget_remaining)):
-                if value is not None:
-                    family.add_metric(name, value)
-            for window, rate in reading.burn_rates:
-                burn.add_metric([*name, window], rate)
-        yield from (target, sli, budget, burn)
+        yield self._metric
 
 
 class Metrics:
@@ -115,14 +63,15 @@ class Metrics:
         self._requests = Counter(
             "homeostat_api_requests", "Requests to the API server.", ["verb", "status"], registry=self.registry
         )
-        self._probe_seconds = Histogram(
-            "homeostat_probe_duration_seconds",
-            "How long probes took.",
-            ["type", "result"],
-            buckets=LATENCY_BUCKETS,
-            registry=self.registry,
+        self._probe_seconds = Histograms(
+            "homeostat_probe_duration_seconds", "How long probes took.", ("type", "result"), LATENCY_BUCKETS
         )
-        self._probe_children: dict[tuple[str, str], Histogram] = {}  # looking one up costs more than observing
+        self._phase_seconds = Histograms(
+            "homeostat_probe_phase_seconds", "How long each phase of probes took.", ("type", "phase"), PHASE_BUCKETS
+        )
+        self._phases: dict[str, tuple[Durations, ...]] = {}
+        self.registry.register(self._probe_seconds)
+        self.registry.register(self._phase_seconds)
         self._lateness = Histogram(
             "homeostat_probe_start_lateness_seconds",
             "How long after its due time a probe started.",
@@ -141,17 +90,60 @@ class Metrics:
         self._history_dropped = Counter(
             "homeostat_history_dropped", "Records of history given up.", registry=self.registry
         )
+        self._history_bytes = Gauge("homeostat_history_bytes", "Size of the history store.", registry=self.registry)
         self._drift = Counter(
             "homeostat_store_drift", "Objects a resync found missing or stale.", ["kind"], registry=self.registry
         )
         self._objects = Gauge("homeostat_objects", "Objects known.", ["kind"], registry=self.registry)
         self._leader = Gauge("homeostat_leader", "1 while this replica leads.", registry=self.registry)
 
+        self._read_checks: Callable[[], Iterable[CheckReading]] = tuple
+        self._read_objectives: Callable[[], Iterable[ObjectiveReading]] = tuple
+
     def read_from(
         self, checks: Callable[[], Iterable[CheckReading]], objectives: Callable[[], Iterable[ObjectiveReading]]
     ) -> None:
         """Show checks and objectives at each scrape."""
-        self.registry.register(Readings(checks, objectives))
+        self._read_checks = checks
+        self._read_objectives = objectives
+
+    async def page(self) -> bytes:
+        """Write what Prometheus reads. Others get their turn every millisecond or so.
+
+        Not in a thread: one that computes makes the loop wait 5 ms for the interpreter each time it wakes.
+        """
+        page, parts = Page(), list[bytes]()
+        await _in_turns(self._read(page))
+        await _in_turns(page.add_scores())
+        self._show_from_the_start(page.types)
+        for own in self.registry.collect():
+            parts.append(generate_latest(_Single(own)))
+            await asyncio.sleep(0)
+        for family in page.families():
+            for piece in family.pieces():
+                parts.append(piece)
+                await asyncio.sleep(0)
+        return b"".join(parts)
+
+    def _read(self, page: Page) -> Iterator[None]:
+        for check in self._read_checks():
+            page.add_check(check)
+            yield
+        for objective in self._read_objectives():
+            page.add_objective(objective)
+            yield
+
+    def _show_from_the_start(self, types: Iterable[str]) -> None:
+        """Show the histograms of all types in use, at 0 when nothing was observed yet (H10)."""
+        for kind in types:
+            for result in _FROM_THE_START:
+                self._probe_seconds.child((kind, result))
+            if kind not in _WITHOUT_PHASES:
+                self._phases_of(kind)
+
+    def _phases_of(self, kind: str) -> tuple[Durations, ...]:
+        children = tuple(self._phase_seconds.child((kind, phase)) for phase in Phases._fields)
+        return self._phases.setdefault(kind, children)
 
     def decided(self, kind: str) -> None:
         """Count a decision that changed a status."""
@@ -171,10 +163,13 @@ class Metrics:
 
     def probed(self, kind: str, result: str, seconds: float) -> None:
         """Observe one probe."""
-        child = self._probe_children.get((kind, result))
-        if child is None:
-            child = self._probe_children[kind, result] = self._probe_seconds.labels(kind, result)
-        child.observe(seconds)
+        self._probe_seconds.child((kind, result)).observe(seconds)
+
+    def phased(self, kind: str, phases: Phases) -> None:
+        """Observe the phases of one probe; one that it did not have is left out. The hot path."""
+        for child, seconds in zip(self._phases.get(kind) or self._phases_of(kind), phases, strict=True):
+            if seconds:
+                child.observe(seconds)
 
     def started_late(self, seconds: float) -> None:
         """Observe how late a probe started."""
@@ -192,6 +187,10 @@ class Metrics:
         """Count records of history that were given up."""
         self._history_dropped.inc(count)
 
+    def history_takes(self, size: int) -> None:
+        """Show how many bytes the history store takes."""
+        self._history_bytes.set(size)
+
     def drifted(self, kind: str) -> None:
         """Count an object that the watch had missed."""
         self._drift.labels(kind).inc()
@@ -203,3 +202,12 @@ class Metrics:
     def leads(self, *, is_leader: bool) -> None:
         """Show whether this replica leads."""
         self._leader.set(1 if is_leader else 0)
+
+
+async def _in_turns(steps: Iterator[None]) -> None:
+    """Take all steps, and let others have their turn in between."""
+    began = monotonic()
+    for _ in steps:
+        if monotonic() - began >= TURN:
+            await asyncio.sleep(0)
+            began = monotonic()

@@ -1,0 +1,107 @@
+"""`homeostat score`: how healthy services are, from what the operator has written into their HealthChecks.
+
+Nothing is probed and nothing is written. The same formulas as the operator's (`core/score.py`) make one score of a
+service, and of all that was asked for.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from typing_extensions import override
+
+from homeostat.api.health_check import KIND
+from homeostat.kube.client import ApiClient, Patience
+from homeostat.kube.credentials import Credentials, CredentialsError
+from homeostat.kube.kubeconfig import find_credentials
+from homeostat.kube.objects import ApiObjects
+from homeostat.ports import Forbidden, Gone, Rejected, Unavailable
+from homeostat.wiring.score_report import CheckScore, Report, as_json, as_table, check_score_of, report_on
+
+BELOW, FAILED = 1, 2  # exit codes
+PATIENCE = Patience(timeout=10.0, total=10.0)
+"""Somebody waits at a terminal."""
+
+
+class BadArguments(Exception):
+    """The command line asks for something that there is not; the message says what."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; give the exit code: 0, 1 when the score is below --fail-under, 2 when there is no answer."""
+    try:
+        asked = _parser().parse_args(arguments)
+        credentials = find_credentials(os.environ, kubeconfig=asked.kubeconfig, context=asked.context)
+        namespace = "" if asked.all_namespaces else asked.namespace or credentials.namespace
+        report = asyncio.run(score(credentials, namespace))
+    except (BadArguments, Unavailable, Forbidden, Gone, Rejected) as error:
+        print(f"homeostat: {_explained(error)}", file=sys.stderr)  # noqa: T201 - to whoever sits at the terminal
+        return FAILED
+    print(json.dumps(as_json(report), indent=2) if asked.output == "json" else as_table(report))  # noqa: T201
+    return _verdict(report, asked.fail_under)
+
+
+async def score(credentials: Credentials, namespace: str) -> Report:
+    """Read the HealthChecks of a namespace, "" for all, and score them. Raises what `ports.Objects` raises."""
+    async with ApiClient(credentials, patience=PATIENCE) as client:
+        found: dict[tuple[str, str], CheckScore] = {}
+        async for body in ApiObjects(client).list(KIND, (namespace,)):
+            check = check_score_of(body)
+            found[check.namespace, check.name] = check
+    return report_on(found.values(), namespace)
+
+
+def _verdict(report: Report, fail_under: int | None) -> int:
+    """Hold the score against what was asked for; a score that nobody knows does not reach it."""
+    value = report.score.value
+    if fail_under is None or (value is not None and value >= fail_under):
+        return 0
+    told = "unknown" if value is None else str(value)
+    print(f"homeostat: the score is {told}, and should be at least {fail_under}", file=sys.stderr)  # noqa: T201
+    return BELOW
+
+
+def _explained(error: Exception) -> str:
+    """Say in one line what went wrong, and where there is a common cause, which."""
+    told = " ".join(str(error).split())
+    if isinstance(error, (BadArguments, CredentialsError)):
+        return told
+    if isinstance(error, Gone):
+        return f"{told}: are the CRDs of homeostat installed?"
+    if isinstance(error, Forbidden):
+        return f"{told}: may you list healthchecks there? Try -n NAMESPACE"
+    return f"the API server: {told}"
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells of a bad command line in one line, like of anything else."""
+
+    @override
+    def error(self, message: str) -> NoReturn:
+        raise BadArguments(f"score: {message}")
+
+
+def _percent(text: str) -> int:
+    if not text.isdecimal() or int(text) > 100:  # noqa: PLR2004 - the best score
+        raise argparse.ArgumentTypeError("not a whole number from 0 to 100")
+    return int(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="homeostat score",
+        description="Show how healthy services are, from 0 to 100, as their HealthChecks say.",
+        epilog="Exit code: 0, 1 when the score is unknown or below --fail-under, 2 when it could not be read.",
+    )
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("-n", "--namespace", default="", help="namespace (default: that of the context)")
+    where.add_argument("-A", "--all-namespaces", action="store_true", help="the whole cluster")
+    parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="how to print")
+    parser.add_argument("--fail-under", type=_percent, metavar="N", help="exit with 1 when the score is below N")
+    parser.add_argument("--kubeconfig", default="", help="path of a kubeconfig (default: as kubectl finds it)")
+    parser.add_argument("--context", default="", help="context of the kubeconfig (default: the current one)")
+    return parser
