@@ -1,39 +1,50 @@
-"""The command line: `homeostat run`, `homeostat settings`, `homeostat version`."""
+"""The command line: `homeostat run`, and what one asks from a shell: `probe`, `score`, `history`, `settings`."""
 
 import asyncio
 import json
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import version
 
-import uvloop
 from pydantic import ValidationError
 from pydantic_settings import CliApp, SettingsError
 
-from homeostat.ports import Unavailable
-from homeostat.telemetry import log
-from homeostat.wiring.process import run
 from homeostat.wiring.settings import Settings
 
-USAGE = """usage: homeostat COMMAND [--SETTING VALUE ...]
+USAGE = """usage: homeostat COMMAND [OPTION ...]
 
   run        run the operator
+  probe      run the checks of a file once, from here, and explain what they find
+  score      print the scores of services and of the cluster
+  history    print what is kept of a check's past
   settings   print the settings that would be in force
   version    print the version
 
-Settings are flags or environment variables (--log-level, HOMEOSTAT_LOG_LEVEL); `homeostat run --help` lists them.
+`homeostat COMMAND --help` lists the options of a command. Settings are flags of `run` or environment variables
+(--log-level, HOMEOSTAT_LOG_LEVEL).
 """
+
+_COMMANDS = {"probe": "probe_command", "score": "score_command", "history": "history_command"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; give the exit code."""
-    command, *flags = list(sys.argv[1:] if arguments is None else arguments) or [""]
+    command, *rest = list(sys.argv[1:] if arguments is None else arguments) or [""]
     if command == "version":
         print(version("homeostat"))  # noqa: T201 - this is what was asked for
         return 0
+    if command in _COMMANDS:
+        # Imported only now: `homeostat version` need not wait for a prober and a database.
+        code: int = import_module(f"homeostat.wiring.{_COMMANDS[command]}").main(rest)
+        return code
     if command not in {"run", "settings"}:
         print(USAGE, file=sys.stderr)  # noqa: T201 - to whoever sits at the terminal
         return 0 if command in {"-h", "--help", "help"} else 2
+    return _with_settings(command, rest)
+
+
+def _with_settings(command: str, flags: list[str]) -> int:
     try:
         settings = CliApp.run(Settings, cli_args=flags)
     except ValidationError as error:
@@ -49,6 +60,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(settings: Settings) -> int:
+    import uvloop  # noqa: PLC0415 - and what the operator consists of: only `run` needs them
+
+    from homeostat.ports import Unavailable  # noqa: PLC0415
+    from homeostat.telemetry import log  # noqa: PLC0415
+    from homeostat.wiring.process import run  # noqa: PLC0415
+
     log.set_up(settings.log_level, is_for_humans=settings.log_format == "text")
     try:
         uvloop.run(run(settings))

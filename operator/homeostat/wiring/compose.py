@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 from homeostat.engine.archive import Archive
 from homeostat.engine.checks import Checks
+from homeostat.engine.clock import SystemClock
+from homeostat.engine.connectivity import Connectivity
 from homeostat.engine.controller import Controller
 from homeostat.engine.controllers.chaos import ChaosController
 from homeostat.engine.controllers.freeze import FreezeController, Freezes
@@ -31,16 +33,24 @@ from homeostat.engine.world import World
 from homeostat.kube.actuator import ApiActuator
 from homeostat.kube.budget import ActionBudget
 from homeostat.kube.client import ApiClient
+from homeostat.kube.jobs import ApiJobs
 from homeostat.kube.locks import Locks
 from homeostat.kube.objects import ApiObjects
 from homeostat.kube.recorder import ApiRecorder
+from homeostat.kube.secrets import ApiSecrets
 from homeostat.kube.workloads import ApiCluster
-from homeostat.ports import Actuator, Clock, Cluster, History, Objects, Prober, Recorder
+from homeostat.ports import Actuator, Clock, Cluster, History, Jobs, Objects, Prober, Recorder, Secrets
 from homeostat.probe.address import Guard, Network
+from homeostat.probe.canary import Canary, canary_at
+from homeostat.probe.network import NetworkProbes
+from homeostat.probe.pool import ProberPool
+from homeostat.probe.prober import Probes
+from homeostat.probe.promql import PromqlProbe
 from homeostat.telemetry.metrics import Metrics
 from homeostat.wiring.settings import Settings
 
 SOON = 2.0  # seconds: by then a status that was just decided is written
+EVERYWHERE: tuple[Network, ...] = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 SLICES = "/apis/discovery.k8s.io/v1/{}endpointslices"
 
 
@@ -57,6 +67,7 @@ class Outside:
     clock: Clock
     slices: Slices
     find_marked: Find
+    canary: Canary | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +105,8 @@ class Reach:
 
     objects: Objects
     cluster: ApiCluster
+    secrets: Secrets
+    jobs: Jobs
     actuator: Actuator
     recorder: Recorder
     budget: ActionBudget
@@ -107,6 +120,8 @@ def reach(client: ApiClient, settings: Settings, identity: str) -> Reach:
     return Reach(
         objects=ApiObjects(client),
         cluster=ApiCluster(client, locks, budget),
+        secrets=ApiSecrets(client),
+        jobs=ApiJobs(client),
         actuator=ApiActuator(client, locks, budget),
         recorder=ApiRecorder(client, identity),
         budget=budget,
@@ -120,7 +135,45 @@ def guard(settings: Settings, server: str) -> Guard:
         own: tuple[Network, ...] = (ip_network(ip_address(host)),)
     except ValueError:
         own = ()
-    return Guard(settings.allow_networks, own)
+    return Guard(settings.allow_networks, (*settings.deny_networks, *own))
+
+
+def prober_on(reached: Reach, settings: Settings, server: str) -> Probes:
+    """Make the prober; `server` is the URL of the API server ("" without one)."""
+    return Probes(
+        network_of(guard(settings, server), settings.probe_processes),
+        cluster=reached.cluster,
+        secrets=reached.secrets,
+        jobs=reached.jobs,
+        promql=prometheus(settings),
+    )
+
+
+def network_of(protection: Guard, processes: int) -> NetworkProbes | ProberPool:
+    """Make what sends over the network: in this process, or in as many others."""
+    return ProberPool(protection, processes) if processes else NetworkProbes(protection, wall)
+
+
+def prometheus(settings: Settings) -> PromqlProbe:
+    """Make what asks Prometheus: the administrator's own URL, which no guard stands before."""
+    if not settings.prometheus_url:
+        return PromqlProbe(None)
+    network = NetworkProbes(Guard(allow=EVERYWHERE), wall)
+    url, token_file = settings.prometheus_url, settings.prometheus_token_file
+    return PromqlProbe(network.http, url, token_file=token_file, on_close=network.close)
+
+
+def canary(server: str) -> Canary | None:
+    """Make the canary of our own connectivity (H8): the API server, which is never on a user's behalf."""
+    parts = urlsplit(server)
+    if not parts.hostname:
+        return None
+    return canary_at(parts.hostname, parts.port or (443 if parts.scheme == "https" else 80))
+
+
+def wall() -> float:
+    """Give epoch seconds."""
+    return SystemClock().now().timestamp()
 
 
 def compose(
@@ -139,7 +192,7 @@ def compose(
     engine = Engine(clock, store, directory, wakes, settings.workers)
     freezes = Freezes(store, outside.objects, engine.take, engine.drop)
     controllers: dict[str, Controller] = {
-        "HealthCheck": HealthController(checks, meters, clock, engine.timetable),
+        "HealthCheck": HealthController(checks, meters, clock, engine.timetable, wakes),
         "ServiceLevelObjective": ObjectiveController(checks, meters, wakes),
         "RecoveryPolicy": RecoveryController(outside.cluster, store, checks, freezes, wakes, archive),
         "ChaosExperiment": ChaosController(
@@ -157,7 +210,14 @@ def compose(
     herald = Herald(outside.recorder)
     world = World(outside.objects, outside.actuator, herald, clock, gate, metrics, may_act)
     probing = Probing(
-        Instruments(outside.prober, directory, meters, archive, metrics, clock),
+        Instruments(
+            prober=outside.prober,
+            directory=directory,
+            meters=meters,
+            metrics=metrics,
+            clock=clock,
+            connectivity=Connectivity(outside.canary, clock) if outside.canary else None,
+        ),
         settings.probe_concurrency,
         plan_next=engine.timetable.add,
         wake=lambda check: engine.wake(check.key),

@@ -1,5 +1,6 @@
 """The settings of the operator: environment `HOMEOSTAT_*` and flags of `homeostat run`, one model for both."""
 
+import re
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Literal
 
@@ -36,6 +37,14 @@ class Settings(BaseSettings):
     """Port that /metrics, /livez and /readyz listen on; 0 picks a free one."""
     allow_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     """Networks that probes may reach although they are refused by default, such as 127.0.0.0/8 for tests."""
+    deny_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Networks that probes may not reach, beside those refused by default, such as that of the nodes."""
+    prometheus_url: str = ""
+    """Prometheus for promql probes, such as http://prometheus.monitoring:9090; empty means there is none."""
+    prometheus_token_file: str = ""
+    """File with a bearer token for Prometheus."""
+    probe_processes: Annotated[int, Field(ge=0, le=64)] = 0
+    """Processes that send probes, for more than one core; 0 means the operator's own."""
     action_budget: Annotated[int, Field(ge=0, le=10_000)] = 30
     """Recovery actions allowed in the whole cluster per action_budget_seconds."""
     action_budget_seconds: PositiveSeconds = 3600
@@ -65,6 +74,13 @@ class Settings(BaseSettings):
         if driver != "sqlite+aiosqlite":
             raise ValueError("must begin with sqlite+aiosqlite:/// (PostgreSQL comes with a later release)")
         return url
+
+    @field_validator("prometheus_url")
+    @classmethod
+    def _is_http(cls, url: str) -> str:
+        if url and not re.fullmatch(r"https?://[^/?#@\s]+(/[^?#\s]*)?", url):
+            raise ValueError("must be http://HOST[:PORT][/PATH] or https://…, without user and password")
+        return url.rstrip("/")
 
     def shown(self) -> dict[str, object]:
         """Give the settings for printing, without the password of the store."""
