@@ -6,12 +6,14 @@ import (
 	"net/http"
 )
 
-func controlRoutes(faults *faults) http.Handler {
+func controlRoutes(faults *faults, service *service) http.Handler {
 	routes := http.NewServeMux()
 	routes.HandleFunc("GET /fault", func(w http.ResponseWriter, _ *http.Request) { showFault(w, faults) })
 	routes.HandleFunc("POST /fault", func(w http.ResponseWriter, r *http.Request) { setFault(w, r, faults) })
 	routes.HandleFunc("DELETE /fault", func(w http.ResponseWriter, _ *http.Request) { apply(w, faults, nil) })
-	routes.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok\n") })
+	routes.HandleFunc("GET /sessions", service.sessions.count)
+	routes.HandleFunc("GET /requests", service.requests.count)
+	routes.HandleFunc("GET /livez", well)
 	return routes
 }
 

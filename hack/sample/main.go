@@ -1,8 +1,11 @@
 // sample: a small service that breaks on request, to try homeostat on.
 //
-//	:8080   users: / and /buy; /healthz (what users would see); /livez (what a kubelet should see)
+//	:8080   users: / and /buy, /echo, /old (which redirects), /login and /sessions (see sessions.go); /healthz (what users
+//	        would see); /livez (what a kubelet should see)
+//	:8443   the same by TLS, when told where its certificate is
 //	:50051  gRPC health
-//	:8081   control: POST, GET, DELETE /fault (see fault.go); /livez, which answers even while the service refuses
+//	:8081   control: POST, GET, DELETE /fault (see fault.go); GET /sessions, how many are open and were made, and
+//	        GET /requests, how many began and ended; /livez, which answers even while the service refuses
 //
 // All state is the process's own: a restarted pod is healthy again.
 package main
@@ -16,6 +19,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -34,6 +38,8 @@ func main() {
 	flag.StringVar(&addresses.users, "http", ":8080", "address for users")
 	flag.StringVar(&addresses.grpc, "grpc", ":50051", "address for gRPC health")
 	flag.StringVar(&addresses.control, "control", ":8081", "address for the control API")
+	flag.StringVar(&addresses.tls, "tls", ":8443", "address for users who want TLS")
+	flag.StringVar(&addresses.certificates, "certificates", "", "folder with tls.crt and tls.key; without it there is no TLS")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
@@ -48,20 +54,21 @@ func main() {
 	}
 }
 
-type addresses struct{ users, grpc, control string }
+type addresses struct{ users, tls, grpc, control, certificates string }
 
-// sample holds the three servers and what they have in common: the fault of the moment.
+// sample holds the servers and what they have in common: the fault of the moment, and the open sessions.
 type sample struct {
-	faults                *faults
-	ending                context.Context
-	end                   context.CancelFunc
-	users, grpc, control  *gate
-	usersHTTP, controlAPI *http.Server
-	health                *grpc.Server
+	faults                    *faults
+	ending                    context.Context
+	end                       context.CancelFunc
+	certificates              string
+	users, tls, grpc, control *gate // tls is nil without certificates
+	usersHTTP, controlAPI     *http.Server
+	health                    *grpc.Server
 }
 
 func newSample(at addresses, exit func(code int)) (*sample, error) {
-	s := &sample{}
+	s := &sample{certificates: at.certificates}
 	s.ending, s.end = context.WithCancel(context.Background())
 	var err error
 	for _, door := range []struct {
@@ -72,10 +79,17 @@ func newSample(at addresses, exit func(code int)) (*sample, error) {
 			return nil, fmt.Errorf("listen: %w", err)
 		}
 	}
-	s.faults = newFaults(&effects{doors: []*gate{s.users, s.grpc}, exit: exit})
-	service := &service{faults: s.faults, ending: s.ending}
+	doors := []*gate{s.users, s.grpc}
+	if s.certificates != "" {
+		if s.tls, err = newGate(at.tls); err != nil {
+			return nil, fmt.Errorf("listen: %w", err)
+		}
+		doors = append(doors, s.tls)
+	}
+	s.faults = newFaults(&effects{doors: doors, exit: exit})
+	service := &service{faults: s.faults, sessions: newSessions(), ending: s.ending}
 	s.usersHTTP = &http.Server{Handler: service.routes(), ReadHeaderTimeout: headerTimeout}
-	s.controlAPI = &http.Server{Handler: controlRoutes(s.faults), ReadHeaderTimeout: headerTimeout}
+	s.controlAPI = &http.Server{Handler: controlRoutes(s.faults, service), ReadHeaderTimeout: headerTimeout}
 	s.health = grpc.NewServer()
 	healthpb.RegisterHealthServer(s.health, &health{faults: s.faults, ending: s.ending})
 	return s, nil
@@ -83,8 +97,11 @@ func newSample(at addresses, exit func(code int)) (*sample, error) {
 
 // run serves until the context ends; then requests in flight get time to finish, and those that hang are let go.
 func (s *sample) run(ctx context.Context) error {
-	failures := make(chan error, 3)
+	failures := make(chan error, 4)
 	go func() { failures <- s.usersHTTP.Serve(s.users) }()
+	if s.tls != nil {
+		go func() { failures <- s.serveTLS() }()
+	}
 	go func() { failures <- s.controlAPI.Serve(s.control) }()
 	go func() { failures <- s.health.Serve(s.grpc) }()
 	select {
@@ -93,6 +110,10 @@ func (s *sample) run(ctx context.Context) error {
 	case <-ctx.Done():
 		return s.shutDown()
 	}
+}
+
+func (s *sample) serveTLS() error {
+	return s.usersHTTP.ServeTLS(s.tls, filepath.Join(s.certificates, "tls.crt"), filepath.Join(s.certificates, "tls.key"))
 }
 
 func (s *sample) shutDown() error {

@@ -3,9 +3,19 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"io"
+	"math/big"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,10 +35,13 @@ type running struct {
 	exits chan int
 }
 
-func start(t *testing.T) *running {
+func start(t *testing.T) *running { return startWith(t, "") }
+
+func startWith(t *testing.T, certificates string) *running {
 	t.Helper()
 	exits := make(chan int, 1)
-	sample, err := newSample(addresses{"127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"}, func(code int) { exits <- code })
+	free := "127.0.0.1:0"
+	sample, err := newSample(addresses{free, free, free, free, certificates}, func(code int) { exits <- code })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -300,6 +313,215 @@ func TestTheEndFreesRequestsThatHang(t *testing.T) {
 	if err := <-freed; err == nil {
 		t.Error("a request that hangs was answered")
 	}
+}
+
+// ask sends a request with a token, and reads the answer into `into` unless that is nil.
+func (r *running) ask(method, path, token, body string, into any) int {
+	r.Helper()
+	request, err := http.NewRequest(method, "http://"+r.users.Addr().String()+path, strings.NewReader(body))
+	if err != nil {
+		r.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Do(request)
+	if err != nil {
+		r.Fatal(err)
+	}
+	defer response.Body.Close()
+	if into != nil {
+		if err := json.NewDecoder(response.Body).Decode(into); err != nil {
+			r.Fatal(err)
+		}
+	}
+	return response.StatusCode
+}
+
+// counted reads what the control API counts.
+func (r *running) counted(what string) (counts struct{ Open, Made, Begun, Ended int }) {
+	r.Helper()
+	_, body, err := r.request(http.MethodGet, "http://"+r.sample.control.Addr().String()+what, "", time.Second)
+	if err := errors.Join(err, json.Unmarshal([]byte(body), &counts)); err != nil {
+		r.Fatal(err)
+	}
+	return counts
+}
+
+func (r *running) expectSessions(open, made int) {
+	r.Helper()
+	if counted := r.counted("/sessions"); counted.Open != open || counted.Made != made {
+		r.Errorf("%d of %d sessions are open, want %d of %d", counted.Open, counted.Made, open, made)
+	}
+}
+
+func TestASessionLastsUntilItIsEnded(t *testing.T) {
+	r := start(t)
+	var login struct{ Token string }
+	if status := r.ask("POST", "/login", "", `{"password": "open sesame"}`, &login); status != 200 || login.Token == "" {
+		t.Fatalf("login: %d %v", status, login)
+	}
+	var session struct{ ID string }
+	if status := r.ask("POST", "/sessions", login.Token, "", &session); status != 201 {
+		t.Fatalf("a session: %d", status)
+	}
+	path := "/sessions/" + session.ID
+	for _, step := range []struct {
+		method string
+		status int
+		open   int
+	}{{"GET", 200, 1}, {"DELETE", 204, 0}, {"GET", 404, 0}, {"DELETE", 204, 0}} {
+		if status := r.ask(step.method, path, login.Token, "", nil); status != step.status {
+			t.Errorf("%s %s: got %d, want %d", step.method, path, status, step.status)
+		}
+		r.expectSessions(step.open, 1)
+	}
+}
+
+func TestNobodyHasASessionWhoDidNotLogIn(t *testing.T) {
+	r := start(t)
+	for _, body := range []string{`{"password": "guess"}`, `{}`, `open sesame`, ""} {
+		if status := r.ask("POST", "/login", "", body, nil); status != 401 {
+			t.Errorf("login with %q: %d", body, status)
+		}
+	}
+	for _, request := range [][2]string{{"POST", "/sessions"}, {"GET", "/sessions/session-1"}, {"DELETE", "/sessions/session-1"}} {
+		if status := r.ask(request[0], request[1], "guess", "", nil); status != 401 {
+			t.Errorf("%v: %d", request, status)
+		}
+	}
+	r.expectSessions(0, 0)
+}
+
+func TestARequestIsUnderWayUntilItEnds(t *testing.T) {
+	r := start(t)
+	r.expect("/livez", 200)
+	r.breakIt(`{"kind":"hang"}`)
+	if _, _, err := r.request(http.MethodGet, "http://"+r.users.Addr().String()+"/", "", 100*time.Millisecond); err == nil {
+		t.Error("there was an answer")
+	}
+	for counted := r.counted("/requests"); counted.Ended < 2; counted = r.counted("/requests") {
+		if counted.Begun != 2 {
+			t.Fatalf("%d requests began, want 2", counted.Begun)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func TestSessionsThatNobodyEndsLeaveNoRoomForOthers(t *testing.T) {
+	r := start(t)
+	var login struct{ Token string }
+	r.ask("POST", "/login", "", `{"password": "open sesame"}`, &login)
+	for number := range mostSessions + 1 {
+		want := http.StatusCreated
+		if number == mostSessions {
+			want = http.StatusServiceUnavailable
+		}
+		if status := r.ask("POST", "/sessions", login.Token, "", nil); status != want {
+			t.Fatalf("session %d: got %d, want %d", number, status, want)
+		}
+	}
+	r.expectSessions(mostSessions, mostSessions)
+}
+
+func TestAFaultBreaksSessionsToo(t *testing.T) {
+	r := start(t)
+	r.breakIt(`{"kind":"fail"}`)
+	for _, request := range [][2]string{{"POST", "/login"}, {"POST", "/sessions"}, {"GET", "/sessions/x"}, {"GET", "/echo"}, {"GET", "/old"}} {
+		if status := r.ask(request[0], request[1], "", "", nil); status != 503 {
+			t.Errorf("%v: got %d, want 503", request, status)
+		}
+	}
+}
+
+func TestEchoSaysWhatItWasAsked(t *testing.T) {
+	r := start(t)
+	var said struct {
+		Method, Protocol, Body string
+		Headers                map[string]string
+	}
+	status := r.ask("POST", "/echo", "mine", "all of it", &said)
+	if status != 200 || said.Method != "POST" || said.Protocol != "HTTP/1.1" || said.Body != "all of it" || said.Headers["authorization"] != "Bearer mine" {
+		t.Errorf("got %d %v", status, said)
+	}
+}
+
+func TestTheOldAddressLeadsToTheNew(t *testing.T) {
+	r := start(t)
+	r.expect("/old", 200) // having followed
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	response, err := client.Get("http://" + r.users.Addr().String() + "/old")
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	client.CloseIdleConnections()
+	if response.StatusCode != 302 || response.Header.Get("Location") != "/" {
+		t.Errorf("got %d to %q", response.StatusCode, response.Header.Get("Location"))
+	}
+}
+
+func TestWithACertificateThereIsTLS(t *testing.T) {
+	folder, roots := certificates(t)
+	r := startWith(t, folder)
+	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{
+		DisableKeepAlives: true, ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "shop.test"},
+	}}
+	url := "https://" + r.sample.tls.Addr().String()
+	response, err := client.Get(url + "/echo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.StatusCode != 200 || response.ProtoMajor != 2 {
+		t.Errorf("got %d by %s", response.StatusCode, response.Proto)
+	}
+	r.breakIt(`{"kind":"refuse"}`)
+	if _, err := client.Get(url + "/"); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("got %v, want a refused connection", err)
+	}
+}
+
+func TestACertificateThatIsMissingEndsTheSample(t *testing.T) {
+	free := "127.0.0.1:0"
+	sample, err := newSample(addresses{free, free, free, free, t.TempDir()}, func(int) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sample.run(context.Background()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v, want that the file is missing", err)
+	}
+	_ = sample.shutDown()
+}
+
+// certificates writes a key pair for shop.test, and gives its folder and who trusts it.
+func certificates(t *testing.T) (string, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"shop.test"}, NotAfter: time.Now().Add(time.Hour)}
+	certificate, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	for name, block := range map[string]*pem.Block{"tls.crt": {Type: "CERTIFICATE", Bytes: certificate}, "tls.key": {Type: "PRIVATE KEY", Bytes: secret}} {
+		if err := os.WriteFile(filepath.Join(folder, name), pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	roots := x509.NewCertPool()
+	parsed, err := x509.ParseCertificate(certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots.AddCert(parsed)
+	return folder, roots
 }
 
 func TestWrongFaultsAreRefusedWithAReason(t *testing.T) {

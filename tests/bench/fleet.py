@@ -1,44 +1,100 @@
-"""The engine under load: N HealthChecks every 10 s against a local server, for growing N.
+"""A whole fleet in one operator: N HealthChecks every 10 s against a server on this machine, after a restart.
 
-Each case is a process of its own: the whole composition with the real prober, the real history store on disk and
-an API server that answers from memory and counts writes. The server probed is another process. CPU is user and
-system time of the engine's process in steady state, memory its resident set above that of the case without checks.
+Each case is a process of its own: the whole composition with the real prober, the real history on disk, a month of
+counts in memory, a scrape of the metrics every 30 s, and an API server that answers from memory and counts writes.
+The checks have the status that they were left with. The server probed is another process, and so are those that send
+probes in the cases that say so; CPU and memory are those of the operator and its processes together. First comes the
+restart, as the operator does it, and one interval in which each check starts once; then a minute is measured, in which
+one minute of history is written. The part without checks is what the figures "above idle" are above.
+
+Bytes on disk: two hours of 512 checks are written to a database of its own, with the latencies that the case measured.
+By what the second hour made it grow a day is reckoned, of all that is written; raw runs and minutes go before that.
 """
 
 import argparse
 import asyncio
+import gc
 import json
 import multiprocessing
 import os
-import resource
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from array import array
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
+from itertools import cycle
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+import numpy as np
 import uvloop
+from sqlalchemy import Engine, event
 
+import homeostat.wiring.process  # noqa: F401 - what the operator has in memory
+from bench.progress import say
 from bench.report import Row, percentile, publish
 from homeostat.api.meta import Kind
 from homeostat.core.decision import Event, Ref
+from homeostat.core.ledger import Closed
+from homeostat.core.probing import Reason, Verdict
+from homeostat.core.run import Run
+from homeostat.core.window import HOUR, MINUTE
 from homeostat.engine.clock import SystemClock
 from homeostat.engine.gate import PacedGate
-from homeostat.engine.minutes import book_minutes, measure_lag
+from homeostat.engine.meters import Meters
+from homeostat.engine.minutes import LAG_EVERY, book_minutes, measure_lag
 from homeostat.probe.address import Guard
 from homeostat.probe.prober import Probes
+from homeostat.probe.promql import PromqlProbe
 from homeostat.store.history import SqlHistory
 from homeostat.telemetry import log
 from homeostat.telemetry.metrics import Metrics
-from homeostat.wiring.compose import Operator, Outside, compose
+from homeostat.wiring.compose import Operator, Outside, compose, network_of
 from homeostat.wiring.settings import Settings
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 128\r\n\r\n" + b"x" * 128
 LOOPBACK = ip_network("127.0.0.0/8")
+ADDRESSES = 32
+SERVICES = 500
+SCRAPE_EVERY = 30.0  # seconds
+TICKS = os.sysconf("SC_CLK_TCK")
+CASES = "0,1000,10000,30000,30000/2"
+PEAK_AIM = 1.5
+UNITS = {
+    "probes per second": "1/s", "CPU share of one core": "%", "CPU per probe": "us", "of it in probe processes": "%",
+    "lateness p99": "ms", "loop lag p99": "ms", "memory": "MiB", "memory above idle": "MiB", "restart took": "s",
+    "peak second / mean second after it": f"x (aim {PEAK_AIM})", "API writes per check after it": "1",
+    "API writes": "1/s", "history rows written": "1/s", "history transactions": "1/s", "bytes on disk": "B/(check d)",
+    "metrics page took at most": "ms", "failed or missed runs": "1", "server's share of one core": "%",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """How many checks, sent by how many processes (0: the operator's own)."""
+
+    checks: int
+    processes: int
+    interval: int
+    seconds: float
+    port: int
+    server: int
+    status: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Name the case in tables."""
+        return f"{self.checks} checks" + (f", {self.processes} probe processes" if self.processes else "")
+
+
+# --- the world around the operator ----------------------------------------------------------------------
 
 
 class Server(asyncio.Protocol):
@@ -56,7 +112,7 @@ def serve(port: "multiprocessing.Queue[int]") -> None:
     """Run the server to be probed; tell its port."""
 
     async def main() -> None:
-        server = await asyncio.get_running_loop().create_server(Server, "127.0.0.1", 0, backlog=4096)
+        server = await asyncio.get_running_loop().create_server(Server, "0.0.0.0", 0, backlog=4096)
         port.put(server.sockets[0].getsockname()[1])
         await server.serve_forever()
 
@@ -64,13 +120,13 @@ def serve(port: "multiprocessing.Queue[int]") -> None:
 
 
 class InMemoryObjects:
-    """An API server of nothing but our objects; counts the writes it gets."""
+    """An API server of nothing but our checks; counts the writes it gets."""
 
-    def __init__(self, port: int, interval: int) -> None:
-        self.port = port
-        self.interval = interval
+    def __init__(self, case: Case) -> None:
+        self._case = case
+        self._version = 1_000_000
         self.writes = 0
-        self.version = 1_000_000
+        self.last: dict[str, Any] = {}
 
     async def apply_status(
         self,
@@ -82,14 +138,31 @@ class InMemoryObjects:
         is_urgent: bool = False,
     ) -> dict[str, Any]:
         self.writes += 1
-        self.version += 1
-        body = check(int(ref.name[-5:]), self.port, self.interval)
-        body["metadata"]["resourceVersion"] = str(self.version)
+        self._version += 1
+        self.last = status
+        body = check(int(ref.name[-5:]), self._case)
+        body["metadata"]["resourceVersion"] = str(self._version)
         return {**body, "status": status}
 
     async def list(self, kind: Kind, namespaces: Sequence[str] = ()) -> AsyncIterator[dict[str, Any]]:
-        return
-        yield {}
+        for number in range(self._case.checks if kind.kind == "HealthCheck" else 0):
+            if number % 500 == 0:  # a page of the answer
+                await asyncio.sleep(0)
+            yield check(number, self._case)
+
+
+def check(number: int, case: Case) -> dict[str, Any]:
+    """Give one HealthCheck as the API server would, defaults filled in."""
+    url = f"http://127.0.0.{number % ADDRESSES + 1}:{case.port}/healthz/{number}"
+    spec = {
+        "service": f"service-{number % SERVICES}", "interval": f"{case.interval}s", "timeout": "2s",
+        "failureThreshold": 3, "successThreshold": 2, "retries": {"max": 0, "backoff": "200ms"}, "minPassing": "100%",
+        "criticality": "Medium", "dependsOn": [], "suspend": False,
+        "probe": {"http": {"url": url, "method": "GET", "headers": {}, "expect": {"status": ["2xx"]}}},
+    }  # fmt: skip
+    uid = f"00000000-0000-4000-8000-{number:012d}"
+    meta = {"name": f"check-{number:05d}", "namespace": "bench", "uid": uid, "generation": 1}
+    return {"metadata": {**meta, "resourceVersion": str(number + 1)}, "spec": spec, "status": case.status}
 
 
 class Silent:
@@ -97,57 +170,6 @@ class Silent:
 
     async def record(self, about: Ref, event: Event, now: object) -> None:
         return
-
-
-class Measured(Metrics):
-    """Metrics that also keep every lateness and lag, for exact percentiles."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.late = array("d")
-        self.lags = array("d")
-
-    def started_late(self, seconds: float) -> None:
-        super().started_late(seconds)
-        self.late.append(seconds)
-
-    def lagged(self, seconds: float) -> None:
-        super().lagged(seconds)
-        self.lags.append(seconds)
-
-
-def check(number: int, port: int, interval: int) -> dict[str, Any]:
-    """Give one HealthCheck as the API server would, defaults filled in."""
-    name = f"check-{number:05d}"
-    spec = {
-        "service": f"service-{number % 500}", "interval": f"{interval}s", "timeout": "2s", "failureThreshold": 3,
-        "successThreshold": 2, "retries": {"max": 0, "backoff": "200ms"}, "minPassing": "100%",
-        "criticality": "Medium", "dependsOn": [], "suspend": False,
-        "probe": {
-            "http": {
-                "url": f"http://127.0.0.1:{port}/healthz/{number}", "method": "GET", "headers": {},
-                "expect": {"status": ["2xx"]},
-            }
-        },
-    }  # fmt: skip
-    meta = {"name": name, "namespace": "bench", "uid": f"00000000-0000-4000-8000-{number:012d}", "generation": 1}
-    return {
-        "metadata": {**meta, "resourceVersion": str(number + 1)},
-        "spec": spec,
-        "status": {"observedGeneration": -1},
-    }
-
-
-def rss() -> float:
-    """Give our resident set in MiB."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
-def cpu() -> float:
-    """Give our user and system time in seconds."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
 
 
 async def nothing() -> list[dict[str, Any]]:
@@ -164,65 +186,66 @@ async def unmarked() -> tuple[Ref, ...]:
     return ()
 
 
-async def measure(count: int, port: int, interval: int, seconds: float) -> dict[str, float]:
-    """Run one case in this process."""
-    clock, metrics, objects = SystemClock(), Measured(), InMemoryObjects(port, interval)
-    guard = Guard(allow=[LOOPBACK])
-    with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(store_url=f"sqlite+aiosqlite:///{folder}/history.db", allow_networks=(LOOPBACK,))
-        prober, history = Probes(guard, None), SqlHistory(settings.store_url)  # type: ignore[arg-type]
-        outside = Outside(
-            objects, None, None, Silent(), prober, history, clock, nothing, unmarked,  # type: ignore[arg-type]
-        )  # fmt: skip
-        gate = PacedGate(clock, rate=settings.writes_per_second, refresh_rate=settings.refreshes_per_second)
-        operator = compose(outside, settings, metrics, gate, lambda: True, ready)
-        found: dict[str, float] = {}
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                jobs = [
-                    tasks.create_task(operator.engine.run()),
-                    tasks.create_task(operator.archive.run()),
-                    tasks.create_task(book_minutes(operator.meters, operator.archive, clock)),
-                    tasks.create_task(measure_lag(metrics, clock, every=0.1)),
-                ]
-                await operator.resync.load()
-                operator.meters.roll(clock.now())
-                for number in range(count):
-                    operator.engine.see("HealthCheck", "", check(number, port, interval))
-                    if number % 100 == 0:
-                        await asyncio.sleep(0)
-                found = await observe(operator, objects, metrics, interval, seconds)
-                for job in jobs:
-                    job.cancel()
-        finally:
-            prober.close()
-            await history.close()
-    return found
+# --- what is measured -----------------------------------------------------------------------------------
 
 
-async def observe(
-    operator: Operator, objects: InMemoryObjects, metrics: Measured, interval: int, seconds: float
-) -> dict[str, float]:
-    """Let it settle for three intervals, then measure; a minute's end is always within."""
-    await asyncio.sleep(3 * interval)
-    del metrics.late[:], metrics.lags[:]
-    writes, cpu_before, began = objects.writes, cpu(), time.monotonic()
-    probes_before = total_runs(operator)
-    await asyncio.sleep(seconds)
-    took = time.monotonic() - began
-    used = cpu() - cpu_before
-    probes = total_runs(operator) - probes_before
-    return {
-        "probes per second": probes / took,
-        "share of one core": 100 * used / took,
-        "CPU per probe": 1e6 * used / probes if probes else 0.0,
-        "lateness p99": 1000 * percentile(metrics.late, 0.99),
-        "loop lag p99": 1000 * percentile(metrics.lags, 0.99),
-        "memory": rss(),
-        "writes at start per object": writes / max(1, len(operator.store)),
-        "writes in steady state": (objects.writes - writes) / took,
-        "failed runs": float(sum(check.track.counts[1] for check in operator.checks)),
-    }
+class Measured(Metrics):
+    """Metrics that also keep when each run started, how late, how long probes took, and every lag."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.starts, self.late, self.lags, self.took = (array("d") for _ in range(4))
+
+    def started_late(self, seconds: float) -> None:
+        super().started_late(seconds)
+        self.starts.append(time.monotonic())
+        self.late.append(seconds)
+
+    def lagged(self, seconds: float) -> None:
+        super().lagged(seconds)
+        self.lags.append(seconds)
+
+    def probed(self, kind: str, result: str, seconds: float) -> None:
+        super().probed(kind, result, seconds)
+        self.took.append(seconds)
+
+    def forget(self) -> None:
+        """Begin anew."""
+        for kept in (self.starts, self.late, self.lags, self.took):
+            del kept[:]
+
+
+class Written:
+    """Rows and transactions that the database was given, by any connection of this process."""
+
+    def __init__(self) -> None:
+        self.rows = self.transactions = 0
+        event.listen(Engine, "after_cursor_execute", self._executed)
+        event.listen(Engine, "commit", self._committed)
+
+    def _executed(self, _connection: Any, cursor: Any, *_: object) -> None:
+        self.rows += max(0, cursor.rowcount)
+
+    def _committed(self, _connection: Any) -> None:
+        self.transactions += 1
+
+
+def cpu(pid: int) -> float:
+    """Give the user and system time of a process in seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def rss(pid: int) -> float:
+    """Give the resident set of a process in MiB."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def children() -> list[int]:
+    """Give our child processes."""
+    text = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii")
+    return [int(pid) for pid in text.split()]
 
 
 def total_runs(operator: Operator) -> int:
@@ -230,57 +253,221 @@ def total_runs(operator: Operator) -> int:
     return sum(sum(check.track.counts) for check in operator.checks)
 
 
-UNITS = {
-    "probes per second": "1/s", "share of one core": "%", "CPU per probe": "us", "lateness p99": "ms",
-    "loop lag p99": "ms", "memory": "MiB", "memory above idle": "MiB", "writes at start per object": "1",
-    "writes in steady state": "1/s", "failed runs": "1",
-}  # fmt: skip
+# --- one case -------------------------------------------------------------------------------------------
+
+
+class Fleet:
+    """The operator of one case, and what it is measured with."""
+
+    def __init__(self, case: Case, folder: str) -> None:
+        settings = Settings(store_url=f"sqlite+aiosqlite:///{folder}/history.db")
+        nobody = cast("Any", None)
+        self.case = case
+        self.clock, self.metrics, self.objects, self.written = (
+            SystemClock(),
+            Measured(),
+            InMemoryObjects(case),
+            Written(),
+        )
+        self.network = network_of(Guard(allow=[LOOPBACK]), case.processes)
+        self.history = SqlHistory(settings.store_url)
+        prober = Probes(self.network, cluster=nobody, secrets=nobody, jobs=nobody, promql=PromqlProbe(None))
+        outside = Outside(
+            cast("Any", self.objects), nobody, nobody, cast("Any", Silent()), prober, self.history, self.clock, nothing,
+            unmarked,
+        )  # fmt: skip
+        gate = PacedGate(self.clock, rate=settings.writes_per_second, refresh_rate=settings.refreshes_per_second)
+        self.operator = compose(outside, settings, self.metrics, gate, lambda: True, ready)
+        self.slowest_page = 0.0
+
+    async def run(self, measure: Callable[["Fleet"], Any]) -> dict[str, float]:
+        """Start as `wiring.process.lead` does, measure, and end."""
+        began, operator = time.monotonic(), self.operator
+        try:
+            await operator.resync.load()
+            recall(operator.meters, self.clock.now(), self.case.interval)
+            operator.archive.keep(*operator.meters.roll(self.clock.now()))
+            gc.freeze()
+            async with asyncio.TaskGroup() as tasks:
+                jobs = [
+                    tasks.create_task(operator.engine.run()),
+                    tasks.create_task(operator.archive.run()),
+                    tasks.create_task(book_minutes(operator.meters, operator.archive, self.clock)),
+                    tasks.create_task(measure_lag(self.metrics, self.clock, LAG_EVERY / 10)),
+                    tasks.create_task(self._scrape()),
+                ]
+                found = await measure(self)
+                for job in jobs:
+                    job.cancel()
+        finally:
+            self.network.close()
+            await self.history.close()
+        return {"restart took": self.opened_at - began, **found}
+
+    async def _scrape(self) -> None:
+        self.opened_at = time.monotonic()
+        while True:
+            await asyncio.sleep(SCRAPE_EVERY)
+            began = time.monotonic()
+            await self.metrics.page()
+            self.slowest_page = max(self.slowest_page, time.monotonic() - began)
+
+
+def recall(meters: Meters, now: datetime, interval: int) -> None:
+    """Fill the windows of all checks, as a month of history would."""
+    book = meters.books[0]
+    book.roll(int(now.timestamp()) // MINUTE)
+    for tier in book.tiers:
+        newest = book.minute * MINUTE // tier.seconds
+        counts = [[tier.seconds // interval]] * 2 + [[tier.seconds // MINUTE]]
+        counted = np.repeat(np.array(counts, dtype=np.int64), len(book.series), axis=1)
+        for number in range(newest - tier.count + 1, newest):
+            book.load(Closed(number * tier.seconds, tier.seconds, book.series, counted))
+
+
+async def steady(fleet: Fleet) -> dict[str, float]:
+    """Give the figures of the first interval, and of the time after it."""
+    case, operator, metrics, objects, written = fleet.case, fleet.operator, fleet.metrics, fleet.objects, fleet.written
+    await asyncio.sleep(case.interval)
+    peak = max(Counter(int(at - fleet.opened_at) for at in metrics.starts).values(), default=0)
+    first_writes = objects.writes
+    pids = children()
+    await asyncio.sleep(case.interval / 2)
+    metrics.forget()
+    writes, rows, transactions, probes = objects.writes, written.rows, written.transactions, total_runs(operator)
+    before = {pid: cpu(pid) for pid in (os.getpid(), *pids, case.server)}
+    began = time.monotonic()
+    await asyncio.sleep(case.seconds)
+    took = time.monotonic() - began
+    spent = {pid: cpu(pid) - before[pid] for pid in before}
+    served = spent.pop(case.server)
+    probes = total_runs(operator) - probes
+    return {
+        "peak second / mean second after it": peak * case.interval / max(1, case.checks),
+        "API writes per check after it": first_writes / max(1, case.checks),
+        "probes per second": probes / took,
+        "CPU share of one core": 100 * sum(spent.values()) / took,
+        "CPU per probe": 1e6 * sum(spent.values()) / probes if probes else 0.0,
+        "of it in probe processes": 100 * sum(spent[pid] for pid in pids) / max(sum(spent.values()), 1 / TICKS),
+        "lateness p99": 1000 * percentile(metrics.late, 0.99),
+        "loop lag p99": 1000 * percentile(metrics.lags, 0.99),
+        "memory": sum(map(rss, spent)),
+        "API writes": (objects.writes - writes) / took,
+        "history rows written": (written.rows - rows) / took,
+        "history transactions": (written.transactions - transactions) / took,
+        "bytes on disk": await bytes_a_day(metrics.took, case.interval) if case.checks else 0.0,
+        "metrics page took at most": 1000 * fleet.slowest_page,
+        "failed or missed runs": sum(sum(one.track.counts[1:]) + one.track.missed for one in operator.checks),
+        "server's share of one core": 100 * served / took,
+    }
+
+
+async def learn(fleet: Fleet) -> dict[str, Any]:
+    """Give the status of a check that has passed for a while."""
+    for _ in range(100):
+        await asyncio.sleep(0.1)
+        if fleet.objects.last.get("state") == "Healthy":
+            return fleet.objects.last
+    raise SystemExit("a check that passes did not become healthy")
+
+
+async def bytes_a_day(seconds: Sequence[float], interval: int) -> float:
+    """Write two hours of 512 checks; give the bytes a day and check, by the second."""
+    checks, start = 512, datetime(2030, 1, 1, tzinfo=UTC)
+    meters, latencies = Meters(), cycle(seconds)
+    keys = [Ref("HealthCheck", "bench", f"check-{number:05d}", f"{number:032x}") for number in range(checks)]
+    slots = [cast("Any", SimpleNamespace(slot=meters.open_check(ref), key=ref)) for ref in keys]
+    sizes = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "history.db")
+        history = SqlHistory(f"sqlite+aiosqlite:///{path}")
+        for minute in range(2 * HOUR // MINUTE + 1):
+            now = start + timedelta(minutes=minute)
+            await history.add(meters.roll(now))
+            if now.minute == 0 and minute:
+                sizes.append(_size(path))
+            for number, one in enumerate(slots):
+                for at in range(0, MINUTE, interval):
+                    run = Run(Verdict.PASS, Reason.OK, next(latencies), 1, 1)
+                    meters.count(one, run, now + timedelta(seconds=at + number * interval / checks))
+        await history.close()
+    return (sizes[1] - sizes[0]) * 24 / checks
+
+
+def _size(path: Path) -> int:
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    return path.stat().st_size
+
+
+# --- all cases ------------------------------------------------------------------------------------------
+
+
+def run_here(case: Case, measure: Callable[[Fleet], Any]) -> None:
+    """Run one case in this process, and print what it found."""
+
+    async def main() -> Any:
+        with tempfile.TemporaryDirectory(prefix="homeostat-bench-") as folder:
+            return await Fleet(case, folder).run(measure)
+
+    log.set_up("WARNING")
+    print(json.dumps(uvloop.run(main())))
+
+
+def run_apart(case: Case, *, is_lesson: bool = False) -> dict[str, Any]:
+    """Run one case in a process of its own; give what it found."""
+    command = [sys.executable, "-m", "bench.fleet", "--lesson" if is_lesson else "--one"]
+    told = json.dumps({name: getattr(case, name) for name in case.__slots__})
+    done = subprocess.run(command, input=told, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(done.stderr)
+    if done.stderr:
+        print(done.stderr, file=sys.stderr)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def rows(options: argparse.Namespace, port: int, server: int) -> list[Row]:
+    """Run the cases and give their figures; memory also above the case without checks."""
+    status = run_apart(Case(1, 0, 1, 0.0, port, server), is_lesson=True)
+    status.pop("restart took")
+    found: list[Row] = []
+    idle = 0.0
+    for text in options.cases.split(","):
+        checks, _, processes = text.partition("/")
+        case = Case(int(checks), int(processes or 0), options.interval, options.seconds, port, server, status)
+        say(f"{case.name} every {case.interval} s: about {1.5 * case.interval + case.seconds:.0f} s")
+        figures = run_apart(case)
+        idle = figures["memory"] if case.checks == 0 else idle
+        figures["memory above idle"] = figures["memory"] - idle
+        say(", ".join(f"{name} {figures[name]:.3g} {unit}" for name, unit in list(UNITS.items())[:3]))
+        found += [Row(case.name, "homeostat", name, figures[name], unit) for name, unit in UNITS.items()]
+    return found
 
 
 def main() -> None:
     """Run all cases, each in a process of its own."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--counts", default="0,1000,3000,10000")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", default=CASES, help="numbers of checks, each with /N for N probe processes")
     parser.add_argument("--interval", type=int, default=10, help="seconds")
     parser.add_argument("--seconds", type=float, default=60.0, help="measured per case")
-    parser.add_argument("--one", type=int, default=-1, help=argparse.SUPPRESS)
-    parser.add_argument("--port", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--lesson", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.one >= 0:
-        log.set_up("WARNING")
-        print(json.dumps(uvloop.run(measure(options.one, options.port, options.interval, options.seconds))))
+    if options.one or options.lesson:
+        run_here(Case(**json.load(sys.stdin)), learn if options.lesson else steady)
         return
     context = multiprocessing.get_context("spawn")
     queue: multiprocessing.Queue[int] = context.Queue()
     server = context.Process(target=serve, args=(queue,), daemon=True)
     server.start()
-    port = queue.get(timeout=30)
+    port = queue.get(timeout=60)
     try:
-        publish("engine", rows(options, port))
+        publish("fleet", rows(options, port, server.pid or 0))
     finally:
         server.terminate()
         server.join()
-
-
-def rows(options: argparse.Namespace, port: int) -> list[Row]:
-    """Run the cases and give their figures; memory also above the case without checks."""
-    found: list[Row] = []
-    idle = 0.0
-    for count in (int(text) for text in options.counts.split(",")):
-        print(
-            f"{count} checks every {options.interval} s: about {3 * options.interval + options.seconds:.0f} s",
-            flush=True,
-        )
-        command = [sys.executable, "-m", "bench.engine", "--one", str(count), "--port", str(port)]
-        command += ["--interval", str(options.interval), "--seconds", str(options.seconds)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            sys.exit(done.stderr)
-        figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-        idle = figures["memory"] if count == 0 else idle
-        figures["memory above idle"] = figures["memory"] - idle
-        found += [Row(f"{count} checks", "homeostat", name, value, UNITS[name]) for name, value in figures.items()]
-    return found
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Plays the stories together, since each of them mostly waits: in threads, ahead of the tests that ask for their end.
 
-First those that share one operator (fixture `shop`): it watches the whole cluster with the rights of
-deploy/operator.yaml and nothing more, so that each of these stories also proves that these rights are enough. Then
-those that start and kill an operator of their own (fixture `stage`).
+First those that share one operator (fixture `shop`): it watches the whole cluster with the rights of deploy/ and
+nothing more, so that each of these stories also proves that these rights are enough. Then those that start and kill an
+operator of their own (fixture `stage`).
 """
 
 import os
@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster.operator_process import ROOT, OperatorProcess, kubeconfig_for
-from cluster.stage import APPLY, Api, Stage
+from cluster.installation import grant_rights
+from cluster.operator_process import OperatorProcess, kubeconfig_for
+from cluster.stage import Api, Stage
 
 AT_ONCE = int(os.environ.get("HOMEOSTAT_TEST_STORIES", "6"))
 SYSTEM = "homeostat-system"
@@ -82,9 +83,7 @@ class Ensemble:
 
     def _share_operator(self) -> OperatorProcess:
         """Start the operator for the whole cluster, as the ServiceAccount of deploy/operator.yaml."""
-        for document in yaml.safe_load_all((ROOT / "deploy" / "operator.yaml").read_text()):
-            if document["kind"] != "Deployment":
-                _apply(self._api, document)
+        grant_rights(self._api)
         path = f"/api/v1/namespaces/{SYSTEM}/serviceaccounts/homeostat/token"
         request = {
             "apiVersion": "authentication.k8s.io/v1",
@@ -108,14 +107,3 @@ class Ensemble:
             future.exception()
         if self._operator is not None:
             self._operator.terminate()
-
-
-def _apply(api: Api, document: dict[str, Any]) -> None:
-    group = document["apiVersion"]
-    plural = document["kind"].lower() + "s"
-    namespace = document["metadata"].get("namespace")
-    scope = f"namespaces/{namespace}/" if namespace else ""
-    root = f"api/{group}" if group == "v1" else f"apis/{group}"
-    path = f"/{root}/{scope}{plural}/{document['metadata']['name']}?fieldManager=story&force=true"
-    code, answer = api("PATCH", path, document, content_type=APPLY)
-    assert code < 300, answer

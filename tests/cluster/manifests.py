@@ -1,22 +1,27 @@
 """What the stories put into the cluster: the sample shop, and short-lived rules for it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 Manifest = dict[str, Any]
 
 OURS = "homeostat.dev/v1alpha1"
 SHOP = "shop"
+SAMPLE = "homeostat.dev/sample:dev"
+PORTS = {"http": (80, 8080), "https": (443, 8443), "grpc": (50051, 50051)}
+"""Ports of the sample by name: the Service's, and the container's. Nobody listens to `https` without a certificate."""
 
 
-def deployment(replicas: int = 3, name: str = SHOP) -> Manifest:
-    """The sample, where the kubelet asks a port that always answers, and users ask another."""
+def deployment(replicas: int = 3, name: str = SHOP, image: str = SAMPLE, args: Sequence[str] = ()) -> Manifest:
+    """The sample, where the kubelet asks a port that always answers, and users ask others."""
     labels = {"app": name}
     ready = {"httpGet": {"path": "/livez", "port": 8081}, "periodSeconds": 1}
     container = {
         "name": "sample",
-        "image": "homeostat.dev/sample:dev",
+        "image": image,
         "imagePullPolicy": "Never",
-        "ports": [{"name": "http", "containerPort": 8080}],
+        "args": list(args),
+        "ports": [{"name": door, "containerPort": port} for door, (_, port) in PORTS.items()],
         "readinessProbe": ready,
         "resources": {"requests": {"cpu": "1m", "memory": "8Mi"}, "limits": {"memory": "64Mi"}},
     }
@@ -33,6 +38,21 @@ def deployment(replicas: int = 3, name: str = SHOP) -> Manifest:
     }
 
 
+def deployment_with_tls(certificates: str, replicas: int = 1) -> Manifest:
+    """The sample, which speaks TLS too, with the certificate in a Secret."""
+    manifest = deployment(replicas, args=["-certificates", "/certificates"])
+    pod = manifest["spec"]["template"]["spec"]
+    pod["containers"][0]["volumeMounts"] = [{"name": "certificates", "mountPath": "/certificates"}]
+    pod["volumes"] = [{"name": "certificates", "secret": {"secretName": certificates}}]
+    return manifest
+
+
+def secret(name: str, type_: str = "Opaque", **data: str) -> Manifest:
+    """A Secret; in keys, `_` stands for a dot."""
+    texts = {key.replace("_", "."): value for key, value in data.items()}
+    return {"apiVersion": "v1", "kind": "Secret", "type": type_, "metadata": {"name": name}, "stringData": texts}
+
+
 def bystander() -> Manifest:
     """Another workload of the namespace, so that a fault on the shop is not a fault on everything."""
     return deployment(1, "bystander")
@@ -40,7 +60,7 @@ def bystander() -> Manifest:
 
 def service(name: str = SHOP) -> Manifest:
     """The Service before the sample."""
-    ports = [{"name": "http", "port": 80, "targetPort": "http"}]
+    ports = [{"name": door, "port": port, "targetPort": door} for door, (port, _) in PORTS.items()]
     return {
         "apiVersion": "v1",
         "kind": "Service",

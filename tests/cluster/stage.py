@@ -1,6 +1,7 @@
 """A stage for one story: a namespace, the sample shop in it, an operator, and a proxy to break the API with."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,8 @@ PLURALS = {
     "Deployment": "deployments",
     "Service": "services",
     "Pod": "pods",
+    "Secret": "secrets",
+    "Job": "jobs",
     "PodDisruptionBudget": "poddisruptionbudgets",
     "Lease": "leases",
 }
@@ -30,6 +33,8 @@ GROUPS = {
     "Deployment": "apis/apps/v1",
     "Service": "api/v1",
     "Pod": "api/v1",
+    "Secret": "api/v1",
+    "Job": "apis/batch/v1",
     "PodDisruptionBudget": "apis/policy/v1",
     "Lease": "apis/coordination.k8s.io/v1",
 }
@@ -48,6 +53,7 @@ class Stage:
     proxy: FaultProxy | None = None
     processes: list[OperatorProcess] = field(default_factory=list)
     freezes: list[str] = field(default_factory=list)
+    cluster_bindings: list[str] = field(default_factory=list)
 
     # --- objects --------------------------------------------------------------------------------------------
 
@@ -109,8 +115,13 @@ class Stage:
 
     def events(self, reason: str) -> list[dict[str, Any]]:
         """Give the events with a reason, as `kubectl get events` would show them."""
+        return [event for event in self.all_events() if event["reason"] == reason]
+
+    def all_events(self) -> list[dict[str, Any]]:
+        """Give all events of the stage."""
         path = f"/apis/events.k8s.io/v1/namespaces/{self.namespace}/events"
-        return [event for event in self.api("GET", path)[1]["items"] if event["reason"] == reason]
+        items: list[dict[str, Any]] = self.api("GET", path)[1]["items"]
+        return items
 
     # --- waiting --------------------------------------------------------------------------------------------
 
@@ -134,6 +145,39 @@ class Stage:
     def until_state(self, state: str, name: str = SHOP) -> dict[str, Any]:
         """Wait until a HealthCheck is in a state."""
         return self.until_status("HealthCheck", lambda status: status.get("state") == state, state, name)
+
+    def told(self, name: str = SHOP) -> tuple[str, str]:
+        """Give the state of a HealthCheck, and in a word what is wrong: with its target, else with itself, else ""."""
+        status = self.status("HealthCheck", name)
+        failing = [one["reason"] for one in status.get("failing", [])]
+        refused = [
+            one["reason"] for one in status.get("conditions", []) if (one["type"], one["status"]) == ("Ready", "False")
+        ]
+        return status.get("state", "Unknown"), next(iter(failing + refused), "")
+
+    def until_told(self, wanted: dict[str, tuple[str, str]]) -> None:
+        """Wait until each HealthCheck has the state and the word that are wanted of it."""
+        others: dict[str, tuple[str, str]] = {}
+
+        def look() -> bool:
+            told = {name: self.told(name) for name in wanted}
+            others.clear()
+            others.update({name: it for name, it in told.items() if it != wanted[name]})
+            return not others
+
+        try:
+            until(look, "each check tells what is so")
+        except AssertionError as error:
+            error.add_note("\n".join(f"{name}: {it}, not {wanted[name]}" for name, it in others.items()))
+            raise
+
+    def results(self, name: str = SHOP) -> dict[str, int]:
+        """Give the runs of a HealthCheck by result, as the operator's metrics counted them a second ago at most.
+
+        {} when it did not run then.
+        """
+        pattern = rf'homeostat_check_results_total{{namespace="{self.namespace}",name="{name}",result="(\w+)"}} (\d+)'
+        return {result: int(count) for result, count in re.findall(pattern, self.one.get("/metrics")[1])}
 
     def until_blocked(self, reason: str, name: str = SHOP) -> dict[str, Any]:
         """Wait until a policy says why it does nothing."""
@@ -216,6 +260,12 @@ class Stage:
         path = f"/api/v1/namespaces/{self.namespace}/pods/http:{name}:8081/proxy/fault"
         self.api("DELETE", path)
 
+    def counted(self, pod: str, what: str) -> dict[str, int]:
+        """Read what a pod of the sample counts: `sessions` (open, made) or `requests` (begun, ended)."""
+        code, answer = self.api("GET", f"/api/v1/namespaces/{self.namespace}/pods/http:{pod}:8081/proxy/{what}")
+        assert code == 200, answer
+        return answer
+
     # --- the operator ---------------------------------------------------------------------------------------
 
     def start(
@@ -252,6 +302,8 @@ class Stage:
             self.proxy.close()
         for name in self.freezes:
             self.delete("Freeze", name)
+        for name in self.cluster_bindings:
+            self.api("DELETE", f"/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/{name}")
         for kind in CONTROLLED:
             for item in self.all_of(kind):
                 name = item["metadata"]["name"]

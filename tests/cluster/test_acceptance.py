@@ -11,8 +11,14 @@ from cluster.waiting import until
 pytestmark = pytest.mark.cluster
 
 EARLY: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
-    "HealthCheck": (
-        health_check("early", dependsOn=[{"name": "shop"}]), {"spec": {"dependsOn": None}}, "spec.dependsOn",
+    "ServiceLevelObjective": (
+        {
+            **objective(),
+            "metadata": {"name": "early"},
+            "spec": objective()["spec"] | {"budgetPolicy": [{"remainingBelow": "0%", "hold": ["Chaos"]}]},
+        },
+        {"spec": {"budgetPolicy": None}},
+        "spec.budgetPolicy",
     ),
     "RecoveryPolicy": (
         policy("early", limits={"flapping": {"transitions": 3}}), {"spec": {"limits": {"flapping": None}}},
@@ -40,14 +46,15 @@ def test_a_field_of_a_later_release_is_named_and_nothing_runs_until_it_is_gone(s
     until(lambda: shop.condition(kind, "Ready", "early").get("status") == "True", "it works without the field")
 
 
-def test_a_probe_of_a_later_release_is_not_run(shop: Stage) -> None:
-    """R15: the state stays Unknown."""
-    shop.put(health_check("names", probe={"dns": {"name": "shop.example"}}))
-    refused = until(lambda: shop.condition("HealthCheck", "Ready", "names") or None, "it is answered")
+def test_a_check_that_the_schema_lets_through_and_that_can_never_run_says_why(shop: Stage) -> None:
+    """H1: a step that uses what nobody captured; the object is refused as a whole, by a word and a sentence."""
+    steps = [{"name": "buy", "http": {"url": "http://shop.example/", "headers": {"X-Token": "{{token}}"}}}]
+    shop.put(health_check("journey", probe={"steps": steps}))
+    refused = until(lambda: shop.condition("HealthCheck", "Ready", "journey") or None, "it is answered")
 
-    assert refused["reason"] == "NotImplemented"
-    assert "spec.probe.dns" in refused["message"]
-    assert shop.status("HealthCheck", "names").get("state", "Unknown") == "Unknown"
+    assert (refused["status"], refused["reason"]) == ("False", "UnknownCapture")
+    assert "no earlier step captures token" in refused["message"]
+    assert shop.status("HealthCheck", "journey").get("state", "Unknown") == "Unknown"
 
 
 def test_an_objective_on_a_check_that_is_missing_says_so_and_shows_no_figures(shop: Stage) -> None:

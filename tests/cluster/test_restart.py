@@ -1,7 +1,5 @@
 """What a restart keeps: uptime, streaks, thresholds and the counts of objectives."""
 
-import sqlite3
-from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
@@ -9,6 +7,9 @@ import pytest
 from cluster.manifests import health_check, objective
 from cluster.stage import Stage
 from cluster.waiting import until
+from homeostat.ports import HistoryUnavailable
+from homeostat.store.opening import open_reader
+from homeostat.store.reading import known, periods, places_of
 
 pytestmark = pytest.mark.cluster
 
@@ -78,10 +79,13 @@ def test_a_kill_loses_at_most_the_unfinished_minute(stage: Stage) -> None:
 
 
 def _stored(stage: Stage) -> int:
-    """Count the runs in the objective's minutes that the store holds."""
-    with closing(sqlite3.connect(f"file:{stage.one.store}?mode=ro", uri=True)) as store:
-        try:
-            totals = store.execute("select sum(total) from sli_bucket where seconds = 60 group by series_id").fetchall()
-        except sqlite3.OperationalError:  # the first minute has not been written yet
-            return 0
-    return min((int(total) for (total,) in totals), default=0)
+    """Count the runs in the minutes that the store holds, of the check or of the objective, whichever has fewer."""
+    try:
+        reader = open_reader(f"sqlite:///{stage.one.store}")
+    except HistoryUnavailable:  # it has not been made yet
+        return 0
+    with reader.connect() as connection:
+        names = [one.series for one in known(connection, "", "")]
+        minutes = periods(connection, 60, (0, 1 << 40), names, places_of(connection, names))
+    reader.dispose()
+    return min((sum(totals) for totals in zip(*(one.counted[1].tolist() for one in minutes), strict=True)), default=0)

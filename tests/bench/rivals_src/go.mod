@@ -1,0 +1,3 @@
+module homeostat.dev/bench/rivals
+
+go 1.25
