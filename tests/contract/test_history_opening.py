@@ -95,6 +95,18 @@ def test_a_new_store_is_what_all_migrations_together_make(tmp_path: Path) -> Non
     assert pragma(tmp_path / "new.db", "auto_vacuum") == pragma(tmp_path / "migrated.db", "auto_vacuum") == 2
 
 
+def test_an_empty_file_that_was_begun_otherwise_gives_pages_back_too(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "history.db")) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("CREATE TABLE other (what)")
+        database.execute("DROP TABLE other")
+        database.commit()
+    before = pragma(tmp_path / "history.db", "auto_vacuum")
+    open_engine(url(tmp_path)).dispose()
+
+    assert (before, pragma(tmp_path / "history.db", "auto_vacuum")) == (0, 2)
+
+
 def test_the_tables_of_a_new_store_are_made_all_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fault 20: killed in between, the next start makes them."""
     monkeypatch.setattr(schema, "REVISION", object())  # cannot be bound: fails after the tables

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -21,12 +22,14 @@ from hypothesis import strategies as st
 from contract.asking import LOOPBACK, network
 from contract.certificates import AUTHORITY, GOOD, GOOD_UNTIL, identity
 from contract.hostile import Served, answer, close_at_once, hearing, on_uvloop, open_files, serving, silent, until
+from contract.prometheus_server import serving_prometheus, vector
 from homeostat.core.probing import (
     Content,
     DnsRequest,
     HttpRequest,
     IcmpRequest,
     Phases,
+    PromqlRequest,
     Reason,
     Request,
     StepRequest,
@@ -43,6 +46,9 @@ from homeostat.probe.child import _environment
 from homeostat.probe.ending import Ending, verdict_of
 from homeostat.probe.pool import WORKER, ProberPool, _peer
 from homeostat.probe.pool_wire import RECORD, record, reply_of
+from homeostat.wiring.compose import prober_on
+from homeostat.wiring.nowhere import Nowhere
+from homeostat.wiring.settings import Settings
 
 FINE = b'HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{"id": "7"}'
 SORRY = b"HTTP/1.1 503 Sorry\r\nContent-Length: 0\r\n\r\n"
@@ -423,6 +429,23 @@ async def test_closing_ends_all_processes_and_leaves_nothing_open() -> None:
             assert (await give(pool, asked)).reason is Reason.OUT_OF_RESOURCES
         await until(lambda: not any(map(is_alive, theirs)))
         await until(lambda: open_files() <= before)
+
+
+@on_uvloop
+async def test_the_prober_of_the_operator_closes_all_that_it_was_given() -> None:
+    threads = set(threading.enumerate())
+    async with serving(answer(FINE)) as served, serving_prometheus(vector("1")) as prometheus:
+        url = f"http://localhost:{prometheus.served.port}"
+        settings = Settings(probe_processes=2, allow_networks=(ip_network("127.0.0.0/8"),), prometheus_url=url)
+        prober = prober_on(cast("Any", Nowhere("there is none")), settings, server="")
+        results = [await prober.probe(one, 10) for one in (to(served.port), PromqlRequest("up", ">", 0))]
+        started = children(os.getpid())
+        prober.close()
+
+        assert [result.verdict for result in results] == [Verdict.PASS, Verdict.PASS]
+        assert len(started) == 2
+        assert not any(map(is_alive, started))
+        await until(lambda: set(threading.enumerate()) <= threads)  # that of Prometheus resolved a name
 
 
 _PARENT = """

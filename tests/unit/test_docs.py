@@ -76,7 +76,7 @@ def default(value: object) -> str:
     """Write a default as the table does."""
     if isinstance(value, tuple):
         return str(list(value))
-    return f"{value:g}" if isinstance(value, int | float) else str(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def test_every_setting_is_documented_with_its_default() -> None:

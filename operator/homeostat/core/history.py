@@ -31,7 +31,7 @@ class Retention:
     results: int = 2 * HOUR
     minutes: int = 12 * HOUR
     hours: int = 92 * DAY
-    most_bytes: int = 2 << 30
+    most_bytes: int = 512 << 20
 
     def of(self, seconds: int) -> int:
         """Give how long (s) buckets of a length are kept."""

@@ -28,6 +28,7 @@ def migrate(url: str) -> None:
     engine = create_engine(sync_url(url), connect_args={"timeout": 30})
     try:
         with engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA secure_delete = OFF")  # else what is dropped is written once more
             connection.exec_driver_sql("BEGIN IMMEDIATE")  # the driver begins none before a CREATE or DROP
             config.attributes["connection"] = connection
             command.upgrade(config, "head")

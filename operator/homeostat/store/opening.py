@@ -33,6 +33,7 @@ _PRAGMAS = (
     "synchronous = NORMAL",
     "busy_timeout = 5000",
     "temp_store = MEMORY",
+    "secure_delete = OFF",  # Debian's default writes zeros over whatever is deleted: these are no secrets
 )
 
 
@@ -124,6 +125,7 @@ def _revision(connection: Connection) -> str | None:
 
 def _make(connection: Connection) -> None:
     """Make the tables of a new database, all or none."""
+    connection.exec_driver_sql("VACUUM")  # auto_vacuum holds then, also for an empty file that somebody else began
     connection.exec_driver_sql("BEGIN IMMEDIATE")
     schema.metadata.create_all(connection)
     connection.execute(schema.revision.insert().values(version_num=schema.REVISION))

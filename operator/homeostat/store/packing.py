@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-BLOCK = 512
+BLOCK = 256
 """Series in a block: those whose number, divided by this, is the same. It is part of the format."""
 _LEVEL = 1
 _MOST = 64 << 20
@@ -43,9 +43,9 @@ def unpack(packed: bytes, kind: np.dtype[Any], position: int | None = None) -> R
     count, rest = divmod(len(plain), kind.itemsize)
     if rest:
         return np.empty(0, dtype=kind)
-    positions = np.cumsum(np.frombuffer(plain, dtype=np.uint16, count=count), dtype=np.uint16)
+    positions = np.frombuffer(plain, dtype=np.uint16, count=count).cumsum(dtype=np.uint16)
     wanted = (0, BLOCK) if position is None else (position, position + 1)
-    first, last = np.searchsorted(positions, np.array(wanted, dtype=np.uint16)).tolist()
+    first, last = positions.searchsorted(np.array(wanted, dtype=np.uint16)).tolist()
     rows = np.empty(max(0, last - first), dtype=kind)
     rows["position"] = positions[first:last]
     begin = positions.nbytes

@@ -36,5 +36,5 @@ def set_up(level: str, *, is_for_humans: bool = False) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for chatty in ("kopf", "aiosqlite", "sqlalchemy", "alembic", "aiohttp.access", "hpack"):
+    for chatty in ("kopf", "sqlalchemy", "alembic", "aiohttp.access", "hpack"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))

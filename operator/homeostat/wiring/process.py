@@ -104,7 +104,7 @@ async def operator_of(
     """Make the operator on the real world, and close what it opened."""
     api = reach(client, settings, settings.identity or socket.gethostname())
     prober = prober_on(api, settings, credentials.server)
-    history = SqlHistory(settings.store_url)
+    history = SqlHistory(settings.store_url, settings.retention())
     outside = Outside(
         objects=api.objects,
         cluster=api.cluster,

@@ -9,6 +9,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from homeostat.core.history import Retention
+
+DAY = 86_400
 PositiveSeconds = Annotated[float, Field(gt=0, le=86400)]
 
 
@@ -31,6 +34,14 @@ class Settings(BaseSettings):
     Lease to end."""
     store_url: str = "sqlite+aiosqlite:///homeostat.db"
     """Where history is kept: sqlite+aiosqlite:///FILE."""
+    keep_results_seconds: Annotated[int, Field(ge=60, le=7 * DAY)] = 7200
+    """How long every single run is kept."""
+    keep_minutes_seconds: Annotated[int, Field(ge=7 * 3600, le=30 * DAY)] = 43_200
+    """How long minutes are kept; windows of up to six hours are counted from them."""
+    keep_hours_seconds: Annotated[int, Field(ge=91 * DAY, le=1830 * DAY)] = 7_948_800
+    """How long hours and their latencies are kept; windows of up to 90 days are counted from them."""
+    history_max_bytes: Annotated[int, Field(ge=1 << 20, le=1 << 40)] = 536_870_912
+    """How large history may grow on disk; beyond it the oldest of the finest is given up."""
     listen: str = "0.0.0.0"  # noqa: S104 - Prometheus and the kubelet come from outside the Pod
     """Address that /metrics, /livez and /readyz listen on."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
@@ -81,6 +92,12 @@ class Settings(BaseSettings):
         if url and not re.fullmatch(r"https?://[^/?#@\s]+(/[^?#\s]*)?", url):
             raise ValueError("must be http://HOST[:PORT][/PATH] or https://…, without user and password")
         return url.rstrip("/")
+
+    def retention(self) -> Retention:
+        """Give how long history is kept, and how large it may grow."""
+        return Retention(
+            self.keep_results_seconds, self.keep_minutes_seconds, self.keep_hours_seconds, self.history_max_bytes
+        )
 
     def shown(self) -> dict[str, object]:
         """Give the settings for printing, without the password of the store."""

@@ -11,10 +11,10 @@ from alembic import op
 revision = "0002"
 down_revision = "0001"
 
-BLOCK = 512
+BLOCK = 256
 OLD = np.dtype([("series", "<u2"), ("start", "<u4"), ("good", "<u4"), ("total", "<u4"), ("observed", "<u1")])
 ROWS = """
-    SELECT series_id % 512, start, min(good, 4294967295), min(total, 4294967295), min(observed, 255) FROM sli_bucket
+    SELECT series_id % 256, start, min(good, 4294967295), min(total, 4294967295), min(observed, 255) FROM sli_bucket
     WHERE series_id BETWEEN ? AND ? AND seconds = ? AND 0 <= good AND good <= total AND observed >= 0
     AND start BETWEEN 0 AND 4294967295
 """
@@ -51,7 +51,7 @@ def downgrade() -> None:
 
 
 def _pack_all(counts: sa.Table) -> None:
-    """Pack the buckets of BLOCK series and one length at a time: of 10,000 checks that is half a million rows."""
+    """Pack the buckets of BLOCK series and one length at a time: of 10,000 checks that is a quarter of a million rows."""
     database: Any = op.get_bind().connection.driver_connection
     newest = database.execute("SELECT max(series_id) FROM sli_bucket").fetchone()[0]
     for block in range(0 if newest is None else newest // BLOCK + 1):
