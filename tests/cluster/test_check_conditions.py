@@ -205,8 +205,9 @@ def test_a_secret_that_is_of_no_use_is_sent_nowhere(shop: Stage) -> None:
     """H9: a key that is not there, a type that is a key to the cluster, a pair that is none."""
     account = secret("account", "kubernetes.io/service-account-token", key="to the cluster")
     account["metadata"]["annotations"] = {"kubernetes.io/service-account.name": "default"}
-    shop.put(deployment(1), service(), secret("keys", key="fits"), account)
+    shop.put(deployment(1), service(), secret("keys", key="fits"))
     pod = min(shop.until_serving(1))
+    shop.put(account)  # Kubernetes takes it away when the account is not there yet
     pair = {"clientCertRef": {"secretRef": {"name": "keys"}}}
     probes = {"no-key": keyed("other"), "account": keyed("token", "account"), "no-pair": http(tls=pair)}
     shop.put(*(health_check(name, probe=probe) for name, probe in probes.items()))

@@ -161,8 +161,10 @@ async def test_a_missing_secret_and_a_missing_right_are_told_apart(
 
 
 @pytest.mark.apiserver
-async def test_a_service_accounts_token_is_never_sent(client: ApiClient, namespace: str, put: Put) -> None:
+async def test_a_service_accounts_token_is_never_sent(client: ApiClient, namespace: str, put: Put, api: Api) -> None:
     """H9: not even when it stands in a Secret that a HealthCheck may name."""
+    account = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
+    until(lambda: api("GET", account)[0] == 200, "there is the account: without it Kubernetes takes the Secret away")
     annotations = {"kubernetes.io/service-account.name": "default"}
     manifest = secret("api", "kubernetes.io/service-account-token", token="key to the cluster")  # noqa: S106
     put("api/v1/secrets", manifest | {"metadata": {"name": "api", "annotations": annotations}})
