@@ -23,7 +23,7 @@ from aiohttp import web
 
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "host", "content-length"})
 PATIENCE = 30
-LINGER = 0.25  # seconds: TLS connections are closed by the loop after the session, which aiohttp does not await
+LINGER = 1.0  # seconds: TLS connections are closed by the loop after the session, which aiohttp does not await
 
 Forward = Callable[[], Awaitable[web.StreamResponse]]
 Effect = Callable[[web.Request, Forward], Awaitable[web.StreamResponse]]
