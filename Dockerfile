@@ -18,7 +18,10 @@ COPY pyproject.toml README.md LICENSE /source/
 COPY operator /source/operator
 RUN /tools/bin/pip wheel --no-deps --wheel-dir /wheels /source \
     && /tools/bin/pip install --no-deps --target /package /wheels/*.whl \
-    && python3 -m compileall -q --invalidation-mode unchecked-hash -s /package -p /opt/homeostat /package
+    && python3 -m compileall -q --invalidation-mode unchecked-hash -s /package -p /opt/homeostat /package \
+    && mkdir -p /package/bin \
+    && printf '#!/bin/sh\nexec python3 -m homeostat "$@"\n' > /package/bin/homeostat \
+    && chmod 755 /package/bin/homeostat
 
 # iptables, nft and ip are for the fault agent, which is the same image by another entry point.
 FROM debian:bookworm-slim
@@ -27,6 +30,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /dependencies /opt/homeostat
 COPY --from=build /package /opt/homeostat
+ENV PATH=/opt/homeostat/bin:$PATH
 ENV PYTHONPATH=/opt/homeostat PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 WORKDIR /tmp
 USER 65532:65532

@@ -14,13 +14,15 @@ from images.cache import REPOSITORY, cache_folder, forget_older, hash_of, only_o
 from images.debian import APPLICATION, PYTHON, debian_root
 from images.progress import BuildError, run, say
 
+COMMAND = '#!/bin/sh\nexec python3 -m homeostat "$@"\n'
+"""What `homeostat` is in the image: the scripts that pip writes name the interpreter of the build."""
 OPERATOR = Image(
     "homeostat.dev/operator:dev",
     entrypoint=["python3", "-m", "homeostat"],
     args=["run"],
     user="65532:65532",
     environment={
-        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "PATH": f"/{APPLICATION}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "PYTHONPATH": f"/{APPLICATION}",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
@@ -36,7 +38,7 @@ def build_operator() -> Path:
     """Build what changed; give the archive's path."""
     root, base = debian_root()
     dependencies = _layer("dependencies", root, hash_of([LOCK], base.digest), _install_dependencies)
-    package = _layer("package", root, hash_of(SOURCES, base.digest), _install_package)
+    package = _layer("package", root, hash_of(SOURCES, base.digest, COMMAND), _install_package)
     layers = [base, dependencies, package]
     key = hash_of([], repr(OPERATOR), *(layer.digest for layer in layers))
     archive = cache_folder() / f"image-operator-archive-{key}" / "operator.tar"
@@ -77,9 +79,13 @@ def _install_dependencies(folder: Path, content: Path) -> None:
 
 def _install_package(folder: Path, content: Path) -> None:
     wheels = folder / "wheels"
-    command = [*_pip(folder), "wheel", "--no-deps", "--wheel-dir", str(wheels), str(REPOSITORY)]
-    run("building the wheel", command, log=folder / "wheel.log")
+    build = [*_pip(folder), "wheel", "--no-deps", "--wheel-dir", str(wheels), str(REPOSITORY)]
+    run("building the wheel", build, log=folder / "wheel.log")
     _pip_install("installing the wheel", folder, content, [str(wheel) for wheel in wheels.glob("*.whl")])
+    command = content / "bin" / "homeostat"
+    command.parent.mkdir(exist_ok=True)
+    command.write_text(COMMAND)
+    command.chmod(0o755)
 
 
 def _pip_install(what: str, folder: Path, content: Path, arguments: list[str]) -> None:

@@ -101,15 +101,17 @@ def demanding(folder: Path, authority: str = AUTHORITY) -> ssl.SSLContext:
     return context
 
 
-def certificate(subject: str, issuer: str, *, until: float = GOOD_UNTIL, is_authority: bool = False) -> str:
-    """Make a certificate (PEM) for the one key of all, valid until `until` (epoch seconds).
+def certificate(
+    subject: str, issuer: str, *, until: float = GOOD_UNTIL, is_authority: bool = False, address: bytes = b""
+) -> str:
+    """Make a certificate (PEM) for the one key of all, valid until `until` (epoch seconds), and for a URI, if any.
 
     Signed with 1 for a nonce, which gives the key away: all the mathematics that remains is one multiplication.
     """
     constraints = _der(0x30, _der(0x01, b"\xff") if is_authority else b"")
     extensions = [_der(0x30, bytes.fromhex("0603551d13") + _der(0x04, constraints))]
     if not is_authority:
-        names = _der(0x30, _der(0x82, subject.encode()))
+        names = _der(0x30, _der(0x82, subject.encode()), _der(0x86, address) if address else b"")
         extensions.append(_der(0x30, bytes.fromhex("0603551d11") + _der(0x04, names)))
     signed = _der(
         0x30,

@@ -7,7 +7,9 @@ import asyncio
 import base64
 import gzip
 import io
+import os
 import re
+import resource
 import socket
 import ssl
 import struct
@@ -279,6 +281,24 @@ class Wire(asyncio.Transport):
     @override
     def abort(self) -> None:
         pass
+
+
+@contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    """Allow no further file to be opened."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(path.name) for path in Path("/proc/self/fd").iterdir())
+    held: list[int] = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, hard))
+    try:
+        with suppress(OSError):
+            while True:
+                held.append(os.dup(0))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for number in held:
+            os.close(number)
 
 
 @contextmanager

@@ -56,6 +56,13 @@ async def test_a_job_runs_once_ends_by_itself_and_belongs_to_its_check() -> None
     assert job == Job(REF, ("uid-1",), is_started=False, is_complete=False)
 
 
+async def test_a_job_of_a_check_that_is_not_applied_has_no_owner() -> None:
+    """Else the API server refuses it, for an owner needs a uid."""
+    api, _ = await _created(JobRequest("shop", "checkout", "", json.dumps(TEMPLATE)))
+
+    assert api.seen[0].body["metadata"]["ownerReferences"] == []
+
+
 async def test_a_template_is_kept_but_for_what_makes_it_a_probe() -> None:
     template = {
         "metadata": {"labels": {"app": "ask", "homeostat.dev/healthcheck": "another"}, "annotations": {"a": "b"}},

@@ -81,14 +81,19 @@ async def test_every_expected_value_must_be_among_the_answers() -> None:
 
 @on_uvloop
 async def test_an_address_at_the_end_of_a_chain_of_aliases_counts() -> None:
+    """Fault 41: and aliases that lead round in a circle have none."""
     chain = ("a.example. 60 IN CNAME b.example.", "b.example. 60 IN A 192.0.2.1")
+    circle = (chain[0], "b.example. 60 IN CNAME a.example.")
     async with serving_dns(answering(*chain)) as served:
         whole = await ask(served.port, expect=("192.0.2.1",))
     async with serving_dns(answering(chain[0])) as served:
         dangling = await ask(served.port)
+    async with serving_dns(answering(*circle)) as served:
+        round_and_round = await ask(served.port)
 
     assert whole.reason is Reason.OK
     assert dangling.reason is Reason.NO_SUCH_RECORD
+    assert round_and_round.reason is Reason.NO_SUCH_RECORD
 
 
 @on_uvloop

@@ -531,6 +531,20 @@ async def test_what_need_not_be_sent_any_more_is_taken_back() -> None:
 
 
 @on_uvloop
+async def test_giving_up_at_any_moment_is_no_error() -> None:
+    """Also when the connection stands, and whoever waited for it does not know yet."""
+    async with serving(hostile.silent) as served:
+        for turns in range(40):
+            task = asyncio.ensure_future(ask(served.port))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait([task])
+
+            assert task.cancelled(), turns
+
+
+@on_uvloop
 async def test_nothing_is_taken_back_once_the_answer_is_whole() -> None:
     heard = bytearray()
     async with serving(wire.noting(heard, HELLO, head(flags=wire.WHOLE))) as served:

@@ -82,7 +82,7 @@ def to(port: int, **more: Any) -> HttpRequest:
     [
         (FINE, {}),
         (FINE, {"content": Content(contains="ok")}),
-        (FINE, {"method": "PUT", "body": b"{}"}),
+        (FINE, {"method": "PUT"}),
         (FINE, {"method": "DELETE"}),
         (OK + b"Content-Length: 1000\r\n\r\n", {"method": "HEAD"}),
         (CHUNKED + b"2\r\nok\r\n0\r\nX-Trailer: t\r\n\r\n", {}),
@@ -405,6 +405,42 @@ async def test_an_answer_that_has_begun_is_not_asked_for_again() -> None:
             ending = await probe.ask(to(served.port))
 
     assert (ending.reason, served.connections) == (Reason.CONNECTION_CLOSED, 1)
+
+
+@on_uvloop
+async def test_a_kept_connection_on_which_nothing_comes_ends_at_the_timeout() -> None:
+    """Whoever waits for the answer is not cancelled for good by his own deadline."""
+    async with serving(falling_silent) as served:
+        with keeping() as probe:
+            assert (await probe.ask(to(served.port))).reason is Reason.OK
+            ending = await probe.ask(to(served.port), seconds=0.1)
+
+    assert (ending.reason, served.connections) == (Reason.TIMEOUT, 1)
+
+
+async def falling_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(FINE)
+    await reader.read()
+    await reader.read()
+
+
+@pytest.mark.parametrize("body", [{"body": b"GET /admin HTTP/1.1\r\n\r\n"}, {"secret_body": b"GET / HTTP/1.1\r\n\r\n"}])
+@on_uvloop
+async def test_a_body_that_a_server_takes_for_a_request_spoils_no_other_answer(body: dict[str, bytes]) -> None:
+    """A server that reads no body of a GET answers what is in there: never to another check."""
+
+    async def reads_no_body(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for number in range(3):
+            head = await reader.readuntil(b"\r\n\r\n")
+            await asyncio.sleep(0.05 * number)
+            writer.write(FINE if b"shop.test" in head else OK[:9] + b"500 Oh\r\nContent-Length: 0\r\n\r\n")
+
+    async with serving(reads_no_body) as served:
+        with keeping() as probe:
+            endings = [await probe.ask(request) for request in (to(served.port, **body), to(served.port))]
+
+    assert [ending.code for ending in endings] == [200, 200]
 
 
 @on_uvloop

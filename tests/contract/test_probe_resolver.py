@@ -1,14 +1,19 @@
 import asyncio
+import os
 import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 
+from contract.hostile import no_descriptor_left
 from homeostat.core.probing import Reason
 from homeostat.probe.address import Guard
-from homeostat.probe.resolver import Lookup, Resolver
+from homeostat.probe.resolver import Lookup, Resolver, system_lookup
 
 PUBLIC = "203.0.113.7"
 
@@ -140,3 +145,71 @@ async def test_a_name_that_cannot_be_asked_for_is_not_resolved(host: str) -> Non
         assert await resolver.resolve(host, ticks.now + 5) is Reason.NAME_NOT_RESOLVED
     finally:
         resolver.close()
+
+
+async def test_a_name_that_was_slow_once_holds_up_only_its_like() -> None:
+    """Fault 41: whoever names servers that take long must not keep others from having theirs looked up."""
+    release, ticks = threading.Event(), Ticks()
+    hung = [f"hung-{number}" for number in range(40)]
+
+    def lookup(host: str) -> tuple[str, ...]:
+        if host.startswith("hung"):
+            ticks.now += 2  # each lookup takes long by this clock
+            release.wait(30)
+        return (PUBLIC,)
+
+    with resolving(lookup, ticks) as resolver:
+        release.set()
+        for host in hung:
+            assert await resolver.resolve(host, ticks.now + 5) == (PUBLIC,)
+        release.clear()
+        ticks.now += 10
+        waiting = [asyncio.ensure_future(resolver.resolve(host, ticks.now + 5)) for host in hung]
+        async with asyncio.timeout(10):
+            for number in range(40):
+                assert await resolver.resolve(f"quick-{number}", ticks.now + 5) == (PUBLIC,)
+        release.set()
+        await asyncio.gather(*waiting)
+
+
+async def test_without_room_for_threads_a_name_gets_its_turn_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault 24: a limit on processes is our own lack, and does not outlive itself."""
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    names, ticks = Names({"shop": (PUBLIC,), "cart": (PUBLIC,)}), Ticks()
+    with resolving(names, ticks) as resolver:
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            assert await resolver.resolve("shop", ticks.now + 0.05) is Reason.OUT_OF_RESOURCES
+        assert await resolver.resolve("cart", ticks.now + 5) == (PUBLIC,)
+        assert await resolver.resolve("shop", ticks.now + 5) == (PUBLIC,)
+
+
+async def test_without_files_a_name_is_not_called_unknown() -> None:
+    """Fault 23: the system's resolver opens files, and says of a lack of them that there is no such name."""
+    with resolving(system_lookup, time.monotonic) as resolver, no_descriptor_left():
+        found = await resolver.resolve("localhost", time.monotonic() + 5)
+
+    assert found is Reason.OUT_OF_RESOURCES
+
+
+def test_a_lookup_that_hangs_does_not_keep_the_process_from_ending() -> None:
+    """Fault 41: what cannot be stopped is left behind."""
+    program = (
+        "import asyncio, time\n"
+        "from homeostat.probe.address import Guard\n"
+        "from homeostat.probe.resolver import Resolver\n"
+        "async def main():\n"
+        "    resolver = Resolver(Guard(), lambda host: time.sleep(60), time.monotonic)\n"
+        "    print(await resolver.resolve('shop', time.monotonic() + 0.1))\n"
+        "    resolver.close()\n"
+        "asyncio.run(main())\n"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    ended = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, timeout=30, check=True
+    )
+
+    assert (ended.stdout, ended.stderr) == (b"Timeout\n", b"")

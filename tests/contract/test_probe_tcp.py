@@ -1,18 +1,16 @@
 import asyncio
 import errno
 import os
-import resource
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from ipaddress import ip_network
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from contract.hostile import Behaviour, close_at_once, on_uvloop, serving, silent
+from contract.hostile import Behaviour, close_at_once, no_descriptor_left, on_uvloop, serving, silent
 from homeostat.core.probing import Reason, TcpRequest, Verdict
 from homeostat.probe.address import Guard
 from homeostat.probe.connection import Dialer
@@ -56,24 +54,6 @@ def black_hole() -> Iterator[int]:
             sock.setblocking(False)
             sock.connect_ex(listener.getsockname())
         yield listener.getsockname()[1]
-
-
-@contextmanager
-def no_descriptor_left() -> Iterator[None]:
-    """Allow no further file to be opened."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    highest = max(int(path.name) for path in Path("/proc/self/fd").iterdir())
-    held: list[int] = []
-    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, hard))
-    try:
-        with suppress(OSError):
-            while True:
-                held.append(os.dup(0))
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        for number in held:
-            os.close(number)
 
 
 @pytest.mark.parametrize("behaviour", [silent, close_at_once])
@@ -346,6 +326,7 @@ async def test_an_expression_that_does_not_compile_is_bad_configuration(
         (errno.ENOBUFS, Reason.OUT_OF_RESOURCES, Verdict.ERROR),
         (errno.EMFILE, Reason.OUT_OF_RESOURCES, Verdict.ERROR),
         (errno.ENETUNREACH, Reason.UNREACHABLE, Verdict.FAIL),
+        (errno.ENOPROTOOPT, Reason.UNREACHABLE, Verdict.FAIL),
         (errno.EHOSTUNREACH, Reason.UNREACHABLE, Verdict.FAIL),
         (errno.ETIMEDOUT, Reason.TIMEOUT, Verdict.FAIL),
         (errno.EPIPE, Reason.CONNECTION_RESET, Verdict.FAIL),

@@ -149,6 +149,20 @@ async def test_a_server_with_which_nothing_can_be_agreed_on_refuses_no_certifica
     assert ending.reason is Reason.TLS_FAILED
 
 
+@both_probes
+@on_uvloop
+async def test_a_certificate_with_a_name_that_is_no_text_fails(
+    tmp_path: Path, kind: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Fault 46: OpenSSL lets it pass, Python cannot read it, and it is no bug of ours; nothing of it is shown (H9)."""
+    odd = certificate("shop.test", "homeostat test ca", address=b"http://\xff\xfe/")
+    async with serving(answer(FINE), tls=identity(tmp_path, odd)) as served:
+        ending = await probe(to(kind, served.port))
+
+    assert ending.reason is Reason.TLS_FAILED
+    assert "\\xff" not in "".join(capfd.readouterr())
+
+
 @pytest.mark.parametrize(
     ("length", "reasons"),
     [
@@ -219,7 +233,7 @@ async def test_plain_text_on_a_tls_port_fails(kind: str) -> None:
 
 @on_uvloop
 async def test_a_server_that_ignores_a_goodbye_passes_all_the_same(tmp_path: Path) -> None:
-    """A TLS probe waits for an objection, but not for long."""
+    """A TLS probe waits for an objection, but not for long, and does not call the server slow for it."""
     context = identity(tmp_path, GOOD)
     context.num_tickets = 0
     async with serving(silent_after_goodbye, tls=context) as served:
@@ -227,6 +241,10 @@ async def test_a_server_that_ignores_a_goodbye_passes_all_the_same(tmp_path: Pat
         hasty = await probe(to("tls", served.port), seconds=SECONDS)
 
     assert (patient.reason, hasty.reason) == (Reason.OK, Reason.OK)
+    for ending in (patient, hasty):
+        assert ending.phases is not None
+        assert ending.phases.tls > 0
+        assert (ending.phases.first_byte, ending.phases.transfer) == (0.0, 0.0)
 
 
 async def silent_after_goodbye(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -245,9 +263,10 @@ def test_a_session_takes_no_more_bytes_than_an_answer_may_need(tmp_path: Path) -
             client.feed(leaving.read())
             heard.extend(client.pieces())
 
-    with pytest.raises(ssl.SSLError, match="too many"):
+    with pytest.raises(ssl.SSLError, match="too many") as raised:
         flood()
 
+    assert client.reason_of(raised.value) is Reason.TLS_FAILED
     assert 0 < len(heard) < 1 << 19
     assert not arrived.pending
 

@@ -21,7 +21,7 @@ from contract.certificates import (
     demanding,
     identity,
 )
-from contract.hostile import answer, encrypted, hearing, on_uvloop, open_files, serving
+from contract.hostile import answer, encrypted, hearing, no_descriptor_left, on_uvloop, open_files, serving
 from homeostat.core.probing import HttpRequest, Reason, SecretKey, Tls, TlsRequest, Verdict
 from homeostat.probe.ending import verdict_of
 from homeostat.probe.tls import MOST_CONTEXTS, MOST_SYSTEM_CONTEXTS, Contexts
@@ -237,10 +237,23 @@ def test_no_more_contexts_are_kept_than_may_be() -> None:
     assert (len(contexts._others), len(contexts._system)) == (MOST_CONTEXTS, MOST_SYSTEM_CONTEXTS)
 
 
-def test_a_context_speaks_nothing_old() -> None:
-    """Fault 46: no TLS before 1.2, and no new handshake in the middle of a connection."""
+def test_without_files_no_context_is_made_that_trusts_nobody() -> None:
+    """Fault 23: the system's authorities could not be read, which must not fail targets, now or later."""
+    contexts = Contexts()
+    with no_descriptor_left():
+        missing = [contexts.context(None), contexts.context(OURS)]
+
+    assert missing == [Reason.OUT_OF_RESOURCES] * 2
+    context = contexts.context(None)
+    assert isinstance(context, ssl.SSLContext)
+    assert context.cert_store_stats() == made(None).cert_store_stats()
+
+
+def test_a_context_speaks_nothing_old_or_dear() -> None:
+    """Fault 46: no TLS before 1.2, no new handshake in the middle of a connection, no numbers of a server's choice."""
     for context in (made(None), made(OURS), made(Tls(is_verified=False))):
         assert context.minimum_version is ssl.TLSVersion.TLSv1_2
         assert context.options & ssl.OP_NO_RENEGOTIATION
+        assert not [cipher["name"] for cipher in context.get_ciphers() if cipher["name"].startswith("DHE")]
     assert made(TRUSTING).verify_mode is ssl.CERT_REQUIRED
     assert made(TRUSTING).check_hostname

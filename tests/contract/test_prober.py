@@ -1,6 +1,7 @@
 """The prober as the engine sees it: one result within its time, whatever a probe of ours does."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
@@ -33,13 +34,19 @@ class Scripted:
 
 
 class OneSecret:
+    def __init__(self, seconds: float = 0.0) -> None:
+        self._seconds = seconds
+
     async def read(self, namespace: str, name: str) -> Secret | None:
+        await asyncio.sleep(self._seconds)
         return Secret("Opaque", {"value": b"s3cret"}) if name == "token" else None
 
 
-def prober(run: Callable[[Request, float], Awaitable[Ending]], **options: Any) -> tuple[Probes, Scripted]:
-    network, nobody = Scripted(run), cast("Any", None)
-    probes = Probes(network, cluster=nobody, secrets=OneSecret(), jobs=nobody, promql=PromqlProbe(None), **options)
+def prober(
+    run: Callable[[Request, float], Awaitable[Ending]], secret_seconds: float = 0.0, **options: Any
+) -> tuple[Probes, Scripted]:
+    network, nobody, secrets = Scripted(run), cast("Any", None), OneSecret(secret_seconds)
+    probes = Probes(network, cluster=nobody, secrets=secrets, jobs=nobody, promql=PromqlProbe(None), **options)
     return probes, network
 
 
@@ -79,6 +86,19 @@ async def test_a_bug_in_a_probe_is_our_own_error_and_its_text_is_not_told() -> N
     assert [line["where"].split(":")[0] for line in logs] == ["breaks"]
 
 
+async def test_a_cancellation_that_nobody_asked_for_is_our_own_error() -> None:
+    """It would end the engine's worker for good, and nobody would learn of it."""
+
+    async def breaks(_request: Request, _deadline: float) -> Ending:
+        raise asyncio.CancelledError
+
+    probes, _ = prober(breaks)
+    result = await probes.probe(TcpRequest("a", 1), 1.0)
+    probes.close()
+
+    assert (result.verdict, result.reason) == (Verdict.ERROR, Reason.INTERNAL)
+
+
 async def test_an_answer_later_than_allowed_is_too_slow() -> None:
     probes, _ = prober(answers)
 
@@ -101,6 +121,27 @@ async def test_a_silence_that_we_slept_through_says_nothing_of_the_target() -> N
     probes.close()
 
     assert (result.verdict, result.reason) == (Verdict.ERROR, Reason.OUT_OF_RESOURCES)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "verdict", "reason"),
+    [(0.0, Verdict.FAIL, Reason.TIMEOUT), (0.2, Verdict.UNKNOWN, Reason.API_UNAVAILABLE)],
+)
+async def test_a_target_is_not_blamed_for_the_time_that_its_secret_took(
+    seconds: float, verdict: Verdict, reason: Reason
+) -> None:
+    """H1: a slow API server leaves a target too little time to answer."""
+
+    async def times_out(_request: Request, deadline: float) -> Ending:
+        await asyncio.sleep(deadline - time.monotonic())
+        return Ending(Reason.TIMEOUT)
+
+    probes, _ = prober(times_out, seconds)
+
+    result = await probes.probe(HttpRequest("a", 1, headers_from=(("X-Key", KEY),)), 0.5)
+    probes.close()
+
+    assert (result.verdict, result.reason) == (verdict, reason)
 
 
 async def test_secrets_are_read_before_a_request_is_sent() -> None:

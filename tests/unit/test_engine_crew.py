@@ -141,3 +141,33 @@ async def test_leaving_by_cancellation_ends_all_workers() -> None:
         await asyncio.sleep(0)
 
     assert sorted(ended) == [0, 1, 2]
+
+
+async def test_a_cancellation_that_nobody_asked_for_costs_no_worker() -> None:
+    """Otherwise a bug in one probe would end all probing, one worker at a time, and say nothing."""
+    done: list[int] = []
+    is_over = asyncio.Event()
+
+    async def work(job: int) -> None:
+        if job == 0:
+            raise asyncio.CancelledError
+        done.append(job)
+        if job == 2:
+            is_over.set()
+
+    crew = Crew(work, limit=1)
+
+    async def run() -> None:
+        async with crew:
+            for job in range(3):
+                crew.put(job)
+            await asyncio.Event().wait()
+
+    task = asyncio.ensure_future(run())
+    async with asyncio.timeout(5):
+        await is_over.wait()
+    task.cancel()
+    await asyncio.wait([task])
+
+    assert done == [1, 2]
+    assert task.cancelled()

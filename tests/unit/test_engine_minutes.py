@@ -1,5 +1,6 @@
-"""What a start takes up of the past, and what it writes back."""
+"""What a start takes up of the past, what it writes back, and how minutes are booked."""
 
+import asyncio
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -13,13 +14,13 @@ from homeostat.core.plan import Plan, compile  # noqa: A004 - what one does to a
 from homeostat.core.probing import Reason, Verdict
 from homeostat.core.run import Run
 from homeostat.core.track import Track
-from homeostat.core.window import DAY
+from homeostat.core.window import DAY, MINUTE
 from homeostat.engine.archive import Archive
 from homeostat.engine.checks import Check
 from homeostat.engine.meters import Meters
-from homeostat.engine.minutes import AHEAD, recall
+from homeostat.engine.minutes import AHEAD, book_minutes, recall
 from homeostat.engine.objects import Key, entry_from
-from homeostat.ports import HistoryUnavailable
+from homeostat.ports import HistoryUnavailable, Record
 from homeostat.telemetry.metrics import Metrics
 
 SLO = Key("ServiceLevelObjective", "shop", "web")
@@ -157,3 +158,38 @@ async def test_a_history_that_cannot_be_read_is_said() -> None:
 
     with pytest.raises(HistoryUnavailable):
         await Process(history, NOON).start()
+
+
+class BusyClock(FakeClock):
+    """Half a millisecond passes with each look at it."""
+
+    def now(self) -> datetime:
+        self.advance(0.0005)
+        return super().now()
+
+
+async def test_a_minute_is_booked_by_itself_although_sleeps_end_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """H6: else it would count in the minute before it, and that one would not be observed."""
+    process = Process(FakeHistory(), NOON)
+    process.meters.roll(NOON)
+    clock = BusyClock(NOON)
+    left = iter(range(8))
+
+    async def sleep(seconds: float) -> None:
+        if next(left, None) is None:
+            raise asyncio.CancelledError
+        if seconds > 1:
+            process.meters.count(process.check, PASS, NOON)
+        clock.advance(max(0.0, seconds - 0.0008))
+
+    kept: list[Record] = []
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    monkeypatch.setattr(process.archive, "keep", lambda *records: kept.extend(records))
+    with pytest.raises(asyncio.CancelledError):
+        await book_minutes(process.meters, process.archive, clock)
+
+    series = process.meters.books[0].series
+    minutes = [one for one in kept if isinstance(one, Closed) and one.seconds == MINUTE and one.series == series]
+    assert len(minutes) >= 3
+    assert [one.start for one in minutes] == [int(NOON.timestamp()) + MINUTE * n for n in range(len(minutes))]
+    assert all(one.counted.tolist() == [[1], [1], [1]] for one in minutes)

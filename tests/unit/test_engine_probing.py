@@ -142,6 +142,19 @@ async def test_the_next_run_is_planned_from_when_this_one_was_due() -> None:
     assert bench.planned == [(check, due + 10)]
 
 
+async def test_after_a_first_run_that_came_early_the_next_is_at_the_checks_own_time() -> None:
+    """H3: the first run comes soon, and does not move the checks of a burst to one moment for ever."""
+    async with open_for_work(Bench()) as bench:
+        check = bench.check({"interval": "1h"})
+        due = bench.clock.monotonic()
+        check.regular_at = due + 1234
+        bench.probing.start(check, due)
+        bench.probing.start(check, due + 1234)
+
+    assert bench.planned == [(check, due + 1234), (check, due + 1234 + 3600)]
+    assert check.regular_at is None
+
+
 async def test_a_run_that_is_due_while_the_last_still_runs_is_counted_as_missed() -> None:
     """H3: a missed run is counted, not silently skipped; one runner per check."""
     async with open_for_work(Bench()) as bench:

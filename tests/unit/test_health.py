@@ -15,6 +15,7 @@ from homeostat.api.meta import ConditionStatus
 from homeostat.core import plan as plans
 from homeostat.core.condition import condition
 from homeostat.core.decision import Decision, EventType, Ref
+from homeostat.core.explanation import explain
 from homeostat.core.health import HealthReason, HealthSeen, decide, significance
 from homeostat.core.plan import Plan
 from homeostat.core.probing import Reason, Verdict
@@ -187,12 +188,22 @@ def test_a_probe_that_cannot_run_as_written_says_so_for_as_long_as_it_is_so() ->
     )
 
 
+def test_that_a_probe_cannot_run_as_written_is_told_once_and_explained() -> None:
+    """H1, S13: who forgot a Secret must not wait for somebody to look at the status."""
+    life = Life().live("iii")
+
+    assert life.told == ["CannotRun"]
+    assert life.written.message == f"no result yet; cannot run as written: UnknownPort: {explain(Reason.UNKNOWN_PORT)}"
+    assert life.live("i" * 40).told == ["CannotRun"]
+
+
 def test_our_own_errors_leave_the_state_alone_until_it_is_stale() -> None:
     """H1."""
     life = Life().live("cc").live("e" * 20)
 
     assert life.written.state is HEALTHY
-    assert life.look().status.message == "3 of 3 pass; the last run ended in Internal"
+    learnt_nothing = f"the last run learnt nothing: Internal: {explain(Reason.INTERNAL)}"
+    assert life.look().status.message == f"3 of 3 pass; {learnt_nothing}"
 
 
 def test_what_is_known_goes_stale_at_the_time_that_was_announced() -> None:
@@ -205,7 +216,9 @@ def test_what_is_known_goes_stale_at_the_time_that_was_announced() -> None:
     assert again == life.now
     assert (stale.status.state, stale.status.since, stale.check_again_at) == (UNKNOWN, life.now, None)
     assert why(stale.status, "Ready") == ("False", "Stale")
-    assert stale.status.message == "no run has passed or failed for too long: Internal"
+    assert stale.status.message.startswith(
+        "no run has passed or failed for too long; the last run learnt nothing: Internal"
+    )
     assert (stale.status.streak, stale.status.passing) == (None, "")
 
 
@@ -367,7 +380,7 @@ def test_the_expiry_survives_a_restart_and_an_edit_forgets_it() -> None:
         ("ccf", "2 of 3 pass: Timeout, not yet 3 times in a row"),
         ("fff", "2 of 3 pass: Timeout"),
         ("fffc", "3 of 3 pass, not yet 2 times in a row"),
-        ("nnn", "0 of 0 pass: NoEndpoints"),
+        ("nnn", "no endpoint is ready: NoEndpoints"),
     ],
 )
 def test_the_message_says_why_in_words_of_ours(word: str, message: str) -> None:

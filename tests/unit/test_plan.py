@@ -202,7 +202,7 @@ def test_one_missed_run_is_not_silence() -> None:
                 ]
             },
             "steps",
-            "http://a/x → service/b:80/",
+            "a → b",
         ),
         ({}, "", ""),
     ],

@@ -1,6 +1,7 @@
 """Deadlines: a wait ends soon after its time, and no other cancellation is taken for it."""
 
 import asyncio
+import socket
 import time
 
 import pytest
@@ -71,3 +72,22 @@ async def test_what_ends_in_time_is_watched_no_longer() -> None:
     await asyncio.sleep(0.05)
     assert not watch.close()
     assert not deadlines._slots
+
+
+async def test_what_came_while_the_loop_was_busy_is_read_before_a_wait_ends() -> None:
+    """Fault 24: that we slept is no silence of whoever has answered."""
+    deadlines = Deadlines(time.monotonic)
+    ours, theirs = socket.socketpair()
+
+    def doze() -> None:
+        time.sleep(0.2)
+        theirs.send(b"!")
+
+    with ours, theirs:
+        ours.setblocking(False)
+        watch = deadlines.watch(time.monotonic() + 0.05)
+        asyncio.get_running_loop().call_soon(doze)
+        try:
+            assert await asyncio.get_running_loop().sock_recv(ours, 1) == b"!"
+        finally:
+            watch.close()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from homeostat.core.schedule import Schedule, first_run_in, next_run, phase, until
+from homeostat.core.schedule import Schedule, first_run_ever_in, first_run_in, next_run, phase, until
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 KEYS = st.sampled_from("abcdefgh")
@@ -162,3 +162,13 @@ def test_a_clock_behind_the_due_time_misses_none() -> None:
 @given(st.timedeltas(timedelta(days=-9), timedelta(days=9)))
 def test_a_wait_is_never_negative(ahead: timedelta) -> None:
     assert until(NOON + ahead, NOON) == max(0.0, ahead.total_seconds())
+
+
+@pytest.mark.parametrize("interval", [10.0, 3600.0, 21_600.0])
+def test_the_first_run_ever_is_within_half_a_minute_and_spread_all_the_same(interval: float) -> None:
+    """H3: who creates a check that runs four times a day need not wait for hours to see it run."""
+    starts = [first_run_ever_in(uid, interval, NOON) for uid in uids(1000)]
+
+    assert min(starts) >= 0
+    assert max(starts) <= min(interval, 30)
+    assert len({int(start) for start in starts}) == min(interval, 30)

@@ -1,7 +1,11 @@
 """`homeostat probe`: what a person at a terminal and a script see of one run."""
 
 import json
+import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -65,6 +69,11 @@ def file_of(tmp_path: Path, *checks: dict[str, Any]) -> list[str]:
     return ["probe", "-f", str(path)]
 
 
+HEAD = "apiVersion: homeostat.dev/v1alpha1\nkind: HealthCheck\nmetadata: {name: one, uid: u}\n"
+BOMB = ", ".join(f"&a{level} [{', '.join([f'*a{level - 1}' if level else 'x'] * 9)}]" for level in range(10))
+"""Some hundred characters that stand for ten milliards of values."""
+
+
 def test_a_pass_is_told_phase_by_phase_and_ends_in_0(
     server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -120,11 +129,33 @@ def test_all_checks_of_a_file_are_run_and_the_worst_decides(
         (yaml.safe_dump(check({"http": {"url": "http://a/", "method": "FETCH"}})), "spec.probe.http.method"),
         (yaml.safe_dump(check({"tcp": {"address": "a:1"}}, interval="soon")), "spec.interval: Value error, not a dur"),
         (yaml.safe_dump(check({})), "UnknownProbe"),
+        (yaml.safe_dump(check({"tcp": {"address": "a:1"}}, intervall="5s")), "spec.intervall: unknown field"),
+        (
+            yaml.safe_dump(check({"http": {"url": "http://a/", "conditions": ["[STATUS] == 200"]}})),
+            "spec.probe.http.conditions: unknown field",
+        ),
+        (
+            yaml.safe_dump(check({"http": {"url": "http://a/", "expect": {"status": 200}}})),
+            "spec.probe.http.expect.status: should be a list",
+        ),
         (
             yaml.safe_dump(check({"http": {"url": "http://user:secret@a/"}})),
             "spec.probe.http.url: String should match",
         ),
+        (yaml.safe_dump(check({"tcp": {"address": "a:1"}}, "../nodes")), "a name or namespace that no object can have"),
+        (yaml.safe_dump(check({"tcp": {"address": "a:1"}}, "a\nb\x1b[31m")), "a name or namespace that no object"),
         ("x" * 1_000_002, "larger than"),
+        ("[" * 20_000, "nested too deeply"),
+        (HEAD + "spec: " + "{a: " * 500 + "1" + "}" * 500, "nested too deeply"),
+        (HEAD + "spec: &a {probe: {job: {template: *a}}}", "nested too deeply"),
+        (HEAD + f"x: [{BOMB}]\nspec: {{probe: {{job: {{template: {{x: *a9}}}}}}}}", "too large"),
+        (HEAD + "spec: {failureThreshold: .nan}", "a value that JSON has not (float)"),
+        (HEAD + "spec: {probe: !!binary aGFsbG8=}", "a value that JSON has not (bytes)"),
+        (HEAD + 'spec: {probe: "\\ud800"}', "a value that JSON has not (str)"),
+        (HEAD + "spec: {probe: !!timestamp 2026-99-99}", "not YAML"),
+        (HEAD + "spec: {failureThreshold: " + "9" * 5000 + "}", "not YAML"),
+        ("a: \0", "not YAML"),
+        ("a:\n\tb: 1", "not YAML"),
     ],
 )
 def test_bad_input_is_one_clear_line_and_ends_in_2(
@@ -144,6 +175,136 @@ def test_bad_input_is_one_clear_line_and_ends_in_2(
 def test_a_file_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["probe", "-f", "/no/such/file"]) == 2
     assert capsys.readouterr().err == "homeostat: /no/such/file: No such file or directory\n"
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "check.yaml"
+    path.write_bytes(b"\xff\xfe\x00")
+
+    assert main(["probe", "-f", str(path)]) == 2
+    assert capsys.readouterr().err == f"homeostat: {path}: not UTF-8\n"
+
+
+def test_a_thousand_mistakes_are_not_all_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = check({"http": {"url": "http://a/", "expect": {"status": ["x"] * 1000}}})
+
+    assert main(file_of(tmp_path, wrong)) == 2
+    assert 1 < len(capsys.readouterr().err.splitlines()) <= 20
+
+
+def test_lists_and_dates_are_read_as_kubectl_reads_them(
+    server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    past = "{start: 2026-01-01T00:00:00Z, end: 2026-01-02T00:00:00Z}"
+    path = tmp_path / "list.yaml"
+    path.write_text(
+        "kind: List\nitems:\n"
+        "- {apiVersion: homeostat.dev/v1alpha1, kind: HealthCheck, metadata: {name: one},\n"
+        f'   spec: {{maintenance: [{past}], probe: {{http: {{url: "{server}/up"}}}}}}}}\n---\nnull\n'
+    )
+
+    assert main(["probe", "-f", str(path), *LOOPBACK]) == 0
+    assert "default/one" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [("PORT", "many", "setting port: "), ("STORE_URL", "postgres://user:secret@a/", "setting store_url: ")],
+)
+def test_a_setting_that_is_wrong_is_named_without_its_value(
+    name: str, value: str, complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    monkeypatch.setenv(f"HOMEOSTAT_{name}", value)
+
+    assert main(file_of(tmp_path, check({"tcp": {"address": "a:1"}}))) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"homeostat: {complaint}")
+    assert value not in told
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 20_000, "contexts: 3", "contexts: [1]", "current-context: [a]", "contexts: [{}]", "a: 2026-99-99"]
+)
+def test_a_kubeconfig_that_is_none_is_one_clear_line(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "config"
+    path.write_text(text)
+
+    assert main([*file_of(tmp_path, check({"tcp": {"address": "a:1"}})), "--kubeconfig", str(path)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+# --- a shell ----------------------------------------------------------------------------------------------
+
+
+def shell(arguments: list[str], **how: Any) -> "subprocess.Popen[bytes]":
+    """Start the command as a shell does."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **how.pop("env", {})}
+    command = [sys.executable, "-m", "homeostat", *arguments, *LOOPBACK]
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, **how)
+
+
+@pytest.mark.parametrize("closed", [0, 1, 2])
+def test_a_standard_stream_that_is_closed_does_no_harm(server: str, tmp_path: Path, closed: int) -> None:
+    """The event loop would die of a connection that gets such a number."""
+    arguments = file_of(tmp_path, check({"http": {"url": f"{server}/up"}}))
+    with shell(arguments, preexec_fn=lambda: os.close(closed)) as process:
+        _, told = process.communicate(timeout=60)
+
+    assert (process.returncode, told) == (0, b"")
+
+
+def test_without_a_standard_input_that_is_said() -> None:
+    with shell(["probe", "-f", "-"], preexec_fn=lambda: os.close(0)) as process:
+        _, told = process.communicate(timeout=60)
+
+    assert (process.returncode, told) == (2, b"homeostat: -: there is no standard input\n")
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(server: str, tmp_path: Path) -> None:
+    """As in `homeostat probe … | true`: the exit code is still the check's."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    arguments = file_of(tmp_path, check({"http": {"url": f"{server}/down"}}))
+    with os.fdopen(writing) as pipe, shell(arguments, stdout=pipe) as process:
+        _, told = process.communicate(timeout=60)
+
+    assert (process.returncode, told) == (1, b"")
+
+
+def test_a_full_disk_is_told(server: str, tmp_path: Path) -> None:
+    """Fault 27."""
+    arguments = file_of(tmp_path, check({"http": {"url": f"{server}/up"}}))
+    with Path("/dev/full").open("w") as full, shell(arguments, stdout=full) as process:
+        _, told = process.communicate(timeout=60)
+
+    assert (process.returncode, told) == (3, b"homeostat: standard output: No space left on device\n")
+
+
+def test_a_terminal_that_knows_no_arrows_gets_something_else(server: str, tmp_path: Path) -> None:
+    steps = [{"name": name, "http": {"url": f"{server}/{path}"}} for name, path in (("a", "up"), ("b", "down"))]
+    arguments = file_of(tmp_path, check({"steps": steps}))
+    with shell(arguments, stdout=subprocess.PIPE, env={"PYTHONIOENCODING": "ascii"}) as process:
+        out, told = process.communicate(timeout=60)
+
+    assert (process.returncode, told) == (1, b"")
+    assert b"a ? b" in out
+
+
+def test_ctrl_c_ends_it_without_a_word(tmp_path: Path) -> None:
+    """The code is the shell's for an interrupt."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        arguments = file_of(tmp_path, check({"http": {"url": url}}, interval="60s", timeout="60s"))
+        with shell(arguments) as process:
+            silent.settimeout(60)
+            connection, _ = silent.accept()
+            process.send_signal(signal.SIGINT)
+            _, told = process.communicate(timeout=30)
+            connection.close()
+
+    assert (process.returncode, told) == (130, b"")
 
 
 def test_a_network_that_is_none_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -183,9 +344,9 @@ def test_without_a_cluster_what_needs_one_learns_nothing(
 # --- the report alone -----------------------------------------------------------------------------------
 
 
-def told(*answers: Any, kind: str = "http", probe: dict[str, Any] | None = None) -> str:
-    chosen = probe or {"http": {"service": {"name": "checkout", "port": 80}}}
-    plan = compile_plan(HealthCheckSpec.model_validate({"probe": chosen}), POD)
+def told(*answers: Any, kind: str = "http", **fields: Any) -> str:
+    chosen = {"http": {"service": {"name": "checkout", "port": 80}}}
+    plan = compile_plan(HealthCheckSpec.model_validate({"probe": chosen, **fields}), POD)
     assert isinstance(plan, Plan)
     return "\n".join(lines(Ref("HealthCheck", "shop", "checkout", ""), kind, plan, answers, aggregate(answers, plan)))
 
@@ -201,6 +362,23 @@ def test_each_endpoint_is_called_by_its_pod() -> None:
     assert "certificate valid until 2033-05-18T03:33:20Z" in report
     assert "checkout-def: Fail, 2000.0 ms" in report
     assert "Fail: 1 of 2 pass" in report
+
+
+def test_a_pass_that_would_make_a_check_degraded_says_so() -> None:
+    """H2: a slow pass is not told as a clean one."""
+    slow = Result(Verdict.PASS, Reason.OK, 0.4, 200)
+
+    assert told((POD, slow, False), degraded={"latency": "300ms"}).endswith(
+        "Pass: 1 of 1 pass, slower than degraded.latency, which makes a check Degraded"
+    )
+    assert told((POD, slow, True)).endswith("only after a retry, which makes a check Degraded")
+    assert told((POD, slow, False)).endswith("Pass: 1 of 1 pass")
+
+
+def test_a_port_that_is_unknown_is_told_of_the_target() -> None:
+    assert "  service/checkout:80/: Invalid, 0.0 ms" in told(
+        (None, Result(Verdict.INVALID, Reason.UNKNOWN_PORT, 0.0), False)
+    )
 
 
 def test_the_step_that_failed_is_named() -> None:

@@ -121,7 +121,7 @@ class HttpService(Model):
     name: Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
     """Name of the Service."""
     port: Port
-    """The Service's port, by number or by name."""
+    """The port: its name in the Service, or its number in the pods (the targetPort)."""
     path: Annotated[str, Field(max_length=2048, pattern=r"^/[!-~]*$")] = "/"
     """Path and query to ask for, percent-encoded."""
     scheme: HttpScheme = HttpScheme.HTTP

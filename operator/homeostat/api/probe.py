@@ -35,7 +35,7 @@ class PortOfService(Model):
     name: Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
     """Name of the Service."""
     port: Port
-    """The Service's port, by number or by name."""
+    """The port: its name in the Service, or its number in the pods (the targetPort)."""
 
 
 class TcpProbe(Model):

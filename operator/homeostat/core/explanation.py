@@ -21,7 +21,7 @@ _MEANINGS = {
     Reason.UNEXPECTED_HEADER: "a header of expect.headers is missing or has another value",
     Reason.UNEXPECTED_ENCODING: "the answer is compressed although it was asked for plain, so nobody looked into it",
     Reason.UNEXPECTED_ANSWER: "the answer lacks what expect asks for",
-    Reason.NOT_CAPTURED: "the answer has no such value as capture asks for",
+    Reason.NOT_CAPTURED: "the answer has no such value as capture asks for, or one that no request can carry",
     Reason.REDIRECTED: "it answered with a redirect that is not followed; see followRedirects",
     Reason.TOO_MANY_REDIRECTS: "more redirects than followRedirects allows",
     Reason.TOO_SLOW: "it answered later than expect.maxLatency",
@@ -50,7 +50,7 @@ _MEANINGS = {
     Reason.TARGET_NOT_FOUND: "there is no such object",
     Reason.ADDRESS_NOT_ALLOWED: "probes may not go to this address: loopback, link-local, metadata services, the API "
     "server, or a network that the operator's settings deny",
-    Reason.UNKNOWN_PORT: "the Service has no such port",
+    Reason.UNKNOWN_PORT: "the Service has no port of this name; a number is that of the pods, its targetPort",
     Reason.INVALID_REQUEST: "the request cannot be sent as written",
     Reason.INVALID_EXPRESSION: "an expression does not compile, gives the wrong type, or takes too long",
     Reason.INVALID_QUERY: "Prometheus refuses the query, or it gives other than one value",
@@ -59,13 +59,14 @@ _MEANINGS = {
     Reason.SECRET_NOT_FOUND: "there is no such Secret in the check's namespace",
     Reason.SECRET_UNUSABLE: "the Secret lacks the key, or its value or type cannot be used here",
     Reason.INTERNAL: "a bug of ours; the log says where",
-    Reason.NOT_PERMITTED: "we are not permitted to look or to send this",
+    Reason.NOT_PERMITTED: "we lack a right: icmp needs the sysctl net.ipv4.ping_group_range, job needs "
+    "deploy/job-probes.yaml, a Secret needs the role homeostat-secrets",
     Reason.OUT_OF_RESOURCES: "we ran out of time, ports, files or memory; this says nothing of the target",
     Reason.SUSPENDED: "the check is suspended",
     Reason.MAINTENANCE: "the check is in maintenance",
-    Reason.API_UNAVAILABLE: "the API server did not answer",
+    Reason.API_UNAVAILABLE: "the API server did not answer, or too late",
     Reason.NO_CONNECTIVITY: "we ourselves have no network; this says nothing of the target",
-    Reason.NO_DATA: "Prometheus has no value for the query",
+    Reason.NO_DATA: "Prometheus has no value for the query, or somebody took the Job away",
     Reason.PROMETHEUS_UNAVAILABLE: "Prometheus did not answer",
 }
 

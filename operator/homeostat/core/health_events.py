@@ -10,7 +10,15 @@ from homeostat.api.health_check import HealthCheckSpec, HealthCheckStatus, Healt
 from homeostat.api.meta import format_duration
 from homeostat.core.decision import Event, EventType
 from homeostat.core.health_finding import Finding
-from homeostat.core.health_reason import DEPENDENCIES_HEALTHY, FLAPPING, HEALTHY, HealthReason, has_reason, state_before
+from homeostat.core.health_reason import (
+    DEPENDENCIES_HEALTHY,
+    FLAPPING,
+    HEALTHY,
+    READY,
+    HealthReason,
+    has_reason,
+    state_before,
+)
 
 Events = tuple[Event, ...]
 
@@ -49,6 +57,8 @@ def flapping_note(spec: HealthCheckSpec) -> str:
 def _news(spec: HealthCheckSpec, status: HealthCheckStatus, outlook: Outlook) -> Events:
     """Give all that is new. While the check flaps single turns are no news, only that it does, or a silence."""
     finding, was_flapping = outlook.finding, has_reason(status, FLAPPING, HealthReason.FLAPS)
+    if finding.cannot_run:
+        return () if has_reason(status, READY, finding.cannot_run) else _refusal(finding)
     if outlook.is_flapping and not was_flapping:
         return _flapping(spec)
     if outlook.is_flapping:
@@ -85,6 +95,10 @@ def _alarm(finding: Finding) -> Events:
     if finding.is_stale:
         return (Event("Stale", finding.message, EventType.WARNING),)
     return (Event(finding.state.value, finding.message, EventType.WARNING),) if finding.is_wrong else ()
+
+
+def _refusal(finding: Finding) -> Events:
+    return (Event("CannotRun", finding.message, EventType.WARNING),)
 
 
 def _flapping(spec: HealthCheckSpec) -> Events:

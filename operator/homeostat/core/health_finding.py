@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from homeostat.api.health_check import HealthCheckSpec, HealthCheckStatus, HealthState, Trend
 from homeostat.api.meta import ConditionStatus, format_time
 from homeostat.core.decision import Ref
-from homeostat.core.health_message import describe
+from homeostat.core.health_message import describe, describe_other
 from homeostat.core.health_reason import HEALTHY, HealthReason, has_reason, state_before
 from homeostat.core.maintenance import rests_until
 from homeostat.core.plan import stale_after
@@ -16,6 +16,9 @@ from homeostat.core.track import Snapshot
 
 Counts = tuple[int, int, float]
 """Good runs, all runs (pass and fail only, H1), and the seconds of the window that were observed."""
+
+
+_SILENCE = "no run has passed or failed for too long"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,12 @@ class Finding:
     def is_stale(self) -> bool:
         """Whether nothing is known because nothing passed or failed for too long."""
         return self.state is HealthState.UNKNOWN and self.reason == HealthReason.STALE
+
+    @property
+    def cannot_run(self) -> str:
+        """Why the check cannot run as written, as a word; "" when it can."""
+        is_refused = self.ready is ConditionStatus.FALSE and self.reason != HealthReason.STALE
+        return self.refusal or (self.reason if is_refused else "")
 
     @property
     def is_wrong(self) -> bool:
@@ -127,7 +136,7 @@ def _stale(status: HealthCheckStatus, track: Snapshot, began: datetime) -> Findi
     since = track.since if track.state is HealthState.UNKNOWN else began
     if has_reason(status, HEALTHY, HealthReason.STALE):
         since = _since(HealthState.UNKNOWN, status, since)
-    is_silent = track.verdict in {None, Verdict.PASS, Verdict.FAIL}
-    message = "no run has passed or failed for too long" + ("" if is_silent else f": {track.reason}")
     refusal = track.reason if track.verdict is Verdict.INVALID and track.reason else ""
+    other = describe_other(track)
+    message = other if refusal else "; ".join(part for part in (_SILENCE, other) if part)
     return Finding(HealthState.UNKNOWN, since, ConditionStatus.FALSE, HealthReason.STALE, message, refusal=refusal)

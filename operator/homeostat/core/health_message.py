@@ -2,6 +2,7 @@
 
 from homeostat.api.health_check import HealthCheckSpec, HealthState
 from homeostat.api.meta import format_duration
+from homeostat.core.explanation import explain
 from homeostat.core.probing import Reason, Verdict
 from homeostat.core.track import Blemish, Snapshot
 
@@ -14,13 +15,23 @@ def describe(track: Snapshot, spec: HealthCheckSpec) -> str:
     if track.state is HealthState.DEGRADED and track.is_pass:
         parts.append(_blemish(track, spec))
     if track.verdict not in {None, Verdict.PASS, Verdict.FAIL}:
-        parts.append(f"the last run ended in {track.reason}")
+        parts.append(describe_other(track))
     return "; ".join(part for part in parts if part)
+
+
+def describe_other(track: Snapshot) -> str:
+    """Say what a run that neither passed nor failed ended in, and what that means; "" when the last one did."""
+    if track.reason is None or track.verdict in {None, Verdict.PASS, Verdict.FAIL}:
+        return ""
+    what = "cannot run as written" if track.verdict is Verdict.INVALID else "the last run learnt nothing"
+    return f"{what}: {track.reason}: {explain(track.reason)}"
 
 
 def _last_result(track: Snapshot, spec: HealthCheckSpec) -> str:
     if track.total < 0:
         return "no result yet"
+    if track.total == 0:
+        return f"no endpoint is ready: {Reason.NO_ENDPOINTS}" + _pending(track, spec)
     share = f"{track.passing} of {track.total} pass"
     if not track.is_pass or track.failing:
         share += f": {_reasons(track)}"
@@ -36,8 +47,6 @@ def _pending(track: Snapshot, spec: HealthCheckSpec) -> str:
 
 
 def _reasons(track: Snapshot) -> str:
-    if track.total == 0:
-        return Reason.NO_ENDPOINTS
     reasons = sorted({str(reason) for _, _, reason in track.failing})
     return ", ".join(reasons[:_MOST_REASONS]) or "too few"
 

@@ -48,7 +48,7 @@ BEFORE = {
 _STATES = {str(reason): state for state, reason in BEFORE.items()}
 
 
-def has_reason(status: HealthCheckStatus, type: str, reason: HealthReason) -> bool:  # noqa: A002 - the API's word
+def has_reason(status: HealthCheckStatus, type: str, reason: str) -> bool:  # noqa: A002 - the API's word
     """Say whether the condition of a type is there for this reason."""
     known = condition(status.conditions, type)
     return known is not None and known.reason == reason

@@ -68,6 +68,9 @@ class Schedule(Generic[K]):
         heapq.heapify(self._heap)
 
 
+FIRST_WITHIN = 30.0  # seconds
+
+
 def phase(uid: str, interval: float) -> float:
     """Give the offset of an object inside its interval: stable over restarts, spread evenly (H3)."""
     digest = int.from_bytes(blake2b(uid.encode(), digest_size=8).digest(), "big")
@@ -78,6 +81,11 @@ def first_run_in(uid: str, interval: float, now: datetime) -> float:
     """Give the seconds from `now` to the next point of wall time that belongs to `uid` (H3)."""
     into = math.fmod(now.timestamp() - phase(uid, interval), interval)
     return interval - into if into > 0 else -into
+
+
+def first_run_ever_in(uid: str, interval: float, now: datetime) -> float:
+    """Give the seconds until a check that never ran does so: within half a minute, however long its interval is."""
+    return first_run_in(uid, min(interval, FIRST_WITHIN), now)
 
 
 def next_run(due: float, interval: float, now: float) -> tuple[float, int]:

@@ -22,7 +22,7 @@ def _target(probe: Probe) -> str:
     if probe.http:
         return _of_http(probe.http)
     if probe.steps:
-        return " → ".join(dict.fromkeys(_of_http(step.http) for step in probe.steps))
+        return " → ".join(step.name for step in probe.steps)
     if probe.dns:
         return f"{probe.dns.name} {probe.dns.type.value}"
     if probe.icmp:

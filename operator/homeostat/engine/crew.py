@@ -10,7 +10,11 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
+import structlog
+
 J = TypeVar("J")
+
+log = structlog.get_logger("homeostat.crew")
 
 
 class Crew(Generic[J]):
@@ -55,9 +59,19 @@ class Crew(Generic[J]):
     async def _labour(self) -> None:
         while True:
             while self._waiting:
-                await self._work(self._waiting.popleft())
+                await self._do(self._waiting.popleft())
                 if self._waiting:
                     await asyncio.sleep(0)
             bell = asyncio.get_running_loop().create_future()
             self._idle.append(bell)
             await bell
+
+    async def _do(self, job: J) -> None:
+        """Do a job. A cancellation that nobody asked for is a bug in it, and must not cost us the worker."""
+        try:
+            await self._work(job)
+        except asyncio.CancelledError:
+            current = asyncio.current_task()
+            if current is None or current.cancelling():
+                raise
+            log.error("bug", what="a job was cancelled, and nobody had asked for it")  # noqa: TRY400 - no trace to show

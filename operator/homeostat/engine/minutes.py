@@ -15,10 +15,16 @@ AHEAD = HOUR
 
 
 async def book_minutes(meters: Meters, archive: Archive, clock: Clock) -> None:
-    """Book each minute as it ends, for ever."""
+    """Book each minute as it ends, for ever.
+
+    A sleep may end a little early. Then the minute is not over, and the rest of it is slept: by the same look at the
+    clock, as a second look may be past the end, and this minute would be booked with the next.
+    """
+    now = clock.now()
     while True:
-        await asyncio.sleep(MINUTE - clock.now().timestamp() % MINUTE)
-        archive.keep(*meters.roll(clock.now()))
+        await asyncio.sleep(MINUTE - now.timestamp() % MINUTE)
+        now = clock.now()
+        archive.keep(*meters.roll(now))
 
 
 async def recall(meters: Meters, archive: Archive, clock: Clock) -> None:

@@ -66,6 +66,8 @@ class Probing:
             return
         now = self._with.clock.monotonic()
         following, missed = next_run(due, check.plan.interval, now)
+        if check.regular_at is not None:
+            following, missed, check.regular_at = max(check.regular_at, now), 0, None
         check.track.missed += missed
         self._plan_next(check, following)
         if check.is_running:

@@ -107,7 +107,7 @@ def _manifest(request: JobRequest, seconds: float) -> dict[str, Any]:
             "name": job_name(request.uid),
             "namespace": request.namespace,
             "labels": {"app.kubernetes.io/managed-by": "homeostat", **labels},
-            "ownerReferences": [owner],
+            "ownerReferences": [owner] if request.uid else [],  # without one it is tried from a shell
         },
         "spec": {
             "backoffLimit": 0,

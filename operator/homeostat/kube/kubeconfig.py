@@ -32,7 +32,14 @@ def find_credentials(
     asked_for = kubeconfig or environ.get("KUBECONFIG", "")
     if asked_for:
         return from_kubeconfig([Path(part) for part in asked_for.split(":") if part], context)
-    return in_cluster(environ) or from_kubeconfig([(home or Path.home()) / ".kube" / "config"], context)
+    return in_cluster(environ) or from_kubeconfig([(home or _home()) / ".kube" / "config"], context)
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise CredentialsError("no kubeconfig: there is no home directory") from error
 
 
 def from_kubeconfig(paths: list[Path], context: str = "") -> Credentials:
@@ -66,12 +73,18 @@ def _merge(paths: list[Path]) -> dict[str, Any]:
     if not found:
         raise CredentialsError("no kubeconfig at " + _names(paths))
     for path in found:
-        document = _load(path)
-        merged["current-context"] = merged["current-context"] or document.get("current-context") or ""
-        for section, key in (("contexts", "context"), ("clusters", "cluster"), ("users", "user")):
-            for item in document.get(section) or ():
-                merged[section].setdefault(item["name"], {**(item.get(key) or {}), _FOLDER: path.parent})
+        try:
+            _take(_load(path), path, merged)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise CredentialsError(f"{path} is not a kubeconfig") from error
     return merged
+
+
+def _take(document: dict[str, Any], path: Path, merged: dict[str, Any]) -> None:
+    merged["current-context"] = merged["current-context"] or str(document.get("current-context") or "")
+    for section, key in (("contexts", "context"), ("clusters", "cluster"), ("users", "user")):
+        for item in document.get(section) or ():
+            merged[section].setdefault(item["name"], {**(item.get(key) or {}), _FOLDER: path.parent})
 
 
 _FOLDER = "/folder"  # no kubeconfig field has a slash: relative paths count from the file that holds them
@@ -80,7 +93,7 @@ _FOLDER = "/folder"  # no kubeconfig field has a slash: relative paths count fro
 def _load(path: Path) -> dict[str, Any]:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:  # ValueError: a date that there is not, too
         raise CredentialsError(f"cannot read the kubeconfig {path}") from error
     if not isinstance(document, dict):
         raise CredentialsError(f"{path} is not a kubeconfig")

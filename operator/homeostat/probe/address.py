@@ -25,11 +25,16 @@ _NEVER: tuple[Network, ...] = tuple(
         "::/128",  # unspecified
         "::1/128",  # loopback
         "64:ff9b:1::/48",  # NAT64 of local use: where the IPv4 address sits is the network's secret
+        "::ffff:0:0:0/96",  # stands for an IPv4 address (SIIT)
         "2001::/32",  # Teredo
         "fe80::/10",  # link-local
         "fec0::/10",  # site-local
         "fd00:ec2::/32",  # metadata service (AWS)
         "fd20:ce::254/128",  # metadata service (Google)
+        "fd00:c1::a9fe:a9fe/128",  # metadata service (Oracle)
+        "fd00:42::42/128",  # metadata service (Scaleway)
+        "fd00:100::100:200/128",  # metadata service (Alibaba)
+        "fd00:a9fe:a9fe::1/128",  # metadata service (Linode)
         "ff00::/8",  # multicast
     )
 )
@@ -73,6 +78,15 @@ class Guard:
         except ValueError:
             return False
         return all(_within(form, self._allow) or not _within(form, self._deny) for form in _forms(parsed))
+
+
+def is_address(text: str) -> bool:
+    """Say whether a text is an IP address, as it is written without brackets."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def is_dialable(host: str, port: int) -> bool:

@@ -7,21 +7,19 @@ lane from then on, where it holds up only its like.
 
 import asyncio
 import json
-import os
 import signal
 import socket
-import struct
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 from homeostat.core.probing import Reason
 from homeostat.probe.answer import Answer
+from homeostat.probe.cel_worker import BODY, EXPRESSION, QUESTION, READY, REPLY
+from homeostat.probe.child import python, start
 
 _PATIENCE = 10.0  # seconds for one reply, longest; the worker's own limit of processor time mostly ends it before
 _START_SECONDS = 30.0  # a worker that is not ready by then is given up
@@ -30,13 +28,9 @@ _EXIT_SECONDS = 1.0
 _TRIES = 2
 _MOST_REPLY = 1 << 20  # bytes
 _MOST_COSTLY = 1024
-_READY = b"!"
-_QUESTION = struct.Struct("!II")  # length of the head, length of the body
-_REPLY = struct.Struct("!I")  # length
-_REASONS: Final = {"body": Reason.UNEXPECTED_BODY, "expression": Reason.INVALID_EXPRESSION}
+_REASONS: Final = {BODY: Reason.UNEXPECTED_BODY, EXPRESSION: Reason.INVALID_EXPRESSION}
 _OUT_OF_TIME: Final = -signal.SIGPROF
 _OUT_OF_MEMORY: Final = frozenset({-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS})
-_KEPT_ENVIRONMENT: Final = ("LD_LIBRARY_PATH", "PYTHONHOME")  # how an interpreter may have to be told where it is
 
 
 class CelProcess:
@@ -54,8 +48,9 @@ class CelProcess:
         """Give the value of each expression over `json`, `status` and `headers`, before `deadline`.
 
         A value is None, a bool, an int, a finite float, or a str of at most 4 KiB. Else a reason: UNEXPECTED_BODY
-        when the answer is no JSON or lacks what is asked for, INVALID_EXPRESSION when an expression cannot be
-        compiled, costs too much or gives anything else, OUT_OF_RESOURCES when there was no time left for it, INTERNAL.
+        when the answer is no JSON, lacks what is asked for or has something else there, INVALID_EXPRESSION when an
+        expression cannot be compiled, costs too much or gives no such value of any answer, OUT_OF_RESOURCES when
+        there was no time left for it, INTERNAL.
         """
         # Of a header that comes several times the first counts.
         head = {"expressions": expressions, "status": answer.status, "headers": dict(reversed(answer.headers))}
@@ -76,7 +71,7 @@ class CelProcess:
         self, key: Hashable, head: dict[str, Any], body: bytes, deadline: float
     ) -> tuple[object, ...] | Reason:
         text = json.dumps(head).encode()
-        question = _QUESTION.pack(len(text), len(body)) + text + body
+        question = QUESTION.pack(len(text), len(body)) + text + body
         reason = Reason.INTERNAL
         for _ in range(_TRIES):
             lane = self._slow if key in self._costly else self._quick
@@ -115,7 +110,7 @@ class _Worker:
         self.socket, theirs = socket.socketpair()
         try:
             with theirs:
-                self.process = _start(theirs)
+                self.process = start(python("homeostat.probe.cel_worker"), theirs)
         except OSError:
             self.socket.close()
             raise
@@ -126,7 +121,7 @@ class _Worker:
         if self.is_ready:
             return
         await _readable(self.socket)
-        if self.socket.recv(len(_READY)) != _READY:
+        if self.socket.recv(len(READY)) != READY:
             raise EOFError
         self.is_ready = True
 
@@ -135,15 +130,15 @@ class _Worker:
         loop = asyncio.get_running_loop()
         await loop.sock_sendall(self.socket, question)
         reply = bytearray()
-        size = _REPLY.size
+        size = REPLY.size
         while len(reply) < size:
             piece = await loop.sock_recv(self.socket, 65_536)
             reply += piece
-            if len(reply) >= _REPLY.size:
-                size = _REPLY.size + _REPLY.unpack_from(reply)[0]
+            if len(reply) >= REPLY.size:
+                size = REPLY.size + REPLY.unpack_from(reply)[0]
             if not piece or size > _MOST_REPLY:
                 raise EOFError
-        return bytes(reply[_REPLY.size :])
+        return bytes(reply[REPLY.size :])
 
     def is_of_no_use(self, now: float) -> bool:
         """Say whether the worker died while nobody asked it, or will never be ready."""
@@ -242,23 +237,6 @@ def _values(reply: bytes) -> tuple[object, ...] | Reason:
         return _REASONS[said["failure"]] if "failure" in said else tuple(said["values"])
     except (ValueError, TypeError, KeyError):
         return Reason.INTERNAL
-
-
-def _start(channel: socket.socket) -> subprocess.Popen[bytes]:
-    """Start a worker. It dies with the thread that starts it, so that must be the one the operator lives in."""
-    return subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        [sys.executable, "-B", "-P", "-s", "-m", "homeostat.probe.cel_worker", str(os.getpid())],
-        stdin=channel.fileno(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,  # what went wrong may quote what a server sent
-        env=_environment(),
-    )
-
-
-def _environment() -> dict[str, str]:
-    """Give what a worker needs to find our modules, and nothing that is known to us alone."""
-    kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
-    return kept | {"PYTHONPATH": os.pathsep.join(str(Path(entry).resolve()) for entry in sys.path)}
 
 
 async def _readable(channel: socket.socket) -> None:

@@ -9,23 +9,20 @@ its parent. It answers one question at a time:
     reply:    length (one such number), JSON: {"values": [...]} or {"failure": "body" | "expression"}
 """
 
-import ctypes
 import gc
 import json
 import math
-import os
 import resource
 import signal
 import socket
 import struct
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from functools import lru_cache
-from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO, Final, NoReturn
 
+from homeostat.probe.confinement import confine
 from homeostat.probe.expression import compiled
 
 READY: Final = b"!"
@@ -33,9 +30,9 @@ READY: Final = b"!"
 QUESTION: Final = struct.Struct("!II")
 REPLY: Final = struct.Struct("!I")
 BODY: Final = "body"
-"""Why there is no value: the server's answer is not one that the expression can be evaluated over."""
+"""Why there is no value: the expression cannot be evaluated over the server's answer, or finds no scalar in it."""
 EXPRESSION: Final = "expression"
-"""Why there is no value: the expression cannot be compiled, or gives what is no scalar."""
+"""Why there is no value: the expression cannot be compiled, or gives no scalar whatever the answer is."""
 CPU_SECONDS: Final = 0.5
 """Processor time for one question; SIGPROF ends the process then."""
 MOST_TEXT: Final = 4096
@@ -44,10 +41,9 @@ MOST_TEXT: Final = 4096
 _MOST_MEMORY = 96 << 20  # bytes of addresses; 20 MiB are in use before the first question
 _MOST_FILES = 16
 _PROGRAMS = 1024
+_OF_ANSWER = frozenset({"json", "headers"})
 _COLLECT_AFTER = 200_000  # containers; JSON has no cycles, and no body has as many
-_PR_SET_PDEATHSIG = 1
-_PR_SET_DUMPABLE = 4
-_PR_SET_NO_NEW_PRIVS = 38
+_EXPENDABLE = 1000  # rather us than anybody
 
 
 class Failure(Exception):
@@ -111,7 +107,8 @@ class Evaluator:
         except Exception as error:
             raise Failure(_blame(error)) from error
         if not _is_scalar(value):
-            raise Failure(EXPRESSION)
+            # An answer decides what is in it: a service that gives a list for a text must not escape as Invalid.
+            raise Failure(EXPRESSION if _OF_ANSWER.isdisjoint(program.variables()) else BODY)
         return value
 
 
@@ -137,24 +134,10 @@ def _questions(stream: BinaryIO) -> Iterable[tuple[bytes, bytes]]:
 
 def _confine(parent: int) -> None:
     """Give up what an expression that broke out could use, and end when the parent does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
+    confine(parent, expendable=_EXPENDABLE)
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGPROF})
-    prctl = ctypes.CDLL(None).prctl
-    prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
-    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        sys.exit()
-    with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")  # rather us than the operator
-    prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)  # a core would hold what servers sent
-    for limit, most in (
-        (resource.RLIMIT_AS, _MOST_MEMORY),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_NOFILE, _MOST_FILES),
-    ):
+    for limit, most in ((resource.RLIMIT_AS, _MOST_MEMORY), (resource.RLIMIT_NOFILE, _MOST_FILES)):
         resource.setrlimit(limit, (most, most))
 
 

@@ -156,7 +156,9 @@ class Conversation(asyncio.Protocol):
 
     def was_stale(self) -> bool:
         """Say whether the connection was a kept one, which the peer closed before it said anything."""
-        return self._is_resumed and not self._first and self.ending.done() and self.ending.result().reason in _GONE
+        if not self._is_resumed or self._first or not self.ending.done() or self.ending.cancelled():
+            return False
+        return self.ending.result().reason in _GONE
 
     # What the event loop calls.
 
@@ -241,8 +243,12 @@ class Conversation(asyncio.Protocol):
             self._send(leaving)
 
     def _send(self, data: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
+        if self._transport is None or self._transport.is_closing():
+            return
+        try:
             self._transport.write(data)
+        except RuntimeError:  # uvloop closed it under us, because the wait for the connection was given up
+            self._transport = None
 
     def _phases(self) -> Phases | None:
         """Give the phases; the one that was not over when we ended gets what was left."""

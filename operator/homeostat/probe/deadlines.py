@@ -1,14 +1,18 @@
 """Deadlines by the hundred: those that fall into the same hundredth of a second share one timer.
 
 `asyncio.timeout` sets and cancels a timer for each wait, which costs as much as all else that a probe on a kept
-connection does in Python. The price of this is that a wait may end up to 10 ms late; it never ends early.
+connection does in Python. The price of this is that a wait may end up to 10 ms late; it never ends early. When the
+loop was busy, it ends once the loop has read what came meanwhile.
 """
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 PER_SECOND: Final = 100
+_LATE_SECONDS: Final = 0.02
+_TURN_SECONDS: Final = 0.01
 
 
 class Watch:
@@ -62,6 +66,10 @@ class Deadlines:
             asyncio.get_running_loop().call_later(max(seconds, 0.0), self._expire, number)
         return Watch(task, slot)
 
-    def _expire(self, number: int) -> None:
+    def _expire(self, number: int, *, is_last: bool = False) -> None:
+        """End the waits of a slot; when it was we who slept, only after the loop has read what came meanwhile."""
+        if not is_last and self._monotonic() - number / PER_SECOND > _LATE_SECONDS:
+            asyncio.get_running_loop().call_later(_TURN_SECONDS, partial(self._expire, number, is_last=True))
+            return
         for watch in tuple(self._slots.pop(number)):
             watch.expire()

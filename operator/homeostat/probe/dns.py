@@ -3,14 +3,14 @@
 import secrets
 import socket
 from collections.abc import Callable
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
 
 from typing_extensions import override
 
 from homeostat.core.probing import DnsRequest, Phases, Reason
-from homeostat.probe.address import Guard, is_dialable
+from homeostat.probe.address import Guard, is_address, is_dialable
 from homeostat.probe.connection import Conversation, Dialer, Peer
 from homeostat.probe.datagram import Heard, Letter, ask, connected
 from homeostat.probe.dns_message import Question, all_canonical, is_answer, is_truncated, judge, question_of
@@ -32,7 +32,7 @@ _EVERYWHERE: Final = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 def nameservers_of(text: str) -> tuple[str, ...]:
     """Give the name servers of a resolv.conf; the local host when it names none (resolv.conf(5))."""
     lines = [line.split() for line in text.splitlines()]
-    named = [words[1] for words in lines if len(words) > 1 and words[0] == "nameserver" and _is_address(words[1])]
+    named = [words[1] for words in lines if len(words) > 1 and words[0] == "nameserver" and is_address(words[1])]
     return tuple(named[:_MOST_SERVERS]) or ("127.0.0.1",)
 
 
@@ -154,11 +154,3 @@ class _Call(Conversation):
     def _wanted(self) -> int:
         """Say how many bytes there are in all, as far as is known."""
         return _LENGTH_BYTES + int.from_bytes(self._received[:_LENGTH_BYTES])
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -39,6 +39,10 @@ _ERRNOS = {
     errno.ENETUNREACH: Reason.UNREACHABLE,
     errno.EHOSTDOWN: Reason.UNREACHABLE,
     errno.ENETDOWN: Reason.UNREACHABLE,
+    errno.ENONET: Reason.UNREACHABLE,  # this one and the next three are what routers say by ICMP
+    errno.ENOPROTOOPT: Reason.UNREACHABLE,
+    errno.EOPNOTSUPP: Reason.UNREACHABLE,
+    errno.EPROTO: Reason.UNREACHABLE,
     errno.EAFNOSUPPORT: Reason.UNREACHABLE,  # a kernel without IPv6
     errno.EACCES: Reason.UNREACHABLE,  # a local packet filter says no
     errno.EPERM: Reason.UNREACHABLE,

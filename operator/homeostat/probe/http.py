@@ -95,7 +95,7 @@ class HttpProbe:
         context = self._context(request)
         if isinstance(context, Reason):
             return Ending(context), None
-        is_kept = request.keeps_connection and not request.is_http2 and request.method in _REPEATABLE
+        is_kept = request.keeps_connection and not request.is_http2 and _is_repeatable(request)
         name = request.tls.server_name if request.tls is not None else ""
         peer = Peer(request.host, request.port, request.address, context, name, is_kept)
         exchange = _conversation(request, is_examined=is_examined, is_kept=is_kept)
@@ -128,6 +128,14 @@ def _conversation(request: HttpRequest, *, is_examined: bool, is_kept: bool) -> 
         return None
     kind = KeepingExchange if keeps_answer else Exchange
     return kind(wire, is_head_only=request.method == "HEAD")
+
+
+def _is_repeatable(request: HttpRequest) -> bool:
+    """Say whether a request may be sent twice. One with a body may leave it behind.
+
+    A server that expects none takes it for the next request, and its answer for that of another check.
+    """
+    return request.method in _REPEATABLE and not request.body and not request.secret_body
 
 
 def _is_answered(ending: Ending) -> bool:

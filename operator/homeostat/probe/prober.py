@@ -1,5 +1,6 @@
 """The prober: takes any request, gives one result within its time. Each kind of probe is a module beside this one."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from traceback import extract_tb
@@ -19,6 +20,7 @@ from homeostat.probe.workload import WorkloadProbe
 
 _log = structlog.get_logger(__name__)
 _LATE_SECONDS = 0.5
+_LATE_SHARE = 0.1  # of its time that a request may wait for a Secret; a timeout after that is not the target's fault
 
 
 class Network(Protocol):
@@ -62,24 +64,27 @@ class Probes:
 
     async def probe(self, request: Request, timeout: float) -> Result:  # noqa: ASYNC109 - a budget, kept inside
         """Give a result within `timeout` seconds; never raises, except for cancellation."""
-        started = self._monotonic()
-        deadline = started + timeout
+        began = started = self._monotonic()
+        deadline = began + timeout
         try:
             complete = await self._secrets.fill(request, deadline)
             if isinstance(complete, Reason):
-                return _result(Ending(complete), self._monotonic() - started)
+                return _result(Ending(complete), self._monotonic() - began)
             if complete is not request:
                 started = self._monotonic()  # that reading a Secret took long is no fault of the target
             runner = self._runners.get(type(request), self._network.run)
             ending = await runner(complete, deadline)
+        except asyncio.CancelledError as error:
+            if _is_cancelled():
+                raise
+            ending = _internal(error)
         except Exception as error:  # noqa: BLE001 - a bug of ours must not end the engine
             ending = _internal(error)
         seconds = self._seconds(ending, started)
         if ending.reason is Reason.OK and isinstance(request, HttpRequest) and is_too_slow(request, seconds):
             ending = ending._replace(reason=Reason.TOO_SLOW)
-        if ending.reason is Reason.TIMEOUT and seconds > timeout + _LATE_SECONDS:
-            # it was we who slept, so the silence says nothing of the target
-            ending = ending._replace(reason=Reason.OUT_OF_RESOURCES)
+        if ending.reason is Reason.TIMEOUT:
+            ending = ending._replace(reason=_whose_silence(seconds, started - began, timeout))
         return _result(ending, seconds)
 
     def _seconds(self, ending: Ending, started: float) -> float:
@@ -100,7 +105,20 @@ def _result(ending: Ending, seconds: float) -> Result:
     return Result(verdict_of(reason), reason, seconds, code, phases, not_after, share, step)
 
 
-def _internal(error: Exception) -> Ending:
+def _whose_silence(seconds: float, waited: float, timeout: float) -> Reason:
+    """Say what a silence of `seconds` means: nothing of the target if we slept, or waited too long for a Secret."""
+    if seconds > timeout + _LATE_SECONDS:
+        return Reason.OUT_OF_RESOURCES
+    return Reason.API_UNAVAILABLE if waited > _LATE_SHARE * timeout else Reason.TIMEOUT
+
+
+def _is_cancelled() -> bool:
+    """Say whether somebody wants the current task to end; a cancellation that nobody asked for is a bug."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
+def _internal(error: BaseException) -> Ending:
     """Log where a bug is, without the error's text: it may quote what a target sent."""
     frame = extract_tb(error.__traceback__)[-1]
     _log.error("probe_internal_error", error=type(error).__name__, where=f"{frame.name}:{frame.lineno}")

@@ -38,8 +38,7 @@ class PromqlProbe:
     """Asks the Prometheus at `url` through `http`, which must be allowed to reach it; None when there is none.
 
     `token_file` holds a bearer token and is read again when it changes, `tls` says how Prometheus is verified, `close`
-    calls `on_close`. Raises
-    ValueError when `url` is not http(s)://HOST[:PORT][/PATH].
+    calls `on_close`. Raises ValueError when `url` is not http(s)://HOST[:PORT][/PATH].
     """
 
     def __init__(

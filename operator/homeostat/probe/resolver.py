@@ -1,19 +1,22 @@
 """From a name to checked addresses: cached for a moment, one lookup per name at a time, in threads of its own.
 
 `getaddrinfo` blocks and cannot be stopped, so a probe only waits for it until its deadline. A slow name server
-must not look like the failure of a name that never got its turn: that is our own lack of threads.
+must not look like the failure of a name that never got its turn: that is our own lack of threads. Names that were
+slow once have threads of their own from then on, so that they hold up only their like.
 """
 
 import asyncio
 import socket
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
-from ipaddress import ip_address
+from functools import partial
 from typing import NamedTuple
 
 from homeostat.core.probing import Reason
-from homeostat.probe.address import Guard
+from homeostat.probe.address import Guard, is_address
+from homeostat.probe.files import are_used_up
+from homeostat.probe.threads import DaemonThreads
 
 Lookup = Callable[[str], tuple[str, ...]]
 """Gives the addresses of a name; may block. Raises OSError (`socket.gaierror`) when there are none."""
@@ -25,7 +28,8 @@ _POSITIVE_SECONDS = 5.0
 _NEGATIVE_SECONDS = 1.0
 _MOST_NAMES = 4096
 _MOST_TRIES = 4
-_THREADS = 16
+_THREADS = 16  # for names of either kind
+_SLOW_SECONDS = 1.0
 
 
 class _Answer(NamedTuple):
@@ -33,10 +37,15 @@ class _Answer(NamedTuple):
     until: float
 
 
+class _Outcome(NamedTuple):
+    found: Found
+    is_slow: bool
+
+
 @dataclass(frozen=True, slots=True)
 class _Flight:
-    work: "Future[Found]"
-    landed: "asyncio.Future[Found]"
+    work: Future[_Outcome]
+    landed: asyncio.Future[_Outcome]
 
 
 def system_lookup(host: str) -> tuple[str, ...]:
@@ -54,7 +63,9 @@ class Resolver:
         self._monotonic = monotonic
         self._answers: dict[str, _Answer] = {}
         self._flights: dict[str, _Flight] = {}
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="resolve")
+        self._slow: dict[str, None] = {}
+        self._threads: DaemonThreads[_Outcome] = DaemonThreads(_THREADS, "resolve")
+        self._slow_threads: DaemonThreads[_Outcome] = DaemonThreads(_THREADS, "resolve-slow")
 
     async def resolve(self, host: str, deadline: float) -> Found:
         """Give the checked addresses of a name or literal, or why there are none, before `deadline` (monotonic)."""
@@ -62,7 +73,7 @@ class Resolver:
         answer = self._answers.get(host)
         if answer is not None and answer.until > now:
             return answer.found
-        if _is_literal(host):
+        if is_address(host):
             return self._keep(host, self._check((host,)))
         flight = self._flights.get(host)
         if flight is None:
@@ -75,19 +86,28 @@ class Resolver:
         """Let go of all lookups; those that run end by themselves."""
         for flight in tuple(self._flights.values()):
             flight.landed.cancel()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
+        self._slow_threads.close()
 
     def _start(self, host: str) -> _Flight:
-        work = self._threads.submit(self._find, host)
+        threads = self._slow_threads if host in self._slow else self._threads
+        work = threads.submit(partial(self._find, host))
         flight = _Flight(work, asyncio.wrap_future(work))
         self._flights[host] = flight
         flight.landed.add_done_callback(lambda landed: self._land(host, landed))
         return flight
 
-    def _land(self, host: str, landed: "asyncio.Future[Found]") -> None:
+    def _land(self, host: str, landed: asyncio.Future[_Outcome]) -> None:
         del self._flights[host]
-        if not landed.cancelled() and landed.exception() is None:
-            self._keep(host, landed.result())
+        if landed.cancelled() or landed.exception() is not None:
+            return
+        found, is_slow = landed.result()
+        self._keep(host, found)
+        self._slow.pop(host, None)
+        if is_slow:
+            self._slow[host] = None
+        if len(self._slow) > _MOST_NAMES:
+            del self._slow[next(iter(self._slow))]
 
     def _keep(self, host: str, found: Found) -> Found:
         if len(self._answers) >= _MOST_NAMES:
@@ -96,12 +116,17 @@ class Resolver:
         self._answers[host] = _Answer(found, self._monotonic() + seconds)
         return found
 
-    def _find(self, host: str) -> Found:
+    def _find(self, host: str) -> _Outcome:
+        started = self._monotonic()
+        found = self._find_now(host)
+        return _Outcome(found, self._monotonic() - started > _SLOW_SECONDS)
+
+    def _find_now(self, host: str) -> Found:
         try:
             return self._check(self._lookup(host))
         except (OSError, UnicodeError) as error:  # UnicodeError: a label that is empty or too long
-            out_of_memory = isinstance(error, socket.gaierror) and error.errno == socket.EAI_MEMORY
-            return Reason.OUT_OF_RESOURCES if out_of_memory else Reason.NAME_NOT_RESOLVED
+            is_out_of_memory = isinstance(error, socket.gaierror) and error.errno == socket.EAI_MEMORY
+            return Reason.OUT_OF_RESOURCES if is_out_of_memory or are_used_up() else Reason.NAME_NOT_RESOLVED
 
     def _check(self, addresses: tuple[str, ...]) -> Found:
         if not all(self._guard.allows(address) for address in addresses):
@@ -114,13 +139,5 @@ async def _wait(flight: _Flight, seconds: float) -> Found:
     if flight.landed.cancelled():  # by `close`
         return Reason.OUT_OF_RESOURCES
     if flight.landed.done():
-        return flight.landed.result()
+        return flight.landed.result().found
     return Reason.TIMEOUT if flight.work.running() else Reason.OUT_OF_RESOURCES
-
-
-def _is_literal(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -12,13 +12,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from homeostat.core.capture import as_json_text, substitute, text_of, used
 from homeostat.core.probing import HttpRequest, Phases, Reason, StepRequest, StepsRequest
 from homeostat.probe.answer import Answer
 from homeostat.probe.cel import CelProcess
 from homeostat.probe.ending import Ending
+from homeostat.probe.http import is_too_slow
 
 _RESERVE = 0.25  # of the whole time, for steps that always run
 _MOST_LINE = 8 * 1024  # characters of a target or a header's value
@@ -77,7 +78,7 @@ class StepsProbe:
         """Run one step; add what it captures to `values`."""
         request = fill(step.request, values)
         if request is None:
-            return Ending(Reason.INVALID_REQUEST)
+            return Ending(Reason.NOT_CAPTURED if _has_values(step.request, values) else Reason.INVALID_REQUEST)
         ending, answer = await self._ask(request, deadline, has_captures=bool(step.captures))
         # Of an answer that is not as expected nothing is captured: what it names may not be ours to clear away.
         if answer is None or ending.reason not in _AS_EXPECTED:
@@ -90,8 +91,8 @@ class StepsProbe:
             ending, answer = await self._http.fetch(request, deadline)
         else:  # the body may be as large as it likes, and encoded
             ending, answer = await self._http.run(request, deadline), None
-        is_late = request.max_latency is not None and sum(ending.phases or ()) > request.max_latency
-        return ending._replace(reason=Reason.TOO_SLOW) if ending.reason is Reason.OK and is_late else ending, answer
+        is_late = ending.reason is Reason.OK and is_too_slow(request, sum(ending.phases or ()))
+        return ending._replace(reason=Reason.TOO_SLOW) if is_late else ending, answer
 
     async def _capture(self, step: StepRequest, answer: Answer, values: dict[str, str], deadline: float) -> Reason:
         """Capture each value by itself, so that one that is missing does not keep others from clearing away."""
@@ -126,7 +127,11 @@ def fill(request: HttpRequest, values: Mapping[str, str]) -> HttpRequest | None:
 def _is_due(step: StepRequest, values: Mapping[str, str], *, has_failed: bool) -> bool:
     if not step.always:
         return not has_failed
-    return all(name in values for name in used(_texts(step.request)))
+    return _has_values(step.request, values)
+
+
+def _has_values(request: HttpRequest, values: Mapping[str, str]) -> bool:
+    return all(name in values for name in used(_texts(request)))
 
 
 def _texts(request: HttpRequest) -> tuple[str, ...]:
@@ -138,16 +143,18 @@ def _text(body: bytes) -> str:
 
 
 def _target(target: str, values: Mapping[str, str]) -> str | None:
-    """Fill path and query. A value must not become a path's `..`: that would be another path than the spec's."""
+    """Fill path and query. A value must not be empty or `..` in a path: that would be another path than the spec's."""
     filled = substitute(target, values, _quote, _MOST_LINE)
-    if filled is None or _dots(filled) > _dots(target):
+    if filled is None or _turns(filled) > _turns(target):
         return None
     return filled
 
 
-def _dots(target: str) -> int:
-    path = target.partition("?")[0].lower().replace("%2e", ".")
-    return sum(segment in _DOTS for segment in path.split("/"))
+def _turns(target: str) -> int:
+    """Count the segments that are none, or lead elsewhere for the most generous of servers: decoded, `;` apart."""
+    path = target.partition("?")[0]
+    decoded = unquote(path).replace("\\", "/")
+    return path.split("/").count("") + sum(segment.partition(";")[0] in _DOTS for segment in decoded.split("/"))
 
 
 def _header(value: str, values: Mapping[str, str]) -> str | None:

@@ -13,9 +13,10 @@ from homeostat.probe.connection import Conversation, Dialer, Peer
 from homeostat.probe.ending import Ending
 from homeostat.probe.expression import Expression, as_utf8, compiled
 
-_MOST_INSTRUCTIONS: Final = 4096  # of an expression: some 50 ms for the 4 KiB, at worst
+_MOST_INSTRUCTIONS: Final = 2048  # of an expression: some 40 ms for the 4 KiB, at worst
 _MOST_BYTES: Final = 4096
-_MOST_SEARCHED: Final = 8 * _MOST_BYTES  # in all: each piece that arrives makes us search what came before it again
+# Instructions times bytes in all: each piece that arrives makes us search what came before it again.
+_MOST_WORK: Final = 2 * _MOST_INSTRUCTIONS * _MOST_BYTES
 
 
 class TcpProbe:
@@ -63,14 +64,14 @@ class _Knock(Conversation):
 class _Talk(Conversation):
     """Ends with Ok once what the server said matches; it has 4 KiB for that."""
 
-    __slots__ = ("_expected", "_heard", "_searched", "_word")
+    __slots__ = ("_expected", "_heard", "_word", "_work")
 
     def __init__(self, word: bytes, expected: Expression) -> None:
         super().__init__()
         self._word = word
         self._expected = expected
         self._heard = bytearray()
-        self._searched = 0
+        self._work = 0
 
     @override
     def begin(self) -> None:
@@ -80,10 +81,10 @@ class _Talk(Conversation):
     @override
     def take(self, data: bytes) -> None:
         self._heard += data[: _MOST_BYTES - len(self._heard)]
-        self._searched += len(self._heard)
+        self._work += self._expected.programsize * len(self._heard)
         if self._expected.search(as_utf8(bytes(self._heard))) is not None:
             self.end(Reason.OK)
-        elif len(self._heard) == _MOST_BYTES or self._searched >= _MOST_SEARCHED:
+        elif len(self._heard) == _MOST_BYTES or self._work >= _MOST_WORK:
             self.end(Reason.UNEXPECTED_ANSWER)
 
     @override

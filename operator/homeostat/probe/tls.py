@@ -9,10 +9,13 @@ from collections import OrderedDict
 from typing import Final
 
 from homeostat.core.probing import Reason, Tls
+from homeostat.probe.files import are_used_up
 
 MOST_CONTEXTS: Final = 256  # 20 KB and 0.3 ms each
 MOST_SYSTEM_CONTEXTS: Final = 16  # with the system's authorities: 1 MB and 20 ms each
 _SYSTEM = Tls()
+# Python's own without DHE: a server picks how large its numbers are, and may keep us busy for a second with them.
+_CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:!SHA1:!AESCCM"
 
 # X509_V_ERR_* of OpenSSL's x509_vfy.h
 _EXPIRED = 10
@@ -57,11 +60,10 @@ class _Recent:
             self._made.move_to_end(key)
         return made
 
-    def keep(self, key: _Key, made: _Made) -> _Made:
+    def keep(self, key: _Key, made: _Made) -> None:
         if len(self._made) >= self._most:
             self._made.popitem(last=False)
         self._made[key] = made
-        return made
 
 
 class Contexts:
@@ -81,14 +83,19 @@ class Contexts:
         """Give the context for `tls` (None: the system's authorities) that offers the protocols `alpn`.
 
         SECRET_UNUSABLE when the PEM of an authority, a certificate or a key cannot be read, or when a key is not the
-        certificate's.
+        certificate's. OUT_OF_RESOURCES when no file can be opened.
         """
         asked = tls or _SYSTEM
         if (asked.ca_from and not asked.ca) or (asked.certificate_from and not asked.certificate):
             return Reason.SECRET_UNUSABLE  # it was not read: trusting the system's authorities instead is not meant
         recent = self._others if asked.ca or not asked.is_verified else self._system
         key = (asked.ca, asked.certificate, asked.private_key, asked.is_verified, alpn)
-        return recent.get(key) or recent.keep(key, self._make(asked, alpn))
+        made = recent.get(key)
+        if made is None:
+            made = self._make(asked, alpn)
+            if made is not Reason.OUT_OF_RESOURCES:
+                recent.keep(key, made)
+        return made
 
     def _make(self, tls: Tls, alpn: tuple[str, ...]) -> ssl.SSLContext | Reason:
         try:
@@ -97,6 +104,8 @@ class Contexts:
                 _present(context, tls.certificate + b"\n" + tls.private_key)
         except (ssl.SSLError, ValueError):  # ValueError: bytes that are not even text
             return Reason.SECRET_UNUSABLE
+        except OSError:
+            return Reason.OUT_OF_RESOURCES
         if alpn:
             context.set_alpn_protocols(list(alpn))
         return context
@@ -106,7 +115,7 @@ def of_tls_error(error: ssl.SSLError, *, is_after_hello: bool = False) -> Reason
     """Say what a TLS error means for the target; `is_after_hello`: the server had answered our first message."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _of_verification(error.verify_code)
-    alert = (error.reason or "").rpartition("ALERT_")[2]
+    alert = (getattr(error, "reason", None) or "").rpartition("ALERT_")[2]  # OpenSSL's own errors have a reason
     is_refusal = alert in _CERTIFICATE_ALERTS or (alert == _AMBIGUOUS_ALERT and is_after_hello)
     return Reason.CLIENT_CERTIFICATE_REFUSED if is_refusal else Reason.TLS_FAILED
 
@@ -123,7 +132,9 @@ def _verifying(authorities: bytes) -> ssl.SSLContext:
         context.load_verify_locations(cadata=authorities.decode("ascii"))
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # an intermediate that is named is trusted, as in Go
     else:
-        context.load_default_certs()
+        context.load_default_certs()  # which is content with none at all
+        if are_used_up():
+            raise OSError("no file is left for the system's authorities")
     return context
 
 
@@ -138,6 +149,7 @@ def _believing() -> ssl.SSLContext:
 def _bare() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(_CIPHERS)
     context.options |= ssl.OP_NO_RENEGOTIATION
     return context
 

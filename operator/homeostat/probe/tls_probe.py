@@ -39,7 +39,11 @@ class TlsProbe:
         ending = await self._dialer.hold(handshake, peer, deadline)
         if ending.reason is Reason.TIMEOUT and handshake.is_open:  # while we waited for an objection
             ending = ending._replace(reason=Reason.OK)
-        if ending.reason is Reason.OK and 0 < ending.not_after < self._wall() + request.min_validity:
+        if ending.reason is not Reason.OK:
+            return ending
+        if ending.phases is not None:  # a server need not hurry to say nothing: its handshake is what it is judged by
+            ending = ending._replace(phases=ending.phases._replace(first_byte=0.0, transfer=0.0))
+        if 0 < ending.not_after < self._wall() + request.min_validity:
             return ending._replace(reason=Reason.CERTIFICATE_EXPIRES_SOON)
         return ending
 

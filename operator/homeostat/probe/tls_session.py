@@ -82,9 +82,12 @@ class Session:
 
     def not_after(self) -> float:
         """Say when the peer's certificate expires (epoch seconds); 0.0 when it was not verified."""
-        certificate = self._tls.getpeercert()
-        expiry = certificate.get("notAfter") if certificate else None
-        return _epoch(expiry) if isinstance(expiry, str) else 0.0
+        try:
+            certificate = self._tls.getpeercert()
+            expiry = certificate.get("notAfter") if certificate else None
+            return _epoch(expiry) if isinstance(expiry, str) else 0.0
+        except ValueError:  # a name or a date in it is none, which verification lets pass
+            raise ssl.SSLError("malformed certificate") from None
 
     def agreed_protocol(self) -> str:
         """Give what ALPN agreed on; "" for nothing."""

@@ -7,22 +7,22 @@ of a URL runs without any.
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from io import TextIOWrapper
 from ipaddress import ip_network
 from typing import Any, cast
 
 import uvloop
-import yaml
 from pydantic import ValidationError
 
 from homeostat.api.health_check import HealthCheckSpec
 from homeostat.api.meta import API_VERSION
 from homeostat.core.decision import Ref
 from homeostat.core.plan import Invalid, Plan, compile, probe_type  # noqa: A004 - what one does to a plan
-from homeostat.core.probing import Verdict
 from homeostat.core.run import Answer, Run, aggregate
 from homeostat.engine.asking import Asker
 from homeostat.engine.directory import SERVICE_LABEL, Directory
@@ -31,17 +31,17 @@ from homeostat.kube.credentials import CredentialsError
 from homeostat.kube.kubeconfig import find_credentials
 from homeostat.ports import Forbidden, Gone, Rejected, Unavailable
 from homeostat.telemetry import log
+from homeostat.wiring.check_file import BadInput, health_checks
 from homeostat.wiring.compose import SLICES, prober_on, reach
 from homeostat.wiring.nowhere import Nowhere
-from homeostat.wiring.probe_report import as_json, exit_code, joined, lines
+from homeostat.wiring.probe_report import NOTHING_LEARNT, as_json, exit_code, joined, lines
 from homeostat.wiring.settings import Settings
 
 BAD_INPUT = 2
-MOST_BYTES = 1_000_000  # of a file
-
-
-class BadInput(Exception):
-    """What the user gave cannot be used; the message says why."""
+INTERRUPTED = 130  # as shells say it
+_LAST_STANDARD = 2  # file descriptor
+_MOST_PROBLEMS = 20  # that are told of one check
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")  # what the API server lets an object be called
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,24 +64,57 @@ class Found:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code: that of the worst check."""
+    _hold_standard_streams()
     asked = _parser().parse_args(arguments)
     log.set_up("WARNING", is_for_humans=True)
     try:
-        settings = Settings(allow_networks=tuple(ip_network(one) for one in asked.allow_network))
-        checks = list(read(asked.file, asked.namespace))
-        found = uvloop.run(probe_all(checks, settings.model_copy(update={"kubeconfig": asked.kubeconfig})))
+        found = _found(asked)
+    except ValidationError as error:
+        return _complain(*(f"setting {'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()))
     except (BadInput, CredentialsError, ValueError) as error:
-        print(f"homeostat: {error}", file=sys.stderr)  # noqa: T201 - to whoever sits at the terminal
-        return BAD_INPUT
+        return _complain(str(error))
     except (Unavailable, Forbidden, Gone, Rejected) as error:
-        print(f"homeostat: the cluster: {error}", file=sys.stderr)  # noqa: T201 - to whoever sits at the terminal
-        return exit_code(Verdict.UNKNOWN)
+        _complain(f"the cluster: {error}")
+        return NOTHING_LEARNT
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return _tell(found, is_json=asked.output == "json")
+
+
+def _found(asked: argparse.Namespace) -> list[Found]:
+    """Read and run the checks. Raises what is wrong with the input, or what the cluster answers."""
+    settings = Settings(allow_networks=tuple(ip_network(one) for one in asked.allow_network))
+    checks = list(read(asked.file, asked.namespace))
+    return uvloop.run(probe_all(checks, settings.model_copy(update={"kubeconfig": asked.kubeconfig})))
+
+
+def _tell(found: Sequence[Found], *, is_json: bool) -> int:
+    """Print what was found; give the exit code, also when nobody reads."""
     told = [(one.given.ref, one.given.kind, one.given.plan, one.answers, one.run) for one in found]
-    if asked.output == "json":
-        print(json.dumps([as_json(*one) for one in told], indent=2))  # noqa: T201 - this is what was asked for
-    else:
-        print(joined(lines(*one) for one in told))  # noqa: T201 - this is what was asked for
+    text = json.dumps([as_json(*one) for one in told], indent=2) if is_json else joined(lines(*one) for one in told)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal may know no arrows
+    try:
+        print(text, flush=True)  # noqa: T201 - this is what was asked for
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what the interpreter flushes at its end
+        if not isinstance(error, BrokenPipeError):  # `| head` has seen enough
+            _complain(f"standard output: {error.strerror}")
+            return NOTHING_LEARNT
     return max(exit_code(one.run.verdict) for one in found)
+
+
+def _complain(*problems: str) -> int:
+    for problem in problems:
+        print(f"homeostat: {problem}", file=sys.stderr)  # noqa: T201 - to whoever sits at the terminal
+    return BAD_INPUT
+
+
+def _hold_standard_streams() -> None:
+    """Open what was closed before we began: the event loop dies of a connection that gets such a number."""
+    while (file := os.open(os.devnull, os.O_RDWR)) <= _LAST_STANDARD:
+        pass
+    os.close(file)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -107,38 +140,20 @@ def _parser() -> argparse.ArgumentParser:
 
 def read(path: str, namespace: str) -> Iterator[Given]:
     """Read the HealthChecks of a file. Raises BadInput."""
-    checks = [one for one in _documents(path) if isinstance(one, dict) and one.get("kind") == "HealthCheck"]
+    checks = list(health_checks(path))
     if not checks:
         raise BadInput(f"{path}: no HealthCheck in it")
     for body in checks:
         yield _given(body, path, namespace)
 
 
-def _documents(path: str) -> list[Any]:
-    try:
-        with sys.stdin if path == "-" else open(path, encoding="utf-8") as file:  # noqa: PTH123 - or standard input
-            text = file.read(MOST_BYTES + 1)
-        if len(text) > MOST_BYTES:
-            raise BadInput(f"{path}: larger than {MOST_BYTES} characters")
-        return list(yaml.safe_load_all(text))
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path}: {error.strerror if isinstance(error, OSError) else 'not UTF-8'}") from error
-    except yaml.YAMLError as error:
-        raise BadInput(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-
-
 def _given(body: dict[str, Any], path: str, namespace: str) -> Given:
-    found = body.get("metadata")
-    metadata: dict[str, Any] = found if isinstance(found, dict) else {}
-    ref = Ref(
-        "HealthCheck", str(metadata.get("namespace") or namespace or "default"), str(metadata.get("name") or "check"),
-        str(metadata.get("uid") or ""),
-    )  # fmt: skip
+    ref = _ref(body, path, namespace)
     where = f"{path}: HealthCheck {ref.name}"
     if body.get("apiVersion") != API_VERSION:
         raise BadInput(f"{where}: apiVersion is not {API_VERSION}")
     try:
-        spec = HealthCheckSpec.model_validate(body.get("spec"))
+        spec = HealthCheckSpec.model_validate(body.get("spec"), extra="forbid")
     except ValidationError as error:
         raise BadInput("\n".join(_problems(where, error))) from error
     plan = compile(spec, ref)
@@ -147,10 +162,25 @@ def _given(body: dict[str, Any], path: str, namespace: str) -> Given:
     return Given(ref, probe_type(spec.probe), plan)
 
 
+def _ref(body: dict[str, Any], path: str, namespace: str) -> Ref:
+    found = body.get("metadata")
+    metadata: dict[str, Any] = found if isinstance(found, dict) else {}
+    name, space = metadata.get("name") or "check", metadata.get("namespace") or namespace or "default"
+    uid = metadata.get("uid")
+    for one in (name, space):
+        if not isinstance(one, str) or _NAME.fullmatch(one) is None:
+            raise BadInput(f"{path}: metadata of a HealthCheck: a name or namespace that no object can have")
+    return Ref("HealthCheck", space, name, uid if isinstance(uid, str) else "")
+
+
+_SAID_PLAINLY = {"extra_forbidden": "unknown field", "tuple_type": "should be a list"}
+"""What Pydantic says of its own types, in the words of YAML."""
+
+
 def _problems(where: str, error: ValidationError) -> Iterator[str]:
-    for problem in error.errors(include_input=False, include_url=False):
+    for problem in error.errors(include_input=False, include_url=False)[:_MOST_PROBLEMS]:
         place = ".".join(["spec", *map(str, problem["loc"])])
-        yield f"{where}: {place}: {problem['msg']}"
+        yield f"{where}: {place}: {_SAID_PLAINLY.get(problem['type'], problem['msg'])}"
 
 
 # --- running them ---------------------------------------------------------------------------------------

@@ -10,11 +10,17 @@ from homeostat.core.explanation import explain
 from homeostat.core.plan import Plan, endpoint_name
 from homeostat.core.probing import Phases, Reason, Result, Verdict
 from homeostat.core.run import Answer, Run
+from homeostat.core.track import Blemish, blemish_of
 
 _PHASES = ("resolve", "connect", "TLS", "first byte", "transfer")
 _CODES = {"http": "HTTP status", "steps": "HTTP status", "grpc": "gRPC status", "dns": "DNS code", "job": "exit code"}
 _EXIT = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INVALID: 2}
 NOTHING_LEARNT = 3
+_BLEMISHES = {
+    Blemish.SLOW: "slower than degraded.latency",
+    Blemish.PARTIAL: "only in part",
+    Blemish.RETRIED: "only after a retry",
+}
 
 
 def exit_code(verdict: Verdict) -> int:
@@ -27,9 +33,9 @@ def lines(ref: Ref, kind: str, plan: Plan, answers: Sequence[Answer], run: Run) 
     yield f"{ref.namespace}/{ref.name}: {kind} {plan.target}"
     for pod, result, is_retried in answers:
         yield ""
-        yield from _endpoint(endpoint_name(plan, pod), kind, result, is_retried=is_retried)
+        yield from _endpoint(_name(plan, pod, result), kind, result, is_retried=is_retried)
     yield ""
-    yield _summary(run, answers)
+    yield _summary(run, answers, plan)
     if any(result.reason is Reason.ADDRESS_NOT_ALLOWED for _, result, _ in answers):
         yield "From this shell, --allow-network CIDR permits it; in the cluster, the setting allow_networks does."
 
@@ -47,7 +53,7 @@ def as_json(ref: Ref, kind: str, plan: Plan, answers: Sequence[Answer], run: Run
         "total": run.total,
         "seconds": run.seconds,
         "endpoints": [
-            _endpoint_data(endpoint_name(plan, pod), result, is_retried=is_retried)
+            _endpoint_data(_name(plan, pod, result), result, is_retried=is_retried)
             for pod, result, is_retried in answers
         ],
     }
@@ -92,8 +98,16 @@ def _phases(phases: Phases) -> str:
     return " · ".join(spent) or "no phase took measurable time"
 
 
-def _summary(run: Run, answers: Sequence[Answer]) -> str:
+def _name(plan: Plan, pod: Ref | None, result: Result) -> str:
+    """Name an endpoint; where the port is unknown there is none, and the result is that of the whole target."""
+    return plan.target if result.reason is Reason.UNKNOWN_PORT else endpoint_name(plan, pod)
+
+
+def _summary(run: Run, answers: Sequence[Answer], plan: Plan) -> str:
     share = f"{run.passing} of {run.total} pass" if run.total else "nobody to ask"
+    blemish = blemish_of(run, plan) if run.verdict is Verdict.PASS else None
+    if blemish is not None:
+        return f"{run.verdict.value}: {share}, {_BLEMISHES[blemish]}, which makes a check Degraded"
     is_explained = any(result.reason is run.reason for _, result, _ in answers)
     why = "" if run.verdict is Verdict.PASS or is_explained else f", {run.reason.value}: {explain(run.reason)}"
     return f"{run.verdict.value}: {share}{why}"

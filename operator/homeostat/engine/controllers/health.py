@@ -8,7 +8,7 @@ from homeostat.core.decision import Decision
 from homeostat.core.health import HealthSeen, decide, significance, steady_from
 from homeostat.core.health_reason import FLAPPING, HealthReason, has_reason
 from homeostat.core.plan import Invalid, Plan, compile  # noqa: A004 - what one does to a plan
-from homeostat.core.schedule import first_run_in
+from homeostat.core.schedule import first_run_ever_in, first_run_in
 from homeostat.core.significance import Significance
 from homeostat.core.track import restore, snapshot, watch_anew
 from homeostat.core.trend import trend_of
@@ -122,8 +122,12 @@ class HealthController:
         self._schedule(check, now)
 
     def _schedule(self, check: Check, now: datetime) -> None:
-        wait = first_run_in(check.ref.uid, check.plan.interval, now)
-        self._timetable.add(check, self._clock.monotonic() + wait)
+        """Plan the next run at the check's own point of time; one that never ran, also once before that, and soon."""
+        uid, interval, at = check.ref.uid, check.plan.interval, self._clock.monotonic()
+        regular_in = first_run_in(uid, interval, now)
+        soon_in = first_run_ever_in(uid, interval, now) if check.track.at is None else regular_in
+        check.regular_at = at + regular_in if soon_in < regular_in else None
+        self._timetable.add(check, at + soon_in)
 
     def _stop(self, entry: Entry) -> None:
         check = self._checks.remove(entry.key)

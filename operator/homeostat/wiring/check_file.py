@@ -1,0 +1,96 @@
+"""HealthChecks in a file, read as kubectl reads them: YAML for JSON, and no more of it than a person writes."""
+
+import math
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
+from typing import Any, Final, TextIO
+
+import yaml
+
+MOST_BYTES: Final = 1_000_000  # of a file
+_MOST_VALUES: Final = 100_000  # of a HealthCheck: an alias of an alias of … may stand for any number
+_MOST_LEVELS: Final = 100
+_TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
+
+
+class BadInput(Exception):
+    """What the user gave cannot be used; the message says why."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads a date as the text that it is in JSON."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def health_checks(path: str) -> Iterator[dict[str, Any]]:
+    """Give each HealthCheck of a file ("-": standard input), also those of lists. Raises BadInput."""
+    for body in _objects(path):
+        if isinstance(body, dict) and body.get("kind") == "HealthCheck":
+            fault = _fault(body)
+            if fault:
+                raise BadInput(f"{path}: {fault}")
+            yield body
+
+
+def _objects(path: str) -> Iterator[Any]:
+    for document in _documents(path):
+        items = document.get("items") if isinstance(document, dict) else None
+        if isinstance(items, list):  # what `kubectl get --output yaml` gives
+            yield from items
+        else:
+            yield document
+
+
+def _documents(path: str) -> list[Any]:
+    try:
+        with _opened(path) as file:
+            text = file.read(MOST_BYTES + 1)
+        if len(text) > MOST_BYTES:
+            raise BadInput(f"{path}: larger than {MOST_BYTES} characters")
+        return list(yaml.load_all(text, _Loader))
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path}: not UTF-8") from error
+    except (RecursionError, MemoryError) as error:
+        raise BadInput(f"{path}: nested too deeply") from error
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a number or a date that there is not
+        raise BadInput(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+
+
+def _opened(path: str) -> "nullcontext[TextIO] | TextIO":
+    if path != "-":
+        return open(path, encoding="utf-8")  # noqa: PTH123 - a name as it was given
+    if sys.stdin is None:  # it was closed before we began
+        raise BadInput("-: there is no standard input")
+    return nullcontext(sys.stdin)
+
+
+def _fault(whole: object) -> str:
+    """Say why a value is none that JSON could hold, or too much of it; "" when it is one."""
+    waiting = [(whole, 0)]
+    for _ in range(_MOST_VALUES):
+        if not waiting:
+            return ""
+        value, level = waiting.pop()
+        if level > _MOST_LEVELS:
+            return "nested too deeply"
+        if isinstance(value, dict):
+            waiting += ((part, level + 1) for pair in value.items() for part in pair)
+        elif isinstance(value, list):
+            waiting += ((part, level + 1) for part in value)
+        elif not _is_scalar(value):
+            return f"a value that JSON has not ({type(value).__name__})"
+    return "too large, with all that its aliases stand for"
+
+
+def _is_scalar(value: object) -> bool:
+    if isinstance(value, str):
+        return value.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in value)
+    return value is None or (isinstance(value, int | float) and (isinstance(value, int) or math.isfinite(value)))
