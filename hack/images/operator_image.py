@@ -24,6 +24,7 @@ OPERATOR = Image(
     environment={
         "PATH": f"/{APPLICATION}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "PYTHONPATH": f"/{APPLICATION}",
+        "MALLOC_MMAP_THRESHOLD_": "131072",  # as in the Dockerfile
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
     },

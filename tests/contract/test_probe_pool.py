@@ -228,6 +228,22 @@ async def test_a_process_that_is_killed_fails_no_target_and_is_replaced() -> Non
 
 
 @on_uvloop
+async def test_what_a_lost_process_was_about_to_be_asked_is_not_asked_of_the_next() -> None:
+    """Its answer would be one to a question that nobody remembers."""
+    async with serving(answer(FINE)) as served, pooled(1) as pool:
+        await is_ready(pool)
+        with structlog.testing.capture_logs() as logs:
+            asked = asyncio.ensure_future(give(pool, to(served.port)))
+            await asyncio.sleep(0)
+            pool._lanes[0]._lose("for a test")
+
+            assert await asked == Ending(Reason.INTERNAL)
+            assert (await give(pool, to(served.port))).reason is Reason.OK
+        assert [line["why"] for line in logs] == ["for a test"]
+        assert served.connections == 1
+
+
+@on_uvloop
 async def test_a_process_that_hangs_is_killed_and_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool_module, "_GRACE", 0.2)
     async with serving(answer(FINE)) as served, pooled(1) as pool:
@@ -268,12 +284,15 @@ async def test_nobody_waits_long_for_a_process_that_is_never_ready(monkeypatch: 
 @pytest.mark.parametrize("command", [("/bin/false",), ("/nothing/of/the/kind",)])
 @on_uvloop
 async def test_a_process_that_cannot_live_is_started_again_ever_more_slowly(command: tuple[str, ...]) -> None:
+    began = time.monotonic()
     with structlog.testing.capture_logs() as logs:
         async with pooled(1, command=command) as pool:
             await until(lambda: len(logs) >= 3)
+            rested = time.monotonic() - began
             ending = await give(pool, to(1))
 
     assert [line["rest"] for line in logs[:3]] == [0.0, 1.0, 2.0]
+    assert rested >= 1.0
     assert ending.reason is Reason.OUT_OF_RESOURCES
 
 

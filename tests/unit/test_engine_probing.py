@@ -155,6 +155,29 @@ async def test_after_a_first_run_that_came_early_the_next_is_at_the_checks_own_t
     assert check.regular_at is None
 
 
+@pytest.mark.parametrize(("interval", "within"), [("10s", 10), ("1h", 30)])
+async def test_what_came_due_while_all_was_loaded_does_not_start_at_once(interval: str, within: float) -> None:
+    """H3: a restart never fires everything at once, however long it takes; nothing is missed for it."""
+    async with open_for_work(Bench()) as bench:
+        checks = [bench.check({"interval": interval}, name=f"web-{n}", uid=f"uid-{n}") for n in range(200)]
+        due = bench.clock.monotonic()
+        bench.clock.advance(25)
+        bench.probing.open()
+        for check in checks:
+            bench.probing.start(check, due)
+        waits = [at - bench.clock.monotonic() for _, at in bench.planned]
+
+        assert len(waits) == 200
+        assert all(0 <= wait <= within for wait in waits)
+        assert max(sum(second <= wait < second + within / 10 for wait in waits) for second in range(30)) < 50
+        assert not any(check.is_running or check.track.missed for check in checks)
+
+        check, at = bench.planned[-1]
+        bench.clock.advance(at - bench.clock.monotonic())
+        bench.probing.start(check, at)
+        assert check.is_running
+
+
 async def test_a_run_that_is_due_while_the_last_still_runs_is_counted_as_missed() -> None:
     """H3: a missed run is counted, not silently skipped; one runner per check."""
     async with open_for_work(Bench()) as bench:

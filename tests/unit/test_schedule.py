@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from homeostat.core.schedule import Schedule, first_run_ever_in, first_run_in, next_run, phase, until
+from homeostat.core.schedule import Schedule, early_run_in, first_run_in, next_run, phase, until
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 KEYS = st.sampled_from("abcdefgh")
@@ -167,8 +167,11 @@ def test_a_wait_is_never_negative(ahead: timedelta) -> None:
 @pytest.mark.parametrize("interval", [10.0, 3600.0, 21_600.0])
 def test_the_first_run_ever_is_within_half_a_minute_and_spread_all_the_same(interval: float) -> None:
     """H3: who creates a check that runs four times a day need not wait for hours to see it run."""
-    starts = [first_run_ever_in(uid, interval, NOON) for uid in uids(1000)]
+    found = {uid: early_run_in(uid, interval, NOON) for uid in uids(1000)}
+    starts = [early for early, _ in found.values()]
 
+    assert all(regular in {None, first_run_in(uid, interval, NOON)} for uid, (_, regular) in found.items())
+    assert all(regular is None or early < regular for early, regular in found.values())
     assert min(starts) >= 0
     assert max(starts) <= min(interval, 30)
     assert len({int(start) for start in starts}) == min(interval, 30)

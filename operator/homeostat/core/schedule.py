@@ -68,7 +68,7 @@ class Schedule(Generic[K]):
         heapq.heapify(self._heap)
 
 
-FIRST_WITHIN = 30.0  # seconds
+EARLY_WITHIN = 30.0  # seconds
 
 
 def phase(uid: str, interval: float) -> float:
@@ -83,9 +83,13 @@ def first_run_in(uid: str, interval: float, now: datetime) -> float:
     return interval - into if into > 0 else -into
 
 
-def first_run_ever_in(uid: str, interval: float, now: datetime) -> float:
-    """Give the seconds until a check that never ran does so: within half a minute, however long its interval is."""
-    return first_run_in(uid, min(interval, FIRST_WITHIN), now)
+def early_run_in(uid: str, interval: float, now: datetime) -> tuple[float, float | None]:
+    """Give the seconds until a run that shall not wait for its own point of time, and until that if it is later.
+
+    The early run is within half a minute, however long the interval is, and spread like all others (H3).
+    """
+    early, regular = (first_run_in(uid, span, now) for span in (min(interval, EARLY_WITHIN), interval))
+    return early, regular if early < regular else None
 
 
 def next_run(due: float, interval: float, now: float) -> tuple[float, int]:

@@ -25,6 +25,7 @@ class Check:
     is_running: bool = False
     is_on: bool = True
     is_silent: bool = False
+    due: float = 0.0  # monotonic: when the run under way should have started
     regular_at: float | None = None  # monotonic: the point of time that is its own, when its first run came before
 
     @property

@@ -62,6 +62,7 @@ class Engine:
     async def run(self) -> None:
         """Evaluate and probe until cancelled."""
         async with self._measuring, self._healing, self._breaking, self._probing.crew:
+            self._probing.open()
             self.timetable.open()
             try:
                 await asyncio.Event().wait()

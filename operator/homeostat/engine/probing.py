@@ -14,7 +14,7 @@ from homeostat.core.maintenance import rests_until
 from homeostat.core.plan import Plan
 from homeostat.core.probing import Reason, Request, Result, Verdict
 from homeostat.core.run import RESTING, Answer, Run, aggregate
-from homeostat.core.schedule import next_run
+from homeostat.core.schedule import early_run_in, next_run
 from homeostat.core.track import is_silent, record
 from homeostat.engine.asking import Asker
 from homeostat.engine.checks import Check
@@ -58,13 +58,21 @@ class Probing:
         self._plan_next = plan_next
         self._wake = wake
         self._asker = Asker(self._probe, instruments.directory)
+        self._opened_at = 0.0
         self.crew = Crew(self._run, limit)
+
+    def open(self) -> None:
+        """Begin. What came due while all was loaded is not started at once: that would be a burst (H3)."""
+        self._opened_at = self._with.clock.monotonic()
 
     def start(self, check: Check, due: float) -> None:
         """Start a check that is due, and plan the next start. Never blocks."""
         if not check.is_on:
             return
         now = self._with.clock.monotonic()
+        if due < self._opened_at:
+            self._put_off(check, now)
+            return
         following, missed = next_run(due, check.plan.interval, now)
         if check.regular_at is not None:
             following, missed, check.regular_at = max(check.regular_at, now), 0, None
@@ -76,10 +84,15 @@ class Probing:
         elif self._is_resting(check.plan):
             self._take(check, check.plan, None)
         else:
-            check.is_running = True
-            self._with.metrics.started_late(now - due)
+            check.is_running, check.due = True, due
             self._notice_silence(check, now)
             self.crew.put(check)
+
+    def _put_off(self, check: Check, now: float) -> None:
+        """Plan a check whose time came too early for us like one that never ran: soon, and not with all others."""
+        early, regular = early_run_in(check.ref.uid, check.plan.interval, self._with.clock.now())
+        check.regular_at = None if regular is None else now + regular
+        self._plan_next(check, now + early)
 
     def _is_resting(self, plan: Plan) -> bool:
         return bool(plan.maintenance) and rests_until(plan.maintenance, self._with.clock.now()) is not None
@@ -92,6 +105,7 @@ class Probing:
 
     async def _run(self, check: Check) -> None:
         plan = check.plan
+        self._with.metrics.started_late(self._with.clock.monotonic() - check.due)
         try:
             answers = await self._asker.ask(plan, turn=sum(check.track.counts))
         except Exception:  # a bug in one check spares the others

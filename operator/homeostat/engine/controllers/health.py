@@ -8,7 +8,7 @@ from homeostat.core.decision import Decision
 from homeostat.core.health import HealthSeen, decide, significance, steady_from
 from homeostat.core.health_reason import FLAPPING, HealthReason, has_reason
 from homeostat.core.plan import Invalid, Plan, compile  # noqa: A004 - what one does to a plan
-from homeostat.core.schedule import first_run_ever_in, first_run_in
+from homeostat.core.schedule import early_run_in, first_run_in
 from homeostat.core.significance import Significance
 from homeostat.core.track import restore, snapshot, watch_anew
 from homeostat.core.trend import trend_of
@@ -124,10 +124,11 @@ class HealthController:
     def _schedule(self, check: Check, now: datetime) -> None:
         """Plan the next run at the check's own point of time; one that never ran, also once before that, and soon."""
         uid, interval, at = check.ref.uid, check.plan.interval, self._clock.monotonic()
-        regular_in = first_run_in(uid, interval, now)
-        soon_in = first_run_ever_in(uid, interval, now) if check.track.at is None else regular_in
-        check.regular_at = at + regular_in if soon_in < regular_in else None
-        self._timetable.add(check, at + soon_in)
+        first, regular = first_run_in(uid, interval, now), None
+        if check.track.at is None:
+            first, regular = early_run_in(uid, interval, now)
+        check.regular_at = None if regular is None else at + regular
+        self._timetable.add(check, at + first)
 
     def _stop(self, entry: Entry) -> None:
         check = self._checks.remove(entry.key)
