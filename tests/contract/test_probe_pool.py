@@ -23,7 +23,7 @@ from typing_extensions import override
 
 from contract.asking import LOOPBACK, network
 from contract.certificates import AUTHORITY, GOOD, GOOD_UNTIL, identity
-from contract.hostile import Served, answer, close_at_once, hearing, on_uvloop, open_files, serving, silent, until
+from contract.hostile import Served, answer, hearing, on_uvloop, open_files, serving, silent, until
 from contract.prometheus_server import serving_prometheus, vector
 from homeostat.core.probing import (
     Content,
@@ -146,7 +146,7 @@ async def test_processes_of_their_own_find_what_this_one_finds(tmp_path: Path) -
         serving(answer(FINE)) as fine,
         serving(answer(SORRY)) as sorry,
         serving(answer(FINE), tls=identity(tmp_path, GOOD)) as secure,
-        serving(close_at_once) as closing,
+        serving(answer(b"")) as closing,  # closes once it has read: before, it is a race between FIN and RST
         pooled(2) as pool,
     ):
         with network() as here:
