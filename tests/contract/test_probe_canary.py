@@ -2,6 +2,7 @@
 
 import socket
 
+from contract.hostile import black_hole
 from homeostat.probe.canary import canary_at
 
 
@@ -18,15 +19,8 @@ async def test_a_refusal_is_an_answer_too() -> None:
 
 
 async def test_silence_is_no_network() -> None:
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
-        taken = [socket.socket() for _ in range(2)]
-        for one in taken:
-            one.setblocking(False)
-            one.connect_ex(server.getsockname())  # fills the backlog: whoever comes next hears nothing
-
-        assert not await canary_at(*server.getsockname())(0.3)
-        for one in taken:
-            one.close()
+    with black_hole() as port:
+        assert not await canary_at("127.0.0.1", port)(0.3)
 
 
 async def test_a_name_that_does_not_resolve_is_no_network() -> None:

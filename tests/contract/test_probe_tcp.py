@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from contract.hostile import Behaviour, close_at_once, no_descriptor_left, on_uvloop, serving, silent
+from contract.hostile import Behaviour, black_hole, close_at_once, no_descriptor_left, on_uvloop, serving, silent
 from homeostat.core.probing import Reason, TcpRequest, Verdict
 from homeostat.probe.address import Guard
 from homeostat.probe.connection import Dialer
@@ -42,18 +42,6 @@ def closed_port() -> Iterator[int]:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         yield sock.getsockname()[1]
-
-
-@contextmanager
-def black_hole() -> Iterator[int]:
-    """Listen with a full queue: the kernel drops what else wants to connect."""
-    with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        for sock in (first, second):
-            sock.setblocking(False)
-            sock.connect_ex(listener.getsockname())
-        yield listener.getsockname()[1]
 
 
 @pytest.mark.parametrize("behaviour", [silent, close_at_once])

@@ -27,7 +27,6 @@ from homeostat.api.probe import (
     DnsProbe,
     GrpcProbe,
     JobProbe,
-    PortOfService,
     Probe,
     PromqlProbe,
     Step,
@@ -280,22 +279,16 @@ def _texts(probe: HttpProbe) -> Iterator[str]:
 # --- the other protocols --------------------------------------------------------------------------------
 
 
+Socket = TypeVar("Socket", TcpRequest, GrpcRequest, TlsRequest)
+
+
 def _tcp(probe: TcpProbe, namespace: str) -> TcpRequest | ServiceReference | Invalid:
-    template = TcpRequest("", 0, send=probe.send.encode(), expect=probe.expect)
-    if probe.service:
-        host = f"{probe.service.name}.{namespace}.svc"
-        return _reference(probe.service, replace(template, host=host), namespace)
-    at = _host_and_port(probe.address)
-    return replace(template, host=at[0], port=at[1]) if at else _not_an_address("tcp")
+    return _somewhere(probe, TcpRequest("", 0, send=probe.send.encode(), expect=probe.expect), namespace)
 
 
 def _grpc(probe: GrpcProbe, namespace: str) -> GrpcRequest | ServiceReference | Invalid:
-    template = GrpcRequest("", 0, service=probe.health_service, tls=_tls_settings(probe.tls, namespace))
-    if probe.service:
-        host = f"{probe.service.name}.{namespace}.svc"
-        return _reference(probe.service, replace(template, host=host), namespace)
-    at = _host_and_port(probe.address)
-    return replace(template, host=at[0], port=at[1]) if at else _not_an_address("grpc")
+    tls = _tls_settings(probe.tls, namespace)
+    return _somewhere(probe, GrpcRequest("", 0, service=probe.health_service, tls=tls), namespace)
 
 
 def _tls(probe: TlsProbe, namespace: str) -> TlsRequest | ServiceReference | Invalid:
@@ -305,17 +298,22 @@ def _tls(probe: TlsProbe, namespace: str) -> TlsRequest | ServiceReference | Inv
         certificate_from=_certificate(probe.client_cert_ref, namespace),
     )
     template = TlsRequest("", 0, min_validity=seconds(probe.min_validity), tls=shared(settings))
-    if probe.service:
-        host = f"{probe.service.name}.{namespace}.svc"
-        return _reference(probe.service, replace(template, host=host), namespace)
-    at = _host_and_port(probe.address)
-    return replace(template, host=at[0], port=at[1]) if at else _not_an_address("tls")
+    return _somewhere(probe, template, namespace)
 
 
-def _reference(
-    service: PortOfService, template: TcpRequest | GrpcRequest | TlsRequest, namespace: str
-) -> ServiceReference:
-    return ServiceReference(namespace, service.name, service.port, template)
+def _somewhere(
+    probe: TcpProbe | GrpcProbe | TlsProbe, template: Socket, namespace: str
+) -> Socket | ServiceReference | Invalid:
+    """Say whom to ask: each endpoint of the Service that the probe names, else its address."""
+    service = probe.service
+    if service:
+        filled = replace(template, host=f"{service.name}.{namespace}.svc")
+        return ServiceReference(namespace, service.name, service.port, filled)
+    match = _ADDRESS.fullmatch(probe.address or "")
+    port = _port(match["port"]) if match else None
+    if match is None or port is None:
+        return Invalid(Refusal.INVALID_ADDRESS, f"spec.probe.{template.type}.address: not host:port")
+    return replace(template, host=match["host"].strip("[]"), port=port)
 
 
 def _dns(probe: DnsProbe) -> DnsRequest | Invalid:
@@ -354,16 +352,6 @@ def _workload(probe: WorkloadProbe, namespace: str) -> WorkloadRequest:
         max_generation_lag=probe.max_generation_lag,
         fail_on=shared(tuple(trouble.value for trouble in probe.fail_on)),
     )
-
-
-def _not_an_address(kind: str) -> Invalid:
-    return Invalid(Refusal.INVALID_ADDRESS, f"spec.probe.{kind}.address: not host:port")
-
-
-def _host_and_port(address: str | None) -> tuple[str, int] | None:
-    match = _ADDRESS.fullmatch(address or "")
-    port = _port(match["port"]) if match else None
-    return (match["host"].strip("[]"), port) if match and port else None
 
 
 def _port(text: str) -> int | None:

@@ -4,6 +4,7 @@ Secrets are only named here (`SecretKey`); the prober reads them, and puts what 
 shown (`repr=False`).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
@@ -103,6 +104,11 @@ class Phases(NamedTuple):
     tls: float = 0.0
     first_byte: float = 0.0  # from the request's being sent to the first byte of the answer
     transfer: float = 0.0  # from the first byte to the end
+
+
+def total(phases: Iterable[Phases]) -> Phases:
+    """Add up the phases of several requests, one by one."""
+    return Phases(*map(sum, zip(Phases(), *phases, strict=True)))
 
 
 @dataclass(frozen=True, slots=True)

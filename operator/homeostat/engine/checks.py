@@ -3,12 +3,14 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from homeostat.api.health_check import HealthState
 from homeostat.core.decision import Ref
 from homeostat.core.dependencies import companions, find_cycle
 from homeostat.core.plan import Plan
 from homeostat.core.probing import Reason
+from homeostat.core.schedule import early_run_in
 from homeostat.core.track import Track
 from homeostat.engine.objects import Key
 
@@ -27,6 +29,15 @@ class Check:
     is_silent: bool = False
     due: float = 0.0  # monotonic: when the run under way should have started
     regular_at: float | None = None  # monotonic: the point of time that is its own, when its first run came before
+
+    def early_run(self, now: datetime, at: float) -> float:
+        """Give when to run soon, not waiting for the check's own point of time, which is kept for the run after it.
+
+        `at` is `now` in monotonic seconds, which the result is in too.
+        """
+        early, regular = early_run_in(self.ref.uid, self.plan.interval, now)
+        self.regular_at = None if regular is None else at + regular
+        return at + early
 
     @property
     def state(self) -> HealthState:

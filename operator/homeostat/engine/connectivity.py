@@ -6,7 +6,6 @@ finds holds for all for a second: ten thousand checks against a dead network ask
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import structlog
@@ -14,11 +13,9 @@ import structlog
 from homeostat.core.connectivity import is_doubtful, is_sign_of_life
 from homeostat.core.probing import Reason, Request, Result, Verdict
 from homeostat.ports import Clock
+from homeostat.probe.canary import Canary
 
 log = structlog.get_logger("homeostat.connectivity")
-
-Canary = Callable[[float], Awaitable[bool]]
-"""Says, within so many seconds, whether we have a network."""
 
 CANARY_LIMIT = 1.0  # seconds
 HOLDS_FOR = 1.0  # seconds that a canary's answer is good for

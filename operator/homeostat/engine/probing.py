@@ -14,7 +14,7 @@ from homeostat.core.maintenance import rests_until
 from homeostat.core.plan import Plan
 from homeostat.core.probing import Reason, Request, Result, Verdict
 from homeostat.core.run import RESTING, Answer, Run, aggregate
-from homeostat.core.schedule import early_run_in, next_run
+from homeostat.core.schedule import next_run
 from homeostat.core.track import is_silent, record
 from homeostat.engine.asking import Asker
 from homeostat.engine.checks import Check
@@ -90,9 +90,7 @@ class Probing:
 
     def _put_off(self, check: Check, now: float) -> None:
         """Plan a check whose time came too early for us like one that never ran: soon, and not with all others."""
-        early, regular = early_run_in(check.ref.uid, check.plan.interval, self._with.clock.now())
-        check.regular_at = None if regular is None else now + regular
-        self._plan_next(check, now + early)
+        self._plan_next(check, check.early_run(self._with.clock.now(), now))
 
     def _is_resting(self, plan: Plan) -> bool:
         return bool(plan.maintenance) and rests_until(plan.maintenance, self._with.clock.now()) is not None

@@ -9,7 +9,7 @@ import ssl
 from functools import lru_cache
 from typing import Protocol
 
-from homeostat.core.probing import Content, HttpRequest, Phases, Reason
+from homeostat.core.probing import Content, HttpRequest, Phases, Reason, total
 from homeostat.probe.answer import Answer
 from homeostat.probe.connection import Dialer, Peer
 from homeostat.probe.ending import Ending
@@ -159,9 +159,8 @@ def _location(answer: Answer) -> str:
 
 def _after(before: Ending, ending: Ending) -> Ending:
     """Give the ending of a hop with what was spent on those before it."""
-    spent, phases = before.phases or Phases(), ending.phases or Phases()
-    total = Phases(*(one + other for one, other in zip(spent, phases, strict=True)))
-    return ending._replace(phases=total, not_after=ending.not_after or before.not_after)
+    phases = total(one.phases or Phases() for one in (before, ending))
+    return ending._replace(phases=phases, not_after=ending.not_after or before.not_after)
 
 
 @lru_cache(maxsize=256)

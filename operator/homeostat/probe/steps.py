@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from urllib.parse import quote, unquote
 
 from homeostat.core.capture import as_json_text, substitute, text_of, used
-from homeostat.core.probing import HttpRequest, Phases, Reason, StepRequest, StepsRequest
+from homeostat.core.probing import HttpRequest, Reason, StepRequest, StepsRequest, total
 from homeostat.probe.answer import Answer
 from homeostat.probe.cel import CelProcess
 from homeostat.probe.ending import Ending
@@ -185,6 +185,6 @@ def _total(failure: Ending | None, endings: Sequence[Ending]) -> Ending:
     phases = [ending.phases for ending in endings if ending.phases is not None]
     expiries = [ending.not_after for ending in endings if ending.not_after]
     return deciding._replace(
-        phases=Phases(*map(sum, zip(*phases, strict=True))) if phases else None,
+        phases=total(phases) if phases else None,
         not_after=min(expiries, default=0.0),
     )

@@ -8,7 +8,7 @@ from homeostat.core.cluster import Node, Workload
 from homeostat.core.probing import Reason, WorkloadRequest
 from homeostat.ports import Cluster
 from homeostat.probe import troubles
-from homeostat.probe.asking import ask
+from homeostat.probe.api_call import ask
 from homeostat.probe.ending import Ending
 from homeostat.probe.lag import Lag
 from homeostat.probe.memory import Memory

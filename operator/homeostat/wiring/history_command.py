@@ -10,12 +10,11 @@ import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from pydantic import ValidationError
 from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
-from typing_extensions import override
 
 from homeostat.api.meta import parse_duration
 from homeostat.core.history import Known
@@ -25,6 +24,7 @@ from homeostat.engine.clock import SystemClock
 from homeostat.ports import HistoryUnavailable
 from homeostat.store import reading
 from homeostat.store.opening import open_reader, translated
+from homeostat.wiring.arguments import BadArguments, Parser
 from homeostat.wiring.history_report import (
     WINDOWS,
     Listed,
@@ -41,10 +41,6 @@ from homeostat.wiring.settings import Settings
 FAILED = 2  # exit code
 MOST_STEPS = 10_000
 CHECK, OBJECTIVE = "check/", "slo/"
-
-
-class BadArguments(Exception):
-    """The command line asks for something that there is not; the message says what."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -182,16 +178,8 @@ def _json(data: dict[str, Any]) -> str:
     return json.dumps(data, indent=2)
 
 
-class _Parser(argparse.ArgumentParser):
-    """Tells of a bad command line in one line, like of anything else."""
-
-    @override
-    def error(self, message: str) -> NoReturn:
-        raise BadArguments(f"history: {message}")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="homeostat history",
         description="Show how a check fared, step by step; without a name, all checks that history knows and what it "
         "takes on disk. Percentiles of several hours together are never better than the truth.",

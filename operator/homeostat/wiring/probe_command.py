@@ -10,7 +10,7 @@ import os
 import re
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from io import TextIOWrapper
 from ipaddress import ip_network
@@ -27,12 +27,12 @@ from homeostat.core.run import Answer, Run, aggregate
 from homeostat.engine.asking import Asker
 from homeostat.engine.directory import SERVICE_LABEL, Directory
 from homeostat.kube.client import ApiClient
-from homeostat.kube.credentials import CredentialsError
+from homeostat.kube.credentials import Credentials, CredentialsError
 from homeostat.kube.kubeconfig import find_credentials
 from homeostat.ports import Forbidden, Gone, Rejected, Unavailable
 from homeostat.telemetry import log
 from homeostat.wiring.check_file import BadInput, health_checks
-from homeostat.wiring.compose import SLICES, prober_on, reach
+from homeostat.wiring.compose import SLICES, Reach, prober_on, reach
 from homeostat.wiring.nowhere import Nowhere
 from homeostat.wiring.probe_report import NOTHING_LEARNT, as_json, exit_code, joined, lines
 from homeostat.wiring.settings import Settings
@@ -200,26 +200,26 @@ async def _probe(given: Given, asker: Asker) -> Found:
 @asynccontextmanager
 async def _asker(checks: Sequence[Given], settings: Settings) -> AsyncIterator[Asker]:
     """Make what asks; without a kubeconfig all that needs no cluster works."""
+    credentials, why_not = _credentials(settings.kubeconfig)
+    async with AsyncExitStack() as opened:
+        client = await opened.enter_async_context(ApiClient(credentials)) if credentials else None
+        reached = reach(client, settings, "homeostat-probe") if client else cast("Reach", Nowhere(why_not))
+        prober = prober_on(reached, settings, credentials.server if credentials else "")
+        opened.callback(prober.close)
+        yield Asker(prober.probe, await _directory(checks, client, why_not))
+
+
+def _credentials(kubeconfig: str) -> tuple[Credentials | None, str]:
+    """Find the credentials of a cluster, or say why there is none. Raises CredentialsError if one was asked for."""
     try:
-        credentials = find_credentials(os.environ, kubeconfig=settings.kubeconfig)
+        return find_credentials(os.environ, kubeconfig=kubeconfig), ""
     except CredentialsError as error:
-        if settings.kubeconfig:
+        if kubeconfig:
             raise
-        prober = prober_on(cast("Any", Nowhere(str(error))), settings, server="")
-        try:
-            yield Asker(prober.probe, await _directory(checks, None, str(error)))
-        finally:
-            prober.close()
-        return
-    async with ApiClient(credentials) as client:
-        prober = prober_on(reach(client, settings, "homeostat-probe"), settings, credentials.server)
-        try:
-            yield Asker(prober.probe, await _directory(checks, client))
-        finally:
-            prober.close()
+        return None, str(error)
 
 
-async def _directory(checks: Sequence[Given], client: ApiClient | None, why_not: str = "") -> Directory:
+async def _directory(checks: Sequence[Given], client: ApiClient | None, why_not: str) -> Directory:
     """Look up the endpoints of the Services that the checks name."""
     directory = Directory()
     services = {

@@ -10,9 +10,6 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
-
-from typing_extensions import override
 
 from homeostat.api.health_check import KIND
 from homeostat.kube.client import ApiClient, Patience
@@ -20,15 +17,12 @@ from homeostat.kube.credentials import Credentials, CredentialsError
 from homeostat.kube.kubeconfig import find_credentials
 from homeostat.kube.objects import ApiObjects
 from homeostat.ports import Forbidden, Gone, Rejected, Unavailable
+from homeostat.wiring.arguments import BadArguments, Parser
 from homeostat.wiring.score_report import CheckScore, Report, as_json, as_table, check_score_of, report_on
 
 BELOW, FAILED = 1, 2  # exit codes
 PATIENCE = Patience(timeout=10.0, total=10.0)
 """Somebody waits at a terminal."""
-
-
-class BadArguments(Exception):
-    """The command line asks for something that there is not; the message says what."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -77,14 +71,6 @@ def _explained(error: Exception) -> str:
     return f"the API server: {told}"
 
 
-class _Parser(argparse.ArgumentParser):
-    """Tells of a bad command line in one line, like of anything else."""
-
-    @override
-    def error(self, message: str) -> NoReturn:
-        raise BadArguments(f"score: {message}")
-
-
 def _percent(text: str) -> int:
     if not text.isdecimal() or int(text) > 100:  # noqa: PLR2004 - the best score
         raise argparse.ArgumentTypeError("not a whole number from 0 to 100")
@@ -92,7 +78,7 @@ def _percent(text: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="homeostat score",
         description="Show how healthy services are, from 0 to 100, as their HealthChecks say.",
         epilog="Exit code: 0, 1 when the score is unknown or below --fail-under, 2 when it could not be read.",

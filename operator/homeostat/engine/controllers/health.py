@@ -8,7 +8,7 @@ from homeostat.core.decision import Decision
 from homeostat.core.health import HealthSeen, decide, significance, steady_from
 from homeostat.core.health_reason import FLAPPING, HealthReason, has_reason
 from homeostat.core.plan import Invalid, Plan, compile  # noqa: A004 - what one does to a plan
-from homeostat.core.schedule import early_run_in, first_run_in
+from homeostat.core.schedule import first_run_in
 from homeostat.core.significance import Significance
 from homeostat.core.track import restore, snapshot, watch_anew
 from homeostat.core.trend import trend_of
@@ -68,7 +68,7 @@ class HealthController:
             track=None if check is None else snapshot(check.track, clock.monotonic()),
             uptime={} if check is None else self._meters.uptime(check),
             trend=None if check is None else trend_of(self._meters.trend_points(check)),
-            problem=subject.problem or _refusal(spec, entry),
+            problem=subject.problem or (_refusal(spec, entry) if check is None else None),
             dependencies={} if cycle else self._states(entry.key.namespace, spec, clock),
             cycle=cycle,
         )
@@ -123,12 +123,12 @@ class HealthController:
 
     def _schedule(self, check: Check, now: datetime) -> None:
         """Plan the next run at the check's own point of time; one that never ran, also once before that, and soon."""
-        uid, interval, at = check.ref.uid, check.plan.interval, self._clock.monotonic()
-        first, regular = first_run_in(uid, interval, now), None
+        at = self._clock.monotonic()
         if check.track.at is None:
-            first, regular = early_run_in(uid, interval, now)
-        check.regular_at = None if regular is None else at + regular
-        self._timetable.add(check, at + first)
+            self._timetable.add(check, check.early_run(now, at))
+            return
+        check.regular_at = None
+        self._timetable.add(check, at + first_run_in(check.ref.uid, check.plan.interval, now))
 
     def _stop(self, entry: Entry) -> None:
         check = self._checks.remove(entry.key)
@@ -137,6 +137,6 @@ class HealthController:
 
 
 def _refusal(spec: HealthCheckSpec, entry: Entry) -> Problem | None:
-    """Say why a spec that the schema accepts can never run."""
+    """Say why a spec that the schema accepts can never run. One that runs has been compiled: nobody need ask."""
     plan = compile(spec, entry.ref)
     return (plan.reason, plan.message) if isinstance(plan, Invalid) else None
