@@ -51,7 +51,13 @@ def kubeconfig_of(api: Api, kubeconfig: Path, tmp_path_factory: pytest.TempPathF
     def make(namespace: str, name: str) -> Path:
         request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
-        token = until(lambda: api("POST", path, request)[1].get("status", {}).get("token"), f"a token of {name}")
+
+        def granted() -> str | None:
+            # The account of a new namespace comes a moment later; until then the answer is a Status ("Failure").
+            code, answer = api("POST", path, request)
+            return answer["status"]["token"] if code == 201 else None
+
+        token = until(granted, f"a token of {name}")
         cluster = yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]
         folder = tmp_path_factory.mktemp("kubeconfig")
         return kubeconfig_for(folder, cluster["server"], token, cluster["certificate-authority-data"])
