@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Protocol
 
 from homeostat.api.meta import Kind
@@ -22,6 +23,7 @@ from homeostat.core.decision import Action, Event, Outcome, Ref
 from homeostat.core.history import Known, Latencies, PastRun, Runs
 from homeostat.core.ledger import Closed
 from homeostat.core.probing import JobRequest, Request, Result
+from homeostat.core.prometheus import Failure, LoadedGroup, Matrix, Vector
 from homeostat.core.ranges import Grid, Step
 
 
@@ -191,6 +193,64 @@ class Prober(Protocol):
         ...
 
 
+class Prometheus(Protocol):
+    """Asks Prometheus, each within a deadline of its own. `url` "" is the operator's own; never raises for an answer.
+
+    Only the operator's own Prometheus is shown the operator's token; any other URL is a user's, and guarded.
+    """
+
+    async def query(self, url: str, query: str, at: float) -> Vector | Failure:
+        """Ask for an instant vector as of `at` (epoch s)."""
+        ...
+
+    async def query_range(self, url: str, query: str, start: float, end: float, step: float) -> Matrix | Failure:
+        """Ask for a range vector, ends included."""
+        ...
+
+    async def groups(self, url: str) -> tuple[LoadedGroup, ...] | Failure:
+        """Ask which groups of rules are loaded."""
+        ...
+
+
+class Refusal(StrEnum):
+    """Why somebody may not do what they ask for."""
+
+    UNKNOWN = "Unauthenticated"  # no token, or none that the cluster knows
+    FORBIDDEN = "Forbidden"
+    UNDECIDED = "Undecided"  # the API server did not say: try again
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What somebody wants to do to our own kinds, in the words of a SubjectAccessReview."""
+
+    verb: str
+    resource: str
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
+
+
+class Access(Protocol):
+    """Who somebody is and what they may do, as the cluster says: TokenReview and SubjectAccessReview."""
+
+    async def check(self, token: str, attributes: Attributes) -> Refusal | None:
+        """Say why the bearer of a token may not; None when they may."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Events of one request, to be counted once: `counts` are (series, minute since the epoch, bad, total).
+
+    A `key` that was delivered before to the same `objective` (its uid) is not counted again; "" is no key.
+    """
+
+    objective: str
+    key: str
+    counts: tuple[tuple[str, int, float, float], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class StoredAttempt:
     """One finished recovery attempt or experiment run, as JSON-ready details; `owner` is the object's uid."""
@@ -223,6 +283,14 @@ class History(Protocol):
 
     async def add(self, records: Sequence[Record]) -> None:
         """Write records in one transaction. What is written twice is there once."""
+        ...
+
+    async def deliver(self, deliveries: Sequence[Delivery], now: datetime) -> Sequence[bool]:
+        """Count pushed events durably, all in one transaction; say of each delivery whether it was new.
+
+        The events are then in the buckets of every length that `periods` gives. When this returns, no crash of ours
+        loses them.
+        """
         ...
 
     async def recorded_until(self) -> int:

@@ -130,6 +130,15 @@ def between(low: str, high: str) -> Rule:
     )
 
 
+def divides_an_hour() -> Rule:
+    """Build the rule of a `GoDuration` field whose multiples must fall on whole hours and minutes."""
+    seconds = "duration(self).getSeconds()"
+    return Rule(
+        f"{seconds} >= 60 && {seconds} % 60 == 0 && 3600 % {seconds} == 0",
+        "must be whole minutes that divide an hour, such as 1m, 5m, 10m, 15m, 30m or 1h",
+    )
+
+
 # --- exact numbers --------------------------------------------------------------------------------------
 
 PERCENT_PATTERN = r"^(100|[0-9]{1,2})(\.[0-9]{1,6})?%$"

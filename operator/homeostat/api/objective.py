@@ -4,11 +4,11 @@
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
-from pydantic import Field, WithJsonSchema
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from homeostat.api.meta import (
     CATEGORY,
@@ -17,17 +17,16 @@ from homeostat.api.meta import (
     ExactDecimal,
     GoDuration,
     Kind,
-    Later,
     Model,
     Percent,
     Rule,
     Time,
-    between,
+    divides_an_hour,
     exactly_one,
     parse_duration,
 )
 from homeostat.api.objective_indicator import Indicator
-from homeostat.api.objective_status import ServiceLevelObjectiveStatus, Severity
+from homeostat.api.objective_status import Hold, ServiceLevelObjectiveStatus, Severity
 
 SHORTEST_WINDOW, LONGEST_WINDOW = timedelta(hours=1), timedelta(days=90)
 MOST_BURN_RATES = 8
@@ -69,13 +68,25 @@ class CalendarUnit(StrEnum):
     YEAR = "Year"
 
 
+def _moment(text: str) -> str:
+    datetime.fromisoformat(text)  # ValueError for a day that the calendar has not
+    return text
+
+
 class CalendarWindow(Model):
     """Periods of the calendar, one after the other."""
 
     unit: CalendarUnit
     """Length of a period."""
-    start: Annotated[str, Field(max_length=19, pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}$")]
-    """Wall-clock time at which the first period starts, such as 2026-01-01T00:00:00."""
+    start: Annotated[
+        str,
+        Field(
+            max_length=19,
+            pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:00$",
+        ),
+        AfterValidator(_moment),
+    ]
+    """Wall-clock time, to the minute, at which a period starts, such as 2026-01-01T00:00:00."""
     time_zone: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$")] = "UTC"
     """IANA name of the zone whose clock is meant."""
 
@@ -87,7 +98,7 @@ class Window(Model):
 
     rolling: Annotated[Span | None, Field(ge=SHORTEST_WINDOW, le=LONGEST_WINDOW), spans("1h", "90d")] = None
     """The time that ends now, from 1h to 90d."""
-    calendar: Annotated[CalendarWindow | None, Later()] = None
+    calendar: CalendarWindow | None = None
     """Days, weeks, months, quarters or years."""
 
 
@@ -116,15 +127,14 @@ class Budgeting(Model):
         ),
     )
 
-    method: Annotated[BudgetingMethod, Later(values=("Timeslices", "RatioTimeslices"))] = BudgetingMethod.OCCURRENCES
+    method: BudgetingMethod = BudgetingMethod.OCCURRENCES
     """Occurrences weighs every event alike; the other two weigh every slice of time alike."""
-    slice: Annotated[GoDuration | None, between("1m", "1h"), Later()] = None
-    """Length of a slice."""
+    slice: Annotated[GoDuration | None, divides_an_hour()] = None
+    """Length of a slice: whole minutes that divide an hour."""
     slice_objective: Annotated[
         ExactDecimal | None,
         Field(gt=0, le=100),
         Rule("double(self) > 0.0 && double(self) <= 100.0", "sliceObjective must be above 0 and at most 100"),
-        Later(),
     ] = None
     """Percentage of good events that makes a slice good."""
 
@@ -196,14 +206,6 @@ class Exclusion(Model):
     """Why."""
 
 
-class Hold(StrEnum):
-    """What a low budget may stop."""
-
-    CHAOS = "Chaos"
-    RECOVERY = "Recovery"
-    ROLLOUTS = "Rollouts"
-
-
 class BudgetRule(Model):
     """What stops when the budget is low."""
 
@@ -216,7 +218,7 @@ class BudgetRule(Model):
 class PrometheusRules(Model):
     """Whether Prometheus evaluates the objective."""
 
-    emit: Annotated[bool, Later()] = False
+    emit: bool = False
     """Write a PrometheusRule, or what the cluster has instead, and evaluate there."""
     labels: Annotated[
         dict[str, Annotated[str, Field(max_length=63, pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$")]],
@@ -227,13 +229,16 @@ class PrometheusRules(Model):
 
 # --- the kind -------------------------------------------------------------------------------------------
 
-_WITHIN_WINDOW = (
-    f"!has(self.window.rolling) || self.alerting.burnRates.all(b, {span('b.long')} <= {span('self.window.rolling')})"
+_SHORTEST_PERIODS = "{'Day': 82800, 'Week': 601200, 'Month': 2415600, 'Quarter': 7686000, 'Year': 31536000}"
+"""Seconds of the shortest period of each calendar unit, an hour less where clocks may go forward in it."""
+_PERIOD = (
+    f"(has(self.window.rolling) ? {span('self.window.rolling')} : "
+    f"has(self.window.calendar) ? {_SHORTEST_PERIODS}[self.window.calendar.unit] : 7776000)"
 )
+_WITHIN_WINDOW = f"self.alerting.burnRates.all(b, {span('b.long')} <= {_PERIOD})"
 _CAN_FIRE = (
-    "!has(self.window.rolling) || "
     "self.alerting.burnRates.all(b, double(b.budget.replace('%', '')) * (100.0 - double(self.objective)) * "
-    f"double({span('self.window.rolling')}) <= 10000.00001 * double({span('b.long')}))"
+    f"double({_PERIOD}) <= 10000.00001 * double({span('b.long')}))"
 )
 
 
@@ -241,10 +246,14 @@ class ServiceLevelObjectiveSpec(Model):
     """How good a service must be, and how that is measured."""
 
     rules: ClassVar[Sequence[Rule]] = (
-        Rule(_WITHIN_WINDOW, "the long window of an alert must not be longer than window.rolling"),
+        Rule(_WITHIN_WINDOW, "the long window of an alert must not be longer than the window"),
         Rule(
             _CAN_FIRE,
             "an alert can never fire: its factor (budget x window / long) is above 1 / (1 - objective)",
+        ),
+        Rule(
+            "!has(self.indicator.composite) || self.budgeting.method == 'Occurrences'",
+            "a composite has no slices of its own: budgeting.method must be Occurrences",
         ),
     )
 
@@ -268,9 +277,9 @@ class ServiceLevelObjectiveSpec(Model):
     """What it means that the indicator has no fresh data."""
     alerting: Alerting = Alerting()
     """Who hears of a burning budget."""
-    exclusions: Annotated[tuple[Exclusion, ...], Field(max_length=64), Later()] = ()
+    exclusions: Annotated[tuple[Exclusion, ...], Field(max_length=64)] = ()
     """Times that do not count against the objective."""
-    budget_policy: Annotated[tuple[BudgetRule, ...], Field(max_length=8), Later()] = ()
+    budget_policy: Annotated[tuple[BudgetRule, ...], Field(max_length=8)] = ()
     """What stops when the budget is low."""
     rules_: Annotated[PrometheusRules | None, Field(alias="rules")] = None
     """Whether Prometheus evaluates the objective."""

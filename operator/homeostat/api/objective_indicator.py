@@ -1,14 +1,31 @@
 """What a ServiceLevelObjective measures: a HealthCheck, pushed events, Prometheus, or other objectives."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from homeostat.api.meta import GoDuration, Later, ListMap, Model, ObjectName, Rule, between, exactly_one
+from homeostat.api.meta import (
+    GoDuration,
+    ListMap,
+    ListSet,
+    Model,
+    ObjectName,
+    Rule,
+    between,
+    divides_an_hour,
+    exactly_one,
+)
+
+MOST_GROUPS = 64
+"""Groups that an objective has at most: more are not counted, and its condition QueryValid says so."""
 
 Query = Annotated[str, Field(min_length=1, max_length=4096)]
+LabelName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
+GroupBy = Annotated[tuple[LabelName, ...], Field(max_length=4), ListSet()]
+"""Labels: each combination of their values that is seen is a group, with a budget of its own."""
 
 
 class Good(StrEnum):
@@ -38,6 +55,11 @@ class HealthCheckIndicator(Model):
 
 class EventsIndicator(Model):
     """Good and bad events, pushed through the API of the operator."""
+
+    group_by: GroupBy = ()
+    """Labels that events carry: each combination of values has a budget of its own."""
+    stale_after: Annotated[GoDuration, between("1m", "24h")] = timedelta(minutes=10)
+    """How long after the last push there is no fresh data any more; pushing zeros says that there is no traffic."""
 
 
 class RatioQueries(Model):
@@ -87,8 +109,12 @@ class PrometheusIndicator(Model):
 
     url: Annotated[str, Field(max_length=2048)] = ""
     """Address of Prometheus; the operator's default if empty."""
+    resolution: Annotated[GoDuration, divides_an_hour()] = timedelta(minutes=1)
+    """How often Prometheus is asked, and the range that {{window}} stands for: at least two scrapes long."""
+    group_by: GroupBy = ()
+    """Labels of what the queries give: each combination of values has a budget of its own."""
     ratio: RatioQueries | None = None
-    """Counts of events."""
+    """Counts of events. A query without {{window}} gives counters, and homeostat takes their increase itself."""
     latency: LatencyHistogram | None = None
     """A histogram of latencies."""
     ratio_query: Query | None = None
@@ -140,9 +166,9 @@ class Indicator(Model):
 
     health_check: HealthCheckIndicator | None = None
     """The runs of a HealthCheck."""
-    events: Annotated[EventsIndicator | None, Later()] = None
+    events: EventsIndicator | None = None
     """Events pushed through the API of the operator."""
-    prometheus: Annotated[PrometheusIndicator | None, Later()] = None
+    prometheus: PrometheusIndicator | None = None
     """What Prometheus knows."""
-    composite: Annotated[CompositeIndicator | None, Later()] = None
+    composite: CompositeIndicator | None = None
     """Other objectives."""

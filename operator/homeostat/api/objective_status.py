@@ -5,9 +5,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from homeostat.api.meta import Duration, ExactDecimal, ListMap, Model, PreciseTime, Status, Time
+from homeostat.api.meta import Duration, ExactDecimal, ListMap, ListSet, Model, PreciseTime, Status, Time
+from homeostat.api.objective_indicator import MOST_GROUPS
 
-MOST_ALERTS = 8
+MOST_ALERTS = 32
 
 
 class Severity(StrEnum):
@@ -54,22 +55,69 @@ class ObservedWindow(Model):
     start: Time
     """When it began."""
     end: Time
-    """When it was looked at."""
+    """When it ends; of a rolling window, when it was looked at."""
     coverage: ExactDecimal
     """Percentage of the window that has data."""
+
+
+class AlertType(StrEnum):
+    """What an alert is about."""
+
+    BURN_RATE = "BurnRate"  # the budget burns too fast in both windows
+    TOTAL_OUTAGE = "TotalOutage"  # everything is bad, however little there is: minBadEvents does not hold it back
+    BUDGET_EXHAUSTED = "BudgetExhausted"  # no budget is left
+    NO_DATA = "NoData"  # data stopped arriving
 
 
 class Alert(Model):
     """An alert that fires."""
 
+    type: AlertType = AlertType.BURN_RATE
+    """What it is about."""
     severity: Severity
     """How urgent it is."""
-    long: Duration
-    """Its long window."""
-    short: Duration
-    """Its short window."""
+    long: Duration | None = None
+    """Its long window, if it has one."""
+    short: Duration | None = None
+    """Its short window, if it has one."""
+    group: Annotated[str, Field(max_length=253)] = ""
+    """The group it is about; empty for the whole."""
     since: PreciseTime
     """When it began."""
+
+
+class GroupStatus(Model):
+    """What was found of one group."""
+
+    name: Annotated[str, Field(min_length=1, max_length=253)]
+    """Its labels, such as region=eu,route=/pay."""
+    state: ObjectiveState
+    """Where the group stands."""
+    sli: ExactDecimal | None = None
+    """Percentage of good events in the window; absent while there is no data."""
+    remaining: ExactDecimal | None = None
+    """How much of the group's budget is left, in percent of it; may be negative."""
+    good: Annotated[int | None, Field(ge=0)] = None
+    """Good events in the window."""
+    bad: Annotated[int | None, Field(ge=0)] = None
+    """Bad events in the window."""
+
+
+class Hold(StrEnum):
+    """What a low budget may stop."""
+
+    CHAOS = "Chaos"
+    RECOVERY = "Recovery"
+    ROLLOUTS = "Rollouts"
+
+
+class RulesObject(Model):
+    """The object with rules for Prometheus that belongs to the objective."""
+
+    kind: Annotated[str, Field(max_length=63)]
+    """PrometheusRule or ConfigMap."""
+    name: Annotated[str, Field(max_length=253)]
+    """Its name."""
 
 
 class ServiceLevelObjectiveStatus(Status):
@@ -95,3 +143,9 @@ class ServiceLevelObjectiveStatus(Status):
     """Bad events in the window."""
     alerts: Annotated[tuple[Alert, ...], Field(max_length=MOST_ALERTS)] = ()
     """The alerts that fire."""
+    groups: Annotated[tuple[GroupStatus, ...], Field(max_length=MOST_GROUPS), ListMap("name")] = ()
+    """What was found of each group, of an objective that has groups."""
+    holds: Annotated[tuple[Hold, ...], Field(max_length=3), ListSet()] = ()
+    """What the budget policy stops now."""
+    rules_object: RulesObject | None = None
+    """The object with rules for Prometheus, if there is one."""

@@ -2,9 +2,9 @@
 
 import re
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -33,7 +33,7 @@ class Settings(BaseSettings):
     A process that restarts under its name takes its lead up again at once; without a name it waits for the old
     Lease to end."""
     store_url: str = "sqlite+aiosqlite:///homeostat.db"
-    """Where history is kept: sqlite+aiosqlite:///FILE."""
+    """Where history is kept: sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER:PASSWORD@HOST/DATABASE."""
     keep_results_seconds: Annotated[int, Field(ge=60, le=7 * DAY)] = 7200
     """How long every single run is kept."""
     keep_minutes_seconds: Annotated[int, Field(ge=7 * 3600, le=30 * DAY)] = 43_200
@@ -54,6 +54,20 @@ class Settings(BaseSettings):
     """Prometheus for promql probes, such as http://prometheus.monitoring:9090; empty means there is none."""
     prometheus_token_file: str = ""
     """File with a bearer token for Prometheus."""
+    prometheus_concurrency: Annotated[int, Field(ge=1, le=256)] = 8
+    """Queries of objectives that may be on their way to Prometheus at the same time."""
+    alertmanager_url: str = ""
+    """Alertmanager that alerts are posted to, such as http://alertmanager.monitoring:9093; empty means none."""
+    alertmanager_token_file: str = ""
+    """File with a bearer token for Alertmanager."""
+    api_port: Annotated[int, Field(ge=0, le=65535)] = 8081
+    """Port of the API (/api/v1); 0 picks a free one."""
+    api_tls_cert_file: str = ""
+    """File with the certificate chain of the API (PEM); without one it speaks plain HTTP."""
+    api_tls_key_file: str = ""
+    """File with the private key to it."""
+    keep_deliveries_seconds: Annotated[int, Field(ge=3600, le=30 * DAY)] = 86_400
+    """How long an idempotency key of pushed events is remembered."""
     probe_processes: Annotated[int, Field(ge=0, le=64)] = 0
     """Processes that send probes, for more than one core; 0 means the operator's own."""
     action_budget: Annotated[int, Field(ge=0, le=10_000)] = 30
@@ -82,21 +96,31 @@ class Settings(BaseSettings):
             driver = make_url(url).drivername
         except ArgumentError as error:
             raise ValueError("not a database URL") from error
-        if driver != "sqlite+aiosqlite":
-            raise ValueError("must begin with sqlite+aiosqlite:/// (PostgreSQL comes with a later release)")
+        if driver not in {"sqlite+aiosqlite", "postgresql+asyncpg"}:
+            raise ValueError("must begin with sqlite+aiosqlite:/// or postgresql+asyncpg://")
         return url
 
-    @field_validator("prometheus_url")
+    @field_validator("prometheus_url", "alertmanager_url")
     @classmethod
     def _is_http(cls, url: str) -> str:
         if url and not re.fullmatch(r"https?://[^/?#@\s]+(/[^?#\s]*)?", url):
             raise ValueError("must be http://HOST[:PORT][/PATH] or https://…, without user and password")
         return url.rstrip("/")
 
+    @model_validator(mode="after")
+    def _has_both_files(self) -> Self:
+        if bool(self.api_tls_cert_file) is not bool(self.api_tls_key_file):
+            raise ValueError("api_tls_cert_file and api_tls_key_file go together")
+        return self
+
     def retention(self) -> Retention:
         """Give how long history is kept, and how large it may grow."""
         return Retention(
-            self.keep_results_seconds, self.keep_minutes_seconds, self.keep_hours_seconds, self.history_max_bytes
+            self.keep_results_seconds,
+            self.keep_minutes_seconds,
+            self.keep_hours_seconds,
+            self.history_max_bytes,
+            self.keep_deliveries_seconds,
         )
 
     def shown(self) -> dict[str, object]:
