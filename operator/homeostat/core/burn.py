@@ -7,7 +7,7 @@ method, and the four pairs used by default, are those of the multiwindow, multi-
 "The Site Reliability Workbook", chapter 5.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -22,10 +22,15 @@ COVERED = Decimal("0.95")
 """The share of a window that must have data before it counts as covered: restarts may leave small gaps."""
 SLOW_FROM = timedelta(hours=12)
 """Alerts with a long window from here on are slow: they are held until that window is covered (S6)."""
+ENDS_BELOW = Decimal("0.9")
+"""The part of its factor below which the short window must fall for an alert to end."""
 SHORTEST = timedelta(minutes=1)
 SAMPLES_IN_SHORT = 2
+MOST_EVENTS = 1e15
+"""Events that are told from more: beyond, floats count no single ones."""
 _MICROSECOND = timedelta(microseconds=1)
 _EVENT = Decimal("0.000001")
+_NONE, _ALL = Decimal(0), Decimal(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +84,16 @@ def factor(budget: Decimal, period: timedelta, long: timedelta) -> Decimal:
 
 def bad_events(counts: Counts) -> Decimal:
     """Give the bad events of a window; sums of weighted floats are cleaned of their noise."""
-    return max(Decimal(counts.bad).quantize(_EVENT), Decimal(0))
+    return _exact(counts.bad)
 
 
 def bad_ratio(counts: Counts) -> Decimal | None:
     """Give bad of total, from 0 to 1; None where there is no data, which is neither good nor bad (S4, S5)."""
-    total = Decimal(counts.total).quantize(_EVENT)
-    return min(bad_events(counts) / total, Decimal(1)) if total > 0 else None
+    total = _exact(counts.total)
+    if not total:
+        return None
+    bad = bad_events(counts)
+    return min(bad / total, _ALL) if bad else _NONE
 
 
 def burn(counts: Counts, bad_share: Decimal) -> Decimal | None:
@@ -94,21 +102,19 @@ def burn(counts: Counts, bad_share: Decimal) -> Decimal | None:
     return None if ratio is None else ratio / bad_share
 
 
-def coverage(counts: Counts, interval: timedelta) -> Decimal:
-    """Give the share of a window that has data, from 0 to 1, for results that come every `interval`.
-
-    A result speaks for its interval: of a check that runs every five minutes one minute in five has data.
-    """
+def coverage(counts: Counts) -> Decimal:
+    """Give the share of a window that has data, from 0 to 1."""
     if not counts.span_seconds:
-        return Decimal(0)
-    speaks_for = max(_decimal(interval) / 60, Decimal(1))
-    return min(Decimal(counts.observed_seconds) * speaks_for / counts.span_seconds, Decimal(1))
+        return _NONE
+    if counts.observed_seconds >= counts.span_seconds:
+        return _ALL
+    return Decimal(counts.observed_seconds) / counts.span_seconds
 
 
-def filled(counts: Counts, interval: timedelta) -> Counts:
+def filled(counts: Counts) -> Counts:
     """Give a window with the time that has no data filled up by good events at the rate of the rest."""
-    covered = coverage(counts, interval)
-    if not 0 < covered < 1:
+    covered = coverage(counts)
+    if covered in {_NONE, _ALL}:
         return counts
     total = counts.total / max(float(covered), MINUTE / counts.span_seconds)  # what has data is a minute at least
     return replace(counts, good=total - counts.bad, total=total)
@@ -124,24 +130,47 @@ def is_sampled(pair: Pair, interval: timedelta) -> bool:
     return pair.short >= max(SAMPLES_IN_SHORT * interval, SHORTEST)
 
 
-def is_held(pair: Pair, counts: Mapping[timedelta, Counts], interval: timedelta) -> bool:
+def is_held(pair: Pair, long: Counts) -> bool:
     """Whether a slow alert waits for its long window to be covered (S6)."""
-    return pair.long >= SLOW_FROM and coverage(counts.get(pair.long, Counts()), interval) < COVERED
+    return pair.long >= SLOW_FROM and coverage(long) < COVERED
 
 
-def is_reached(
-    pair: Pair, counts: Mapping[timedelta, Counts], terms: Terms, interval: timedelta, min_bad_events: int
-) -> bool:
+def is_reached(pair: Pair, long: Counts, short: Counts, terms: Terms, min_bad_events: int) -> bool:
     """Whether both windows burn at the factor or faster, and enough bad events are behind it (S2, S10).
 
-    Time that the long window has not seen yet counts as good: `budget` is gone only when that much really is
-    spent, so the first failed run of a new objective wakes nobody, and an outage from the start pages in the
+    The long window comes `filled`: time that it has not seen yet counts as good. `budget` is gone only when that much
+    really is spent, so the first failed run of a new objective wakes nobody, and an outage from the start pages in the
     same time as any other.
     """
-    long, short = counts.get(pair.long, Counts()), counts.get(pair.short, Counts())
-    rates = (burn(filled(long, interval), terms.bad_share), burn(short, terms.bad_share))
+    if long.bad <= 0 or short.bad <= 0:
+        return False
     limit = factor(pair.budget, terms.period, pair.long)
-    return bad_events(long) >= min_bad_events and all(rate is not None and rate >= limit for rate in rates)
+    return bad_events(long) >= min_bad_events and _burns(long, limit, terms) and _burns(short, limit, terms)
+
+
+def goes_on(pair: Pair, long: Counts, short: Counts, terms: Terms) -> bool:
+    """Whether an alert that fires goes on firing: its short window still burns, at the factor less a tenth of it.
+
+    A rate that hovers about the factor so neither ends the alert nor begins it anew at each look. That the long window
+    forgets is no end while the short one burns; where the short one has no events the long one decides.
+    """
+    limit = factor(pair.budget, terms.period, pair.long) * ENDS_BELOW
+    return _burns(short if short.total > 0 else long, limit, terms)
+
+
+def time_to_exhaustion(burn_rate: Decimal, period: timedelta) -> timedelta:
+    """Give the time in which a whole budget is gone: at a burn rate of 1 the period, at 10 a tenth of it."""
+    return timedelta(seconds=float(_decimal(period) / burn_rate))
+
+
+def _burns(counts: Counts, limit: Decimal, terms: Terms) -> bool:
+    rate = burn(counts, terms.bad_share)
+    return rate is not None and rate >= limit
+
+
+def _exact(count: float) -> Decimal:
+    """Give a count as it is, without the noise of floats; none where it is no number, and never more than is sane."""
+    return Decimal(min(count, MOST_EVENTS)).quantize(_EVENT) if count > 0 else _NONE
 
 
 def _decimal(duration: timedelta) -> Decimal:

@@ -27,6 +27,11 @@ def set_condition(  # noqa: PLR0913, PLR0917 - a condition has that many parts
     The transition time moves to `now` (cut to seconds, as the API keeps it) only when the status moves.
     """
     known = condition(conditions, type)
+    text = message[:LONGEST_MESSAGE]
+    if known and (known.status, known.reason, known.message, known.observed_generation) == (
+        status, reason, text, generation
+    ):  # fmt: skip
+        return conditions
     since = known.last_transition_time if known and known.status == status else now.replace(microsecond=0)
     entry = Condition(
         type=type,
@@ -34,7 +39,7 @@ def set_condition(  # noqa: PLR0913, PLR0917 - a condition has that many parts
         observed_generation=generation,
         last_transition_time=since,
         reason=reason,
-        message=message[:LONGEST_MESSAGE],
+        message=text,
     )
     if known is None:
         return (*conditions, entry)

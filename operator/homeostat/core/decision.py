@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from homeostat.api.meta import Status
 
@@ -110,7 +110,30 @@ class TakeToken:
     id: str
 
 
-Action = EvictPod | DeletePod | RestartRollout | Scale | TakeLock | ReleaseLock | TakeToken
+@dataclass(frozen=True, slots=True)
+class InstallRules:
+    """Write the object that holds an objective's rules for Prometheus, or write it as it should be again.
+
+    `body` is the whole object: a PrometheusRule or a ConfigMap, owned by `owner`. One of that name that is not ours
+    is left alone.
+    """
+
+    id: str
+    owner: Ref
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveRules:
+    """Delete the object of `kind` that holds an objective's rules, if it is ours. Gone already counts as done."""
+
+    id: str
+    owner: Ref
+    kind: str
+    name: str
+
+
+Action = EvictPod | DeletePod | RestartRollout | Scale | TakeLock | ReleaseLock | TakeToken | InstallRules | RemoveRules
 
 
 class Verb(StrEnum):

@@ -22,7 +22,7 @@ SHARES = (0.50, 0.95, 0.99, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long history is kept (s), and how large it may grow (bytes).
+    """How long history is kept (s), and how large it may grow (bytes). `deliveries`: the keys of pushed events.
 
     Minutes must reach as far back as the windows that read them (6 h), and hours as the longest objective (90 d).
     When the store is larger than `most_bytes`, the oldest of the finest is given up, whatever its age.
@@ -32,6 +32,7 @@ class Retention:
     minutes: int = 12 * HOUR
     hours: int = 92 * DAY
     most_bytes: int = 512 << 20
+    deliveries: int = DAY
 
     def of(self, seconds: int) -> int:
         """Give how long (s) buckets of a length are kept."""

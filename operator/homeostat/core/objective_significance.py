@@ -1,7 +1,8 @@
 """Which part of an objective's status is worth a write: in steady state there is none.
 
 Time passes, events are counted and rates tremble in every window; none of that is news. Budget that is spent is,
-in steps of 0.1 percent. A refresh is worth a percent of the window's coverage, or a tenth of a burn rate.
+in steps of 0.1 percent. A refresh is worth a percent of the window's coverage, or of a group's budget, or a tenth of a
+burn rate.
 """
 
 from datetime import timedelta
@@ -12,7 +13,7 @@ from homeostat.api.objective_status import ServiceLevelObjectiveStatus
 from homeostat.core.significance import Significance
 
 _TREMBLE = Decimal("0.1")
-_COVERAGE_STEP = Decimal(1)
+_COVERAGE_STEP = _GROUP_STEP = Decimal(1)
 _SLI_STEP = Decimal("0.01")
 
 
@@ -28,7 +29,9 @@ def _essence(status: ServiceLevelObjectiveStatus) -> tuple[Any, ...]:
         (entry.type, entry.status, entry.reason, entry.message, entry.observed_generation)
         for entry in status.conditions
     ]
-    return status.observed_generation, status.objective, status.state, status.alerts, status.budget, conditions
+    groups = [(group.name, group.state) for group in status.groups]
+    figures = status.objective, status.state, status.alerts, status.budget
+    return status.observed_generation, figures, groups, status.holds, status.rules_object, conditions
 
 
 def _has_moved(old: ServiceLevelObjectiveStatus, new: ServiceLevelObjectiveStatus) -> bool:
@@ -36,6 +39,7 @@ def _has_moved(old: ServiceLevelObjectiveStatus, new: ServiceLevelObjectiveStatu
         (old.exhaustion_at is None) != (new.exhaustion_at is None)
         or _has_sli_moved(old, new)
         or _has_coverage_moved(old, new)
+        or _have_groups_moved(old, new)
         or _have_rates_moved(_rates(old), _rates(new))
     )
 
@@ -50,6 +54,16 @@ def _has_coverage_moved(old: ServiceLevelObjectiveStatus, new: ServiceLevelObjec
     if old.window is None or new.window is None:
         return old.window != new.window
     return abs(new.window.coverage - old.window.coverage) >= _COVERAGE_STEP
+
+
+def _have_groups_moved(old: ServiceLevelObjectiveStatus, new: ServiceLevelObjectiveStatus) -> bool:
+    """Compare the budgets of the same groups: other ones are a change anyway."""
+    pairs = zip(old.groups, new.groups, strict=True)
+    return any(_has_budget_moved(before.remaining, after.remaining) for before, after in pairs)
+
+
+def _has_budget_moved(old: Decimal | None, new: Decimal | None) -> bool:
+    return old != new if old is None or new is None else abs(new - old) >= _GROUP_STEP
 
 
 def _rates(status: ServiceLevelObjectiveStatus) -> dict[timedelta, Decimal]:

@@ -186,6 +186,7 @@ class HttpRequest:
     tls: Tls | None = None  # None: the system's authorities
     is_http2: bool = False
     keeps_connection: bool = False
+    most_body: int = 64 * 1024  # bytes of an answer's body that may be kept over HTTP/1
     headers_from: tuple[tuple[str, SecretKey], ...] = ()
     body_from: SecretKey | None = None
     secret_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # what the prober read

@@ -7,7 +7,7 @@ the edges of a step, and for the hour that has not ended.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from math import ceil
+from math import ceil, fsum
 from typing import NamedTuple
 
 from homeostat.core.history import FIVE_MINUTES, Latency, together
@@ -16,14 +16,17 @@ from homeostat.core.window import HOUR, MINUTE
 LENGTHS = (HOUR, FIVE_MINUTES, MINUTE)
 """The lengths of buckets (s), longest first. Each is a whole number of the next."""
 
+ROUNDING = 1e-6
+"""How far, in parts, a sum of stored numbers may be off: each is rounded to one in 16 million."""
+
 
 class Cell(NamedTuple):
-    """The counts of one series in one bucket; `observed` in minutes."""
+    """The counts of one series in one bucket; `observed` in minutes. Counts need not be whole."""
 
     start: int
     seconds: int
-    good: int
-    total: int
+    good: float
+    total: float
     observed: int
 
 
@@ -32,10 +35,15 @@ class Step(NamedTuple):
 
     start: int
     end: int
-    good: int
-    total: int
+    good: float
+    total: float
     observed: int
     latency: Latency | None
+
+    @property
+    def bad(self) -> float:
+        """Events that were not good."""
+        return self.total - self.good
 
 
 Stretch = tuple[int, int]
@@ -124,24 +132,34 @@ def _settle(grid: Grid, level: Sequence[Cell], parts: Sequence[Cell]) -> list[Ce
         chosen.setdefault(part.start // seconds, []).append(part)
     for cell in level:
         finer = sum(part.total for part in chosen.get(cell.start // seconds, []))
-        if cell.total > finer or (cell.total == finer and grid.fits(cell.start, seconds)):
+        more = cell.total - finer
+        if more > _doubt(cell.total, finer) or (more >= -_doubt(cell.total, finer) and grid.fits(cell.start, seconds)):
             chosen[cell.start // seconds] = [cell]
     return [cell for cells in chosen.values() for cell in cells]
 
 
+def _doubt(*totals: float) -> float:
+    """Give by how much two totals of the same events may differ: numbers that are not whole are stored rounded."""
+    return 0.0 if all(float(total).is_integer() for total in totals) else ROUNDING * max(totals)
+
+
 def summed(grid: Grid, cells: Iterable[Cell], latencies: Iterable[tuple[int, Latency]]) -> list[Step]:
     """Sum chosen buckets, and latencies with their start, up by steps."""
-    counts: dict[int, list[int]] = {}
+    inside: dict[int, list[Cell]] = {}
     for cell in cells:
-        sums = counts.setdefault(cell.start // grid.step, [0, 0, 0])
-        sums[0] += cell.good
-        sums[1] += cell.total
-        sums[2] += cell.observed
+        inside.setdefault(cell.start // grid.step, []).append(cell)
     parts: dict[int, list[Latency]] = {}
     for start, latency in latencies:
         parts.setdefault(start // grid.step, []).append(latency)
     steps: list[Step] = []
     for start, end in grid.steps():
-        good, total, observed = counts.get(start // grid.step, (0, 0, 0))
-        steps.append(Step(start, end, good, total, observed * MINUTE, together(parts.get(start // grid.step, []))))
+        counted = inside.get(start // grid.step, [])
+        observed = sum(cell.observed for cell in counted) * MINUTE
+        steps.append(Step(start, end, *_sums(counted), observed, together(parts.get(start // grid.step, []))))
     return steps
+
+
+def _sums(cells: Sequence[Cell]) -> tuple[float, float]:
+    """Sum good and total up: of whole numbers exactly, of others rounded once, so that no order of buckets matters."""
+    bad, total = fsum(cell.total - cell.good for cell in cells), fsum(cell.total for cell in cells)
+    return total - bad, total

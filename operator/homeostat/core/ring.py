@@ -1,10 +1,15 @@
 """The newest buckets of one resolution, of all series at once: a row a bucket, a packed cell a series.
 
-A cell is one unsigned integer: the minutes observed, the good and the total, from high bits to low. Rows come
+A cell is one unsigned integer: the minutes observed, the bad and the total, from high bits to low. Rows come
 to be when they are first written, so time that was never lived through costs no memory; a row that holds
 another bucket than the one asked for reads as no data, so a gap in time costs nothing either.
+
+A count of 29 bits is a whole number below 2^28 as it is. Any other (a fraction, or larger) is marked by the highest
+bit, beside a float32 without its sign and its three lowest bits: off by at most 6e-7 of itself, and never 0. A count
+of 13 bits is a whole number; one that does not fit is scaled, with its cell.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -12,18 +17,29 @@ import numpy.typing as npt
 
 from homeostat.core.window import Tier
 
-GOOD, TOTAL, OBSERVED = 0, 1, 2
+BAD, TOTAL, OBSERVED = 0, 1, 2
 OBSERVED_BITS = 6
+MOST_OBSERVED = (1 << OBSERVED_BITS) - 1
+ROUGH_BITS = 29
+"""Counts of so many bits may be fractions."""
+ROUGH = 1 << (ROUGH_BITS - 1)
+"""Marks a count that is no whole number below this."""
+_DROPPED = 3
+_MOST_ROUGH = 0x7F7FFFFF >> _DROPPED  # the largest float32
+_EXACT = float(1 << 53)
+_LARGEST = float(np.finfo(np.float32).max)
 
-Counted = npt.NDArray[np.int64]
-"""Shape (3, series): good, total, minutes observed."""
+Counted = npt.NDArray[np.float64]
+"""Shape (3, n): bad, total, minutes observed of n series, or of n buckets. Whole numbers are exact up to 2^53."""
 Cells = npt.NDArray[Any]
-"""Shape (series,): packed cells, uint32 or uint64."""
+"""Shape (n,): packed cells, uint32 or uint64."""
+Slots = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 
 
 def nothing(width: int) -> Counted:
     """Give the counts of `width` series without data."""
-    return np.zeros((3, width), dtype=np.int64)
+    return np.zeros((3, width))
 
 
 def widened(counted: Counted, width: int) -> Counted:
@@ -32,17 +48,22 @@ def widened(counted: Counted, width: int) -> Counted:
     return np.pad(counted, ((0, 0), (0, missing))) if missing > 0 else counted
 
 
-def fuller(old: Counted, new: Counted) -> npt.NDArray[np.bool_]:
-    """Say of which series `new` has at least as many events as `old`, and any."""
-    result: npt.NDArray[np.bool_] = (new[TOTAL] >= old[TOTAL]) & (new[TOTAL] > 0)
+def fuller(old: Counted, new: Counted) -> Flags:
+    """Say of which series `new` has data and more events than `old`, or as many in at least as many minutes."""
+    more = (new[TOTAL] > old[TOTAL]) | ((new[TOTAL] == old[TOTAL]) & (new[OBSERVED] >= old[OBSERVED]))
+    result: Flags = more & ((new[TOTAL] > 0) | (new[OBSERVED] > 0))
     return result
 
 
 class Ring:
-    """The newest `tier.count` buckets of `tier.seconds`. A bucket's number is its start over its length."""
+    """The newest `tier.count` buckets of `tier.seconds`. A bucket's number is its start over its length.
+
+    `is_rough`: a count that is no small whole number has been written, so sums may carry the noise of fractions.
+    """
 
     def __init__(self, tier: Tier) -> None:
         self.tier = tier
+        self.is_rough = False
         self._most = (1 << tier.bits) - 1
         self._type = np.uint32 if 2 * tier.bits + OBSERVED_BITS <= 32 else np.uint64  # noqa: PLR2004 - bits
         self._rows: list[Cells] = [np.zeros(0, self._type)] * tier.count
@@ -58,21 +79,19 @@ class Ring:
 
     def counted(self, bucket: int, width: int) -> Counted:
         """Unpack a bucket for at least `width` series."""
-        row = self._row(bucket)
-        bits, most = self.tier.bits, self._most
-        counted = np.empty((3, len(row)), dtype=np.int64)
-        counted[GOOD] = (row >> bits) & most
-        counted[TOTAL] = row & most
-        counted[OBSERVED] = row >> (2 * bits)
-        return widened(counted, width)
+        return widened(self._unpacked(self._row(bucket)), width)
 
-    def cell(self, bucket: int, slot: int) -> tuple[int, int, int]:
-        """Unpack one series of a bucket: good, total, minutes observed."""
+    def at(self, bucket: int, slots: Slots) -> Counted:
+        """Unpack some series of a bucket."""
         row = self._row(bucket)
-        if slot >= len(row):
-            return 0, 0, 0
-        cell, bits, most = int(row[slot]), self.tier.bits, self._most
-        return (cell >> bits) & most, cell & most, cell >> (2 * bits)
+        if not len(row):
+            return nothing(len(slots))
+        return self._unpacked(np.where(slots < len(row), row[np.minimum(slots, len(row) - 1)], row.dtype.type(0)))
+
+    def of(self, slot: int, buckets: Iterable[int]) -> Counted:
+        """Unpack one series of some buckets."""
+        rows = map(self._row, buckets)
+        return self._unpacked(np.array([row.item(slot) if slot < len(row) else 0 for row in rows], self._type))
 
     def put(self, bucket: int, counted: Counted) -> None:
         """Replace a bucket, which must be one of the newest `tier.count`."""
@@ -83,9 +102,21 @@ class Ring:
             self._rows[place] = packed
         self._numbers[place] = bucket
 
-    def add(self, bucket: int, counted: Counted) -> None:
-        """Add counts of all series to a bucket."""
-        self.put(bucket, self.counted(bucket, counted.shape[1]) + counted)
+    def put_at(self, bucket: int, slots: Slots, counted: Counted, width: int) -> None:
+        """Replace some series of a bucket, which must be one of the newest `tier.count`."""
+        place, row = bucket % self.tier.count, self._row(bucket)
+        if len(row) < width:
+            row = np.pad(row, (0, width - len(row)))
+        row[slots] = self._packed(counted)
+        self._rows[place], self._numbers[place] = row, bucket
+
+    def has(self, bucket: int) -> bool:
+        """Whether anything was written into a bucket."""
+        return self._numbers[bucket % self.tier.count] == bucket
+
+    def rounded(self, counted: Counted) -> Counted:
+        """Give counts as cells hold them, as far as they hold fractions."""
+        return self._unpacked(self._packed(counted)) if self.is_rough else counted
 
     def clear(self, slot: int) -> None:
         """Forget one series."""
@@ -97,45 +128,86 @@ class Ring:
         place = bucket % self.tier.count
         return self._rows[place] if self._numbers[place] == bucket else np.zeros(0, self._type)
 
+    def _unpacked(self, cells: Cells) -> Counted:
+        bits, most = self.tier.bits, self._most
+        counted = np.empty((3, len(cells)))
+        counted[BAD] = self._decoded((cells >> bits) & most)
+        counted[TOTAL] = self._decoded(cells & most)
+        counted[OBSERVED] = cells >> (2 * bits)
+        if self.is_rough:  # a whole total may lie just below a rough bad of the same size
+            np.minimum(counted[BAD], counted[TOTAL], out=counted[BAD])
+        return counted
+
+    def _decoded(self, codes: Cells) -> Any:  # noqa: ANN401 - an array of counts, of either kind of number
+        if not self.is_rough:
+            return codes
+        rough = ((codes & (ROUGH - 1)) << _DROPPED).astype(np.uint32).view(np.float32)
+        return np.where(codes & ROUGH, rough.astype(np.float64), codes)
+
     def _packed(self, counted: Counted) -> Cells:
-        good, total, observed = self._saturated(counted)
-        observed = np.minimum(observed, (1 << OBSERVED_BITS) - 1)
-        packed: Cells = ((observed << (2 * self.tier.bits)) | (good << self.tier.bits) | total).astype(self._type)
+        bits = self.tier.bits
+        fitting = counted if bits == ROUGH_BITS else self._scaled(counted)
+        observed = np.minimum(fitting[OBSERVED], MOST_OBSERVED).astype(self._type)
+        bad, total = self._coded(fitting[BAD]), self._coded(fitting[TOTAL])
+        packed: Cells = (observed << (2 * bits)) | (bad << bits) | total
         return packed
 
-    def _saturated(self, counted: Counted) -> Counted:
+    def _coded(self, counts: npt.NDArray[np.float64]) -> Cells:
+        whole = np.minimum(counts, _EXACT).astype(self._type)
+        if self.tier.bits != ROUGH_BITS:
+            return whole
+        is_whole = (whole == counts) & (counts < ROUGH)
+        if is_whole.all():
+            return whole
+        self.is_rough = True
+        bits = np.minimum(counts, _LARGEST).astype(np.float32).view(np.uint32)
+        rounded = (bits + (1 << (_DROPPED - 1))) >> _DROPPED
+        return np.where(is_whole, whole, np.clip(rounded, 1, _MOST_ROUGH).astype(self._type) | ROUGH)
+
+    def _scaled(self, counted: Counted) -> Counted:
         """Scale counts that do not fit: the ratio stays, rounded against us, and all good stays all good."""
         over = counted[TOTAL] > self._most
         if not over.any():
             return counted
         fitting = counted.copy()
-        total = counted[TOTAL, over].astype(np.float64)
-        bad = np.ceil((total - counted[GOOD, over]) * self._most / total).astype(np.int64)
-        fitting[GOOD, over] = np.maximum(self._most - bad, 0)
+        fitting[BAD, over] = np.minimum(np.ceil(counted[BAD, over] * self._most / counted[TOTAL, over]), self._most)
         fitting[TOTAL, over] = self._most
         return fitting
 
 
 class RunningSum:
-    """The sum of a run of buckets that moves with time: follows by adding what came and taking what went."""
+    """The sum of a run of buckets that moves with time: follows by adding what came and taking what went.
+
+    `asked` is the minute in which it was last wanted. Sums of fractions are made anew once all that was in them went,
+    so that no noise of what is long gone remains.
+    """
 
     def __init__(self, ring: Ring) -> None:
-        self._ring = ring
+        self.ring = ring
+        self.asked = -1
         self._first = self._last = -1
+        self._fresh_until = -1
         self._sum = nothing(0)
 
     def over(self, first: int, last: int, width: int) -> Counted:
         """Sum the buckets from `first` up to, without, `last`, for at least `width` series."""
         if not self._can_follow(first, last):
             self._first = self._last = first
+            self._fresh_until = last
             self._sum = nothing(width)
         self._sum = widened(self._sum, width)
         for bucket in range(self._last, last):
-            self._sum += self._ring.counted(bucket, self._sum.shape[1])
+            self._sum += self.ring.counted(bucket, self._sum.shape[1])
         for bucket in range(self._first, first):
-            self._sum -= self._ring.counted(bucket, self._sum.shape[1])
+            self._sum -= self.ring.counted(bucket, self._sum.shape[1])
         self._first, self._last = first, last
         return self._sum
+
+    def correct(self, bucket: int, slots: Slots, gained: Counted) -> None:
+        """Take note of what a bucket gained that may be in the sum."""
+        if self._first <= bucket < self._last:
+            self._sum = widened(self._sum, int(slots.max(initial=-1)) + 1)
+            self._sum[:, slots] += gained
 
     def clear(self, slot: int) -> None:
         """Forget one series."""
@@ -145,4 +217,6 @@ class RunningSum:
     def _can_follow(self, first: int, last: int) -> bool:
         went = range(self._first, first)
         moves_on = self._first <= first <= self._last <= last
-        return moves_on and not any(self._ring.is_overwritten(bucket) for bucket in went)
+        if self.ring.is_rough and first >= self._fresh_until > self._first:
+            return False
+        return moves_on and not any(self.ring.is_overwritten(bucket) for bucket in went)

@@ -32,6 +32,7 @@ class WatchedWorld(World):
         if isinstance(action, DeletePod) or (isinstance(action, Scale) and action.annotations[MARKER] is not None):
             assert self.has_finalizer, "C2: finalizer first"
             assert self.freeze is None, "C9: frozen"
+            assert not self.budget_held_by, "C8: held by a budget"
             assert not self.is_deleting
             assert self.labels, "C10: the namespace has not opted in"
             assert self.lock is not None, "R11: no lock"
@@ -113,6 +114,7 @@ class AnyDay(RuleBasedStateMachine):
     def a_new_run_comes_far(self, phase: Phase) -> None:
         world = self.world
         world.answers, world.loses_answers_to, world.view_age, world.freeze = {}, None, timedelta(0), None
+        world.budget_held_by = ""
         world.is_check_silent, world.needs, world.budgets, world.labels = False, 0, (), (ALLOWED_LABEL,)
         world.spec, world.generation = world.spec.model_copy(update={"suspend": False}), world.generation + 1
         world.tick(60)
@@ -148,6 +150,10 @@ class AnyDay(RuleBasedStateMachine):
     @rule(is_frozen=st.booleans())
     def a_freeze_comes_or_goes(self, is_frozen: bool) -> None:  # noqa: FBT001
         self.world.freeze = FREEZE if is_frozen else None
+
+    @rule(is_low=st.booleans())
+    def a_budget_runs_low_or_recovers(self, is_low: bool) -> None:  # noqa: FBT001
+        self.world.budget_held_by = "checkout" if is_low else ""
 
     @rule(is_allowed=st.booleans())
     def the_namespace_opts_in_or_out(self, is_allowed: bool) -> None:  # noqa: FBT001

@@ -91,6 +91,7 @@ class World:
     budgets: tuple[DisruptionBudget, ...] = ()
     labels: tuple[tuple[str, str], ...] = (ALLOWED_LABEL,)
     freeze: FreezeInForce | None = None
+    budget_held_by: str = ""
     lock: Lock | None = None
     reactions: tuple[ReactionSeen, ...] = ()
     view_age: timedelta = timedelta(0)
@@ -214,6 +215,7 @@ class World:
                 checks={} if self.check is None else {"checkout": self.check},
                 choice=self.choice,
                 freeze=self.freeze,
+                budget_held_by=self.budget_held_by,
                 locks={} if self.lock is None else {CHECKOUT.uid: self.lock},
                 recoveries=self.reactions,
                 view_age=self.view_age,

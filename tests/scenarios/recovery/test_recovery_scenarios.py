@@ -1,8 +1,9 @@
 """Stories of recovery as text: what happens to the world, a line of dashes, and what the policy did.
 
 Commands: `policy KEY: VALUE` replaces a field of the manifest; `pods N`; `sick NAME`, `healthy`, `incurable`;
-`freeze REASON`, `thaw`; `dark`, `light`; `refuse` and `allow` evictions; `scale N` by another; `kill N` steps from
-now; `run TIME`. REWRITE=1 in the environment writes the answers anew: read the difference.
+`freeze REASON`, `thaw`; `hold NAME` by the budget of that objective, `release`; `dark`, `light`; `refuse` and `allow`
+evictions; `scale N` by another; `kill N` steps from now; `run TIME`. REWRITE=1 in the environment writes the answers
+anew: read the difference.
 """
 
 import os
@@ -51,6 +52,8 @@ class Story:
             "incurable": lambda: self._set(eviction_heals=False, scaling_heals=False),
             "freeze": lambda: self._set(freeze=FreezeInForce("freeze", ("Recovery",), rest)),
             "thaw": lambda: self._set(freeze=None),
+            "hold": lambda: self._set(budget_held_by=rest),
+            "release": lambda: self._set(budget_held_by=""),
             "dark": lambda: self._set(dark=True),
             "light": lambda: self._set(dark=False),
             "refuse": lambda: self._set(pdb_allows=False),

@@ -83,6 +83,7 @@ class World:
     pdb_allows: bool = True
     wire_breaks: bool = False
     freeze: FreezeInForce | None = None
+    budget_held_by: str = ""
     view_age: timedelta = timedelta(0)
     namespace_ends: bool = False
     expected_by: Ref | None = None
@@ -275,6 +276,7 @@ class World:
             cluster_budget=TokenBudget(len(self.tokens), self.tokens_of),
             dependencies=_seen(self.dependencies),
             freeze=self.freeze,
+            budget_held_by=self.budget_held_by,
             lock=self.lock,
             view_age=self.view_age,
             is_namespace_terminating=self.namespace_ends,

@@ -37,6 +37,14 @@ def is_frozen(case: Case) -> bool:
     return case.seen.freeze is not None and Activity.CHAOS in case.seen.freeze.stops
 
 
+def budget_refusal(seen: ChaosSeen) -> Refusal | None:
+    """C8: refuse to spend a budget that its own policy says is too low for that."""
+    if not seen.budget_held_by:
+        return None
+    message = f"the budget policy of ServiceLevelObjective {seen.budget_held_by} holds chaos"
+    return Refusal(ChaosReason.BUDGET_HELD, message)
+
+
 def namespace_refusal(seen: ChaosSeen) -> Refusal | None:
     """C10: refuse a namespace that is protected, ends, or has not opted in."""
     name = seen.ref.namespace

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from homeostat.api.chaos import ChaosExperimentSpec
 from homeostat.api.chaos_status import ChaosExperimentStatus, Phase
 from homeostat.core.chaos import locks
-from homeostat.core.chaos.gates import Refusal, is_frozen, is_view_stale
+from homeostat.core.chaos.gates import Refusal, budget_refusal, is_frozen, is_view_stale
 from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.chaos.recovery import recovering
 from homeostat.core.chaos.running import reverting, running
@@ -72,9 +72,14 @@ def _interruption(case: Case) -> Refusal | None:
         return frozen(case)
     if case.seen.generation != case.status.run_generation or case.seen.problem is not None:
         return Refusal(ChaosReason.SPEC_CHANGED, "the spec was changed during the run")
-    if is_view_stale(case) and case.status.phase in _UNTOUCHED | _FAULT_ON:
+    return _grounds_lost(case) if case.status.phase in _UNTOUCHED | _FAULT_ON else None
+
+
+def _grounds_lost(case: Case) -> Refusal | None:
+    """Give what forbids a fault and nothing else: once it is off, recovery is watched to the end."""
+    if is_view_stale(case):
         return Refusal(ChaosReason.VIEW_STALE, "what is known of the API is too old to act on")
-    return None
+    return budget_refusal(case.seen)
 
 
 def _interrupted(case: Case, why: Refusal) -> Move:

@@ -27,6 +27,7 @@ class ChaosReason(StrEnum):
     # Aborted, because something stopped the run
     DELETED = "Deleted"
     FROZEN = "Frozen"  # a Freeze stops chaos (C9)
+    BUDGET_HELD = "BudgetHeld"  # the budget policy of an objective holds chaos (C8); before a run, it waits for that
     SPEC_CHANGED = "SpecChanged"  # the run was about another spec
     SIGNAL_STALE = "SignalStale"  # a HealthCheck's last result is too old
     SIGNAL_MISSING = "SignalMissing"  # a HealthCheck does not exist, or never had a result

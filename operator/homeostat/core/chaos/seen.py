@@ -47,6 +47,7 @@ class ChaosSeen:
     `locks`: by the uid of each workload in `owners`, `workloads` and `afflicted`; expired ones too.
     `view_age`: time since our view of the API was last known to be current.
     `choice`: in [0, 1), decides which of several equal targets are taken; best the same throughout a run.
+    `budget_held_by`: name of the objective whose budget policy holds chaos in the namespace, "" for none.
     `protected`: namespaces of our own that no experiment may touch, besides those of Kubernetes.
     `problem`: why no run may begin, as (reason, message).
     """
@@ -67,6 +68,7 @@ class ChaosSeen:
     checks: Mapping[str, CheckSeen]
     choice: float
     freeze: FreezeInForce | None = None
+    budget_held_by: str = ""
     locks: Mapping[str, Lock] = field(default_factory=dict)
     recoveries: tuple[ReactionSeen, ...] = ()
     view_age: timedelta = timedelta(0)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from homeostat.api.chaos_status import ChaosExperimentStatus, Phase, TargetPhase, Verdict
 from homeostat.core.chaos import injection, report
-from homeostat.core.chaos.gates import Refusal, is_frozen, is_view_stale
+from homeostat.core.chaos.gates import Refusal, budget_refusal, is_frozen, is_view_stale
 from homeostat.core.chaos.plan import Draft, draw
 from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.chaos.seen import Case, Move
@@ -49,6 +49,10 @@ def pending(case: Case) -> Move:
     if case.spec.suspend:
         waiting = noted(case, ChaosReason.SUSPENDED, "spec.suspend is set.")
         return Move(waiting.status, wants_finalizer=finalizer)
+    held = budget_refusal(case.seen)
+    if held is not None and not is_frozen(case):  # budget comes back by itself; what a Freeze refuses stays refused
+        waiting = noted(case, held.reason, held.message)
+        return Move(waiting.status, wants_finalizer=finalizer, check_again_at=case.now + RETRY)
     if is_view_stale(case):
         waiting = noted(case, ChaosReason.VIEW_STALE, "What is known of the API is too old to act on.")
         return Move(waiting.status, wants_finalizer=finalizer, check_again_at=case.now + RETRY)

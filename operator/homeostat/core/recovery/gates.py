@@ -68,6 +68,14 @@ def frozen(wish: Wish) -> Block | None:
     return Block(BlockReason.FROZEN, f"Freeze {freeze.name}: {freeze.reason}", freeze.until)
 
 
+def budget_held(wish: Wish) -> Block | None:
+    """The budget policy of an objective holds recovery: what little budget is left is not spent on trying."""
+    name = wish.case.seen.budget_held_by
+    if not name:
+        return None
+    return Block(BlockReason.BUDGET_HELD, f"The budget policy of ServiceLevelObjective {name} holds recovery.")
+
+
 # --- what we do not know --------------------------------------------------------------------------------
 
 
@@ -251,6 +259,7 @@ TO_TELL: tuple[Gate, ...] = (
 TO_ACT: tuple[Gate, ...] = (
     suspended,  # cheapest and most deliberate
     frozen,  # deliberate too, for many policies at once
+    budget_held,  # deliberate, and said beforehand
     stale_view,  # before all that is judged by this view
     signal_stale,  # the ground to act on is old,
     signal_missing,  # or not there

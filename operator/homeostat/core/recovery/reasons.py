@@ -11,6 +11,7 @@ class BlockReason(StrEnum):
     OBSERVE_ONLY = "ObserveOnly"  # the mode was taken back from Auto while an attempt was under way
     SUSPENDED = "Suspended"  # spec.suspend
     FROZEN = "Frozen"  # a Freeze stops recovery here
+    BUDGET_HELD = "BudgetHeld"  # the budget policy of an objective holds recovery here
     STALE_VIEW = "StaleView"  # we have lost touch with the API server
     SIGNAL_STALE = "SignalStale"  # the trigger's data is too old
     SIGNAL_MISSING = "SignalMissing"  # the trigger has no data

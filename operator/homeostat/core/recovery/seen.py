@@ -48,6 +48,7 @@ class RecoverySeen:
     `view_age`: time since our view of the API was last known to be current. `expected_by`: an experiment
     active on the target under which policies must not act (C12). `attempt_seed`: a short id, [a-z0-9-], at
     most 40 characters, never given before; a new attempt is called so. `proof`: the last drill of this policy.
+    `budget_held_by`: name of the objective whose budget policy holds recovery in the namespace, "" for none.
     `problem`: why the policy is not evaluated, as (reason, message).
     """
 
@@ -59,6 +60,7 @@ class RecoverySeen:
     cluster_budget: TokenBudget
     dependencies: tuple[DependencySeen, ...] = ()
     freeze: FreezeInForce | None = None
+    budget_held_by: str = ""
     lock: Lock | None = None
     view_age: timedelta = timedelta(0)
     is_namespace_terminating: bool = False

@@ -1,0 +1,62 @@
+"""The counts of one indicator over time, whatever keeps them: a ledger, or several series that make up a whole."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from homeostat.core.window import HOUR, MINUTE, Bucket, Counts
+
+
+class Series(Protocol):
+    """What is asked of an indicator. Times are whole minutes; the unfinished minute counts as far as it has come."""
+
+    def last(self, seconds: int) -> Counts:
+        """Count the last `seconds`, the unfinished minute included."""
+        ...
+
+    def between(self, since: int, until: int) -> Counts:
+        """Count from `since` up to, without, `until` (epoch s); what is in the future has no data.
+
+        `span_seconds` is until - since. Made of the finest buckets there are; a coarse one at an edge counts with the
+        share of it that is inside.
+        """
+        ...
+
+    def buckets(self, since: int, until: int) -> Sequence[Bucket]:
+        """Give the buckets with data that lie in a range, oldest first, the finest there are; none overlap."""
+        ...
+
+
+def counted(bad: float, total: float, observed: float, span: float) -> Counts:
+    """Give the counts of a window, kept from what no window can hold: less than nothing, or more bad than there is."""
+    total = max(total, 0.0)
+    bad = min(max(bad, 0.0), total)
+    return Counts(good=total - bad, total=total, observed_seconds=max(observed, 0.0), span_seconds=max(int(span), 0))
+
+
+def end_of_minute(now: datetime) -> int:
+    """Give the end of the unfinished minute (epoch s), at which all windows end."""
+    return (int(now.timestamp()) // MINUTE + 1) * MINUTE
+
+
+def has_data(counts: Counts) -> bool:
+    """Whether anything is known of a window: somebody looked, even if there was nothing to count."""
+    return counts.total > 0 or counts.observed_seconds > 0
+
+
+def first_data(series: Series, since: int, until: int) -> int | None:
+    """Give the minute (epoch s) from which on a series has data in a range; None when it has none.
+
+    Found by halving: some sixteen questions for a month, some eight where it has data from the beginning on.
+    """
+    if since >= until or not has_data(series.between(since, until)):
+        return None
+    low, high = since // MINUTE, -(-until // MINUTE)
+    middle = min(low + HOUR // MINUTE, high - 1)
+    while low < middle:
+        if has_data(series.between(since, middle * MINUTE)):
+            high = middle
+        else:
+            low = middle
+        middle = (low + high) // 2
+    return max(low * MINUTE, since)
