@@ -59,7 +59,7 @@ def _answering(body: bytes, status: int, asked: list[Asked]) -> Behaviour:
         headers = {
             name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:] if line)
         }
-        form = await reader.readexactly(int(headers["content-length"]))
+        form = await reader.readexactly(int(headers.get("content-length", 0)))
         asked.append(Asked(lines[0], headers, parse_qs(form.decode())))
         writer.write(b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: %d\r\n" % (status, len(body)))
         writer.write(b"\r\n" + body)

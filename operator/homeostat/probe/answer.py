@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP response. Header names are in lower case, values are decoded as latin-1; `body` has at most 64 KiB."""
+    """An HTTP response. Header names are in lower case, values are decoded as latin-1; a request bounds the `body`."""
 
     status: int
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)

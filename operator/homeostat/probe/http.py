@@ -126,8 +126,10 @@ def _conversation(request: HttpRequest, *, is_examined: bool, is_kept: bool) -> 
     wire = write_request(request, is_examined=is_examined, is_kept=is_kept)
     if wire is None:
         return None
-    kind = KeepingExchange if keeps_answer else Exchange
-    return kind(wire, is_head_only=request.method == "HEAD")
+    is_head_only = request.method == "HEAD"
+    if keeps_answer:
+        return KeepingExchange(wire, is_head_only=is_head_only, most_body=request.most_body)
+    return Exchange(wire, is_head_only=is_head_only)
 
 
 def _is_repeatable(request: HttpRequest) -> bool:

@@ -133,12 +133,13 @@ class Exchange(Conversation):
 
 
 class KeepingExchange(Exchange):
-    """Ends like `Exchange`, but also keeps headers and body; BODY_TOO_LARGE beyond 64 KiB of the latter."""
+    """Ends like `Exchange`, but also keeps headers and body; BODY_TOO_LARGE beyond `most_body` bytes of the latter."""
 
-    __slots__ = ("_body", "_headers")
+    __slots__ = ("_body", "_headers", "_most_body")
 
-    def __init__(self, wire: bytes, *, is_head_only: bool = False) -> None:
+    def __init__(self, wire: bytes, *, is_head_only: bool = False, most_body: int = BODY_BYTES) -> None:
         super().__init__(wire, is_head_only=is_head_only)
+        self._most_body = most_body
         self._headers: list[tuple[bytes, bytes]] = []
         self._body = bytearray()
 
@@ -171,13 +172,13 @@ class KeepingExchange(Exchange):
         """Leave room for the framing of the body, too: it is the body that must not be larger than it may."""
         super().on_headers_complete()
         if self._code:
-            self._budget += BODY_BYTES
+            self._budget += 2 * self._most_body - BODY_BYTES
 
     def on_body(self, data: bytes) -> None:
         """Keep a piece of the body, up to what may be kept (called by httptools)."""
         if self.ending.done():
             return
-        room = BODY_BYTES - len(self._body)
+        room = self._most_body - len(self._body)
         self._body += data[:room]
         if len(data) > room:
             self._end_at_budget()
