@@ -293,7 +293,7 @@ class Fleet:
                 jobs = [
                     tasks.create_task(operator.engine.run()),
                     tasks.create_task(operator.archive.run()),
-                    tasks.create_task(book_minutes(operator.meters, operator.archive, self.clock)),
+                    tasks.create_task(book_minutes(operator.end_minute, self.clock)),
                     tasks.create_task(measure_lag(self.metrics, self.clock, LAG_EVERY / 10)),
                     tasks.create_task(self._scrape()),
                 ]
@@ -320,8 +320,8 @@ def recall(meters: Meters, now: datetime, interval: int) -> None:
     book.roll(int(now.timestamp()) // MINUTE)
     for tier in book.tiers:
         newest = book.minute * MINUTE // tier.seconds
-        counts = [[tier.seconds // interval]] * 2 + [[tier.seconds // MINUTE]]
-        counted = np.repeat(np.array(counts, dtype=np.int64), len(book.series), axis=1)
+        counts = [[0], [tier.seconds // interval], [tier.seconds // MINUTE]]
+        counted = np.repeat(np.array(counts, dtype=np.float64), len(book.series), axis=1)
         for number in range(newest - tier.count + 1, newest):
             book.load(Closed(number * tier.seconds, tier.seconds, book.series, counted))
 

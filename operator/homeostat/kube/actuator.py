@@ -12,9 +12,11 @@ from homeostat.core.decision import (
     Action,
     DeletePod,
     EvictPod,
+    InstallRules,
     Outcome,
     Ref,
     ReleaseLock,
+    RemoveRules,
     RestartRollout,
     Scale,
     TakeLock,
@@ -28,6 +30,7 @@ from homeostat.kube.gate import Urgency
 from homeostat.kube.locks import Locks
 from homeostat.kube.projections import RESTARTED_AT
 from homeostat.kube.resources import POD, WORKLOADS
+from homeostat.kube.rules import ApiRules
 from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable
 
 FIELD_MANAGER = "homeostat-actions"
@@ -44,6 +47,7 @@ class ApiActuator:
         self._client = client
         self._locks = locks
         self._budget = budget
+        self._rules = ApiRules(client)
 
     async def act(self, action: Action, now: datetime) -> Outcome:
         """Perform one action; never raises for what the API server may answer."""
@@ -74,12 +78,17 @@ class ApiActuator:
                 return await self._restart(action)
             case Scale():
                 return await self._scale(action)
-            case TakeLock():
-                return await self._locks.take(action.target, action.holder, action.seconds, now)
-            case ReleaseLock():
-                return await self._locks.release(action.target, action.holder)
+            case TakeLock() | ReleaseLock():
+                return await self._lock(action, now)
             case TakeToken():
                 return await self._budget.take(action.id, now)
+            case InstallRules() | RemoveRules():
+                return await self._rules.perform(action)
+
+    async def _lock(self, action: TakeLock | ReleaseLock, now: datetime) -> Outcome:
+        if isinstance(action, TakeLock):
+            return await self._locks.take(action.target, action.holder, action.seconds, now)
+        return await self._locks.release(action.target, action.holder)
 
     async def _evict(self, action: EvictPod) -> Outcome:
         eviction = {

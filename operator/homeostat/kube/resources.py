@@ -32,7 +32,12 @@ REPLICA_SET = Resource("apps/v1", "replicasets")
 DISRUPTION_BUDGET = Resource("policy/v1", "poddisruptionbudgets")
 LEASE = Resource("coordination.k8s.io/v1", "leases")
 EVENT = Resource("events.k8s.io/v1", "events")
+CONFIG_MAP = Resource("v1", "configmaps")
+PROMETHEUS_RULE = Resource("monitoring.coreos.com/v1", "prometheusrules")
+PROMETHEUS = Resource("monitoring.coreos.com/v1", "prometheuses")
 ACCESS_REVIEW = Resource("authorization.k8s.io/v1", "selfsubjectaccessreviews", is_namespaced=False)
+TOKEN_REVIEW = Resource("authentication.k8s.io/v1", "tokenreviews", is_namespaced=False)
+SUBJECT_ACCESS_REVIEW = Resource("authorization.k8s.io/v1", "subjectaccessreviews", is_namespaced=False)
 
 WORKLOADS = {
     "Deployment": Resource("apps/v1", "deployments"),
