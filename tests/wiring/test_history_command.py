@@ -39,9 +39,9 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return url
 
 
-def closed(start: int, seconds: int, **counts: tuple[int, int]) -> Closed:
-    rows = [(good, total, seconds // 60) for good, total in counts.values()]
-    return Closed(start, seconds, tuple(f"check/{uid}" for uid in counts), np.array(rows).T)
+def closed(start: int, seconds: int, **counts: tuple[float, float]) -> Closed:
+    rows = [(total - good, total, seconds // 60) for good, total in counts.values()]
+    return Closed(start, seconds, tuple(f"check/{uid}" for uid in counts), np.array(rows, dtype=np.float64).T)
 
 
 def runs(start: int, uid: str, *found: tuple[Verdict, Reason, float]) -> Runs:
@@ -118,6 +118,19 @@ def test_a_check_is_told_step_by_step(store: str, capsys: pytest.CaptureFixture[
     ]
 
 
+def test_counts_that_are_not_whole_are_told_to_a_thousandth_and_rounded_against_us(
+    store: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """S3: of rates that Prometheus gave."""
+    written(store, [known("1"), closed(NOON - HOUR, HOUR, **{"1": (1000.75 - 2**-20, 1000.75)})])
+
+    lines = told(capsys, "shop/web", "--since", "1h", "--step", "1h").splitlines()
+    [step] = data(capsys, "shop/web", "--since", "1h", "--step", "1h")["steps"]
+
+    assert lines[1] == "99.999 % up: 1000.749 of 1000.75 good, 1h observed"
+    assert (step["total"], step["good"] < step["total"]) == (1000.75, True)
+
+
 def test_a_time_without_data_is_a_dash_and_no_outage(store: str, capsys: pytest.CaptureFixture[str]) -> None:
     """S5."""
     written(store, [known("1"), closed(NOON - 2 * HOUR, HOUR, **{"1": (10, 10)})])
@@ -189,6 +202,18 @@ def test_an_objective_is_told_of_when_it_is_asked_for(store: str, capsys: pytest
 
     assert data(capsys, "shop/web")["whole"]["total"] == 5
     assert data(capsys, "shop/web", "--objective")["whole"]["total"] == 2
+
+
+def test_the_groups_of_an_objective_are_not_taken_for_other_objectives_of_its_name(
+    store: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counted = np.array([[0.0], [2.0], [1.0]])
+    group = known("9/a", service="region=eu", seen=NOON + 60, kind="slo")
+    written(store, [known("9", kind="slo"), group, Closed(NOON - 60, 60, ("slo/9",), counted)])
+
+    assert main(["shop/web", "--objective", "-o", "json"]) == 0
+    printed = capsys.readouterr()
+    assert (json.loads(printed.out)["whole"]["total"], printed.err) == (2, "")
 
 
 def test_of_several_checks_that_had_a_name_the_last_is_told_of_and_the_others_mentioned(

@@ -46,7 +46,6 @@ def test_the_environment_and_flags_say_the_same(
         ("WRITES_PER_SECOND", "0"),
         ("REFRESHES_PER_SECOND", "0"),
         ("STORE_URL", "nonsense"),
-        ("STORE_URL", "postgresql+asyncpg://db/homeostat"),
         ("ALLOW_NETWORKS", '["10.0.0.0/33"]'),
     ],
 )

@@ -1,15 +1,18 @@
-"""HealthChecks in a file, read as kubectl reads them: YAML for JSON, and no more of it than a person writes."""
+"""Objects in a file, read as kubectl reads them: YAML for JSON, and no more of it than a person writes."""
 
 import math
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any, Final, TextIO
 
 import yaml
+from typing_extensions import override
 
-MOST_BYTES: Final = 1_000_000  # of a file
-_MOST_VALUES: Final = 100_000  # of a HealthCheck: an alias of an alias of … may stand for any number
+MOST_BYTES: Final = 1_000_000  # of a file of checks
+MOST_OBJECTS_BYTES: Final = 20_000_000  # of a file of anything, such as all objectives of a cluster
+_MOST_VALUES: Final = 100_000  # of an object: an alias of an alias of … may stand for any number
 _MOST_LEVELS: Final = 100
 _TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
 
@@ -19,7 +22,16 @@ class BadInput(Exception):
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads a date as the text that it is in JSON."""
+    """Reads a date as the text that it is in JSON, and refuses a name that is given twice, as kubectl does."""
+
+    @override
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Build a mapping. Raises a YAMLError for a name that is given twice."""
+        names = [name.value for name, _ in node.value if isinstance(name, yaml.ScalarNode) and name.value != "<<"]
+        twice = next((name for index, name in enumerate(names) if name in names[:index]), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(None, None, f'"{twice}" is given twice', node.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -28,31 +40,53 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One object of a file, and where in it: `2` is the second document, `1[3]` the fourth item of a list."""
+
+    path: str
+    place: str
+    body: Any
+
+
 def health_checks(path: str) -> Iterator[dict[str, Any]]:
     """Give each HealthCheck of a file ("-": standard input), also those of lists. Raises BadInput."""
-    for body in _objects(path):
-        if isinstance(body, dict) and body.get("kind") == "HealthCheck":
-            fault = _fault(body)
-            if fault:
-                raise BadInput(f"{path}: {fault}")
-            yield body
+    for one in _objects(path, MOST_BYTES):
+        if isinstance(one.body, dict) and one.body.get("kind") == "HealthCheck":
+            yield _sound(one).body
 
 
-def _objects(path: str) -> Iterator[Any]:
-    for document in _documents(path):
+def objects(path: str) -> Iterator[Given]:
+    """Give each object of a file ("-": standard input), whatever it is, also those of lists. Raises BadInput."""
+    for one in _objects(path, MOST_OBJECTS_BYTES):
+        if one.body is not None:  # nothing between two lines of dashes
+            yield _sound(one)
+
+
+def _sound(one: Given) -> Given:
+    fault = _fault(one.body)
+    if fault:
+        raise BadInput(f"{one.path}: {fault}")
+    return one
+
+
+def _objects(path: str, most: int) -> Iterator[Given]:
+    for number, document in enumerate(_documents(path, most), 1):
         items = document.get("items") if isinstance(document, dict) else None
         if isinstance(items, list):  # what `kubectl get --output yaml` gives
-            yield from items
+            yield from (Given(path, f"{number}[{index}]", item) for index, item in enumerate(items))
+        elif isinstance(document, list):  # what OpenSLO's own tools write
+            yield from (Given(path, f"{number}[{index}]", item) for index, item in enumerate(document))
         else:
-            yield document
+            yield Given(path, str(number), document)
 
 
-def _documents(path: str) -> list[Any]:
+def _documents(path: str, most: int) -> list[Any]:
     try:
         with _opened(path) as file:
-            text = file.read(MOST_BYTES + 1)
-        if len(text) > MOST_BYTES:
-            raise BadInput(f"{path}: larger than {MOST_BYTES} characters")
+            text = file.read(most + 1)
+        if len(text) > most:
+            raise BadInput(f"{path}: larger than {most} characters")
         return list(yaml.load_all(text, _Loader))
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}") from error

@@ -1,0 +1,68 @@
+"""`homeostat export openslo FILE …`: prints our objectives as OpenSLO v1, and tells what that has no words for."""
+
+from collections.abc import Sequence
+
+from homeostat.api.objective import KIND, ServiceLevelObjectiveSpec
+from homeostat.interchange.metadata import is_ours
+from homeostat.interchange.openslo_export import Exported
+from homeostat.interchange.reading import Notes
+from homeostat.interchange.structural import Severity
+from homeostat.interchange.validation import check
+from homeostat.wiring.arguments import BadArguments, Parser
+from homeostat.wiring.check_file import BadInput, Given, objects
+from homeostat.wiring.streams import as_yaml, complain, print_out
+
+WHOLE, IN_PART, UNREADABLE = 0, 1, 2
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; give the exit code."""
+    try:
+        asked = _parser().parse_args(arguments)
+        given = [one for path in asked.files for one in objects(path) if _is_objective(one.body)]
+    except (BadArguments, BadInput) as error:
+        complain([str(error)])
+        return UNREADABLE
+    if not given:
+        complain([f"{', '.join(asked.files)}: no {KIND.kind} in it"])
+        return UNREADABLE
+    exported = Exported()
+    are_whole = [_add(one, exported) for one in given]
+    if not print_out(as_yaml(exported.documents()) if exported.slos else ""):
+        return UNREADABLE
+    return WHOLE if all(are_whole) else IN_PART
+
+
+def _is_objective(body: object) -> bool:
+    return is_ours(body) and isinstance(body, dict) and body.get("kind") == KIND.kind
+
+
+def _add(one: Given, exported: Exported) -> bool:
+    """Export one objective, and tell what is lost; False for one that is not valid."""
+    checked = check(one.body)
+    where = f"{one.path}: {KIND.kind}/{checked.name}"
+    errors = [problem for problem in checked.problems if problem.severity is Severity.ERROR]
+    if errors or not isinstance(checked.spec, ServiceLevelObjectiveSpec):
+        complain((f"{where}: {problem.path}: error: {problem.message}: skipped" for problem in errors), "")
+        return False
+    notes = Notes()
+    exported.add(one.body["metadata"], checked.spec, notes)
+    complain((f"{where}: {path}: {message}" for path, message in notes.warnings), "")
+    return True
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="homeostat export",
+        description="Print the ServiceLevelObjectives of files as OpenSLO v1. What is lost is told on standard error, "
+        "a line each.",
+        epilog="Exit code: 0 all objectives were exported, 1 some were not, 2 a file cannot be read.",
+    )
+    parser.add_argument("format", choices=("openslo",), help="the format to write")
+    parser.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="YAML or JSON, also what `kubectl get slo -o yaml` gives; - for standard input",
+    )
+    return parser

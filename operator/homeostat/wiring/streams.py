@@ -1,0 +1,50 @@
+"""Lines on the standard streams, also where nobody reads them."""
+
+import os
+import sys
+from collections.abc import Iterable
+from io import TextIOWrapper
+
+import yaml
+from typing_extensions import override
+
+
+def print_out(text: str) -> bool:
+    """Print what was asked for; False when it cannot be written. `| head`, which has seen enough, is no failure."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal may know no arrows
+    try:
+        print(text, end="", flush=True)  # noqa: T201 - this is what was asked for
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what the interpreter flushes at its end
+        if not isinstance(error, BrokenPipeError):
+            complain([f"standard output: {error.strerror}"])
+            return False
+    return True
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes a text of several lines as such, and nothing by reference."""
+
+    @override
+    def ignore_aliases(self, data: object) -> bool:
+        """Write out in full what is there twice."""
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def as_yaml(documents: Iterable[object]) -> str:
+    """Write documents, each with its members in the order in which they were made."""
+    return yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+
+
+def complain(problems: Iterable[str], prefix: str = "homeostat: ") -> None:
+    """Tell whoever sits at the terminal, a line each."""
+    for problem in problems:
+        print(f"{prefix}{problem}", file=sys.stderr)  # noqa: T201 - to whoever sits at the terminal

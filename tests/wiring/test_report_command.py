@@ -1,0 +1,401 @@
+"""`homeostat report`: what it reads from store and cluster, what it prints, and how it fails: in one line."""
+
+import asyncio
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from contract.kube_server import answers, refuses, serving
+from homeostat.__main__ import main as homeostat
+from homeostat.core.history import Known
+from homeostat.core.ledger import Closed
+from homeostat.kube.client import Patience
+from homeostat.ports import Record
+from homeostat.store.history import SqlHistory
+from homeostat.wiring import report_command
+from homeostat.wiring.report_command import main
+from wiring.test_score_command import kubeconfig
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+HOUR, DAY = 3600, 86_400
+OCTOBER = int(datetime(2026, 10, 1, tzinfo=UTC).timestamp())
+SPEC: dict[str, Any] = {
+    "service": "checkout",
+    "description": "Checkout answers",
+    "objective": "99.9",
+    "window": {"rolling": "30d"},
+    "indicator": {"healthCheck": {"name": "checkout", "good": "FasterThan", "threshold": "300ms"}},
+}
+
+
+class NoonClock:
+    def now(self) -> datetime:
+        return NOW
+
+
+@pytest.fixture(autouse=True)
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Be in a world where it is noon, without a cluster, and the store is empty and named by the environment."""
+    url = f"sqlite+aiosqlite:///{tmp_path}/history.db"
+    monkeypatch.setenv("HOMEOSTAT_STORE_URL", url)
+    monkeypatch.setattr(report_command, "SystemClock", NoonClock)
+    monkeypatch.setattr(report_command, "PATIENCE", Patience(timeout=5.0, total=0.0))
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "nowhere"))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    return url
+
+
+def known(uid: str, group: str = "", *, prefix: str = "slo", seen: int = int(NOW.timestamp())) -> Known:
+    return Known(f"{prefix}/{uid}", "shop", "checkout", group, seen)
+
+
+def closed(start: int, seconds: int = HOUR, **counts: tuple[float, float]) -> Closed:
+    """Make a period with (bad, total) by series: `slo_9` is slo/9."""
+    rows = [(bad, total, seconds // 60) for bad, total in counts.values()]
+    return Closed(start, seconds, tuple(name.replace("_", "/") for name in counts), np.array(rows, dtype=float).T)
+
+
+def months(*since: datetime, until: datetime, bad: Mapping[int, int], uid: str = "slo_9") -> list[Record]:
+    """Make the hours from the first day on, of 360 events each."""
+    first, last = (int(moment.timestamp()) for moment in (*since, until))
+    return [closed(start, **{uid: (bad.get(start, 0), 360)}) for start in range(first, last, HOUR)]
+
+
+def autumn() -> list[Record]:
+    """The end of August to November: a bad hour in September, two in October, two hours in October without data."""
+    bad = {OCTOBER - 10 * DAY: 200, OCTOBER + 11 * DAY + 14 * HOUR: 120, OCTOBER + 20 * DAY: 30}
+    hours = months(datetime(2026, 8, 30, tzinfo=UTC), until=NOW, bad=bad)
+    gap = {OCTOBER + 5 * DAY, OCTOBER + 5 * DAY + HOUR}
+    return [known("9", "checkout"), *(one for one in hours if not isinstance(one, Closed) or one.start not in gap)]
+
+
+def written(url: str, records: Sequence[Record]) -> None:
+    async def write() -> None:
+        history = SqlHistory(url)
+        await history.add(records)
+        await history.close()
+
+    asyncio.run(write())
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(["--slo", "shop/checkout", "--objective", "99.9", *arguments]) == 0
+    return capsys.readouterr().out
+
+
+def data(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
+    return json.loads(told(capsys, *arguments, "-o", "json"))
+
+
+def in_file(folder: Path, **spec: Any) -> str:
+    """Write the objective into a file; give what asks for it."""
+    path = folder / "slo.yaml"
+    other = {"kind": "HealthCheck", "metadata": {"name": "checkout"}}
+    body = {"kind": "ServiceLevelObjective", "metadata": {"name": "checkout"}, "spec": SPEC | spec}
+    path.write_text(yaml.safe_dump_all([other, body]))
+    return str(path)
+
+
+def of_file(capsys: pytest.CaptureFixture[str], folder: Path, *arguments: str, **spec: Any) -> str:
+    assert main(["--slo", "shop/checkout", "-f", in_file(folder, **spec), *arguments]) == 0
+    return capsys.readouterr().out
+
+
+# --- what is told ---------------------------------------------------------------------------------------
+
+
+def test_a_month_is_told_in_markdown(store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    written(store, autumn())
+    page = of_file(capsys, tmp_path, "--month", "2026-10").replace("\\_", "_")
+
+    head, _, days = page.partition("## Days\n")
+    assert (
+        head
+        == f"""\
+# shop/checkout, 2026-10
+
+Checkout answers
+
+**Met.** 99.943 % good, 99.9 % asked for.
+
+|  |  |
+| --- | --- |
+| Service | checkout |
+| Measured by | runs of HealthCheck checkout: good are those that passed within 0.3 s |
+| Terms from | file {tmp_path}/slo.yaml |
+| Counted in | events |
+| Month | 2026-10-01 00:00+00:00 to 2026-11-01 00:00+00:00, UTC (744 h) |
+| Budget | 0.1 % of it: 44.64 min of the month |
+| Counted | 266970 good and 150 bad events; 267.12 bad are allowed |
+| Consumed | 56.1 % of the budget (25 min); 43.9 % left |
+| Data | 99.7 % of the time |
+| Worst day | 2026-10-12: 120 bad, 98.611 % good, 44.9 % of the budget |
+| Worst hour | 2026-10-12 14:00+00:00: 120 bad, 66.666 % good, 44.9 % of the budget |
+| Compared | Better than the 2 months before together |
+
+## Months
+
+| Month | Kept | Good % | Good | Bad | Consumed % | Data % |
+| --- | --- | --- | --- | --- | --- | --- |
+| 2026-10 | Met | 99.943 | 266970 | 150 | 56.1 | 99.7 |
+| 2026-09 | Met | 99.922 | 259000 | 200 | 77.2 | 100 |
+| 2026-08 | Met | 100 | 17280 | 0 | 0 | 6.4 |
+
+"""
+    )
+    assert "| 2026-10-12 | Missed | 98.611 | 8520 | 120 | 44.9 | 100 |" in days
+    assert (
+        "2h in whole hours, for which nothing is claimed:\n\n- 2026-10-06 00:00+00:00 to 2026-10-06 02:00+00:00" in days
+    )
+    assert "## Exclusions" not in days
+
+
+def test_the_last_month_is_told_if_none_is_named(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    written(store, autumn())
+
+    assert data(capsys)["month"] == "2026-10"
+
+
+def test_a_month_that_goes_on_is_told_so_far(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    written(store, autumn())
+    found = data(capsys, "--month", "this")
+
+    assert (found["month"], found["over"], len(found["days"]), found["whole"]["coverage"]) == (
+        "2026-11",
+        False,
+        21,
+        "100",
+    )
+    assert "so far: until 2026-11-21 12:00+00:00" in told(capsys, "--month", "2026-11")
+
+
+def test_a_month_without_data_is_neither_met_nor_missed(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """S5: no data is not 100 %."""
+    written(store, autumn())
+    found = data(capsys, "--month", "2026-05")
+
+    assert (found["verdict"], found["whole"]["sli"], found["budget"]["consumed"]) == ("NoData", None, None)
+    assert found["withoutData"]["seconds"] == 31 * DAY
+    assert "**Not known.** There is no data; 99.9 % asked for." in told(capsys, "--month", "2026-05")
+
+
+def test_a_month_is_that_of_the_zone_and_an_hour_that_comes_twice_has_both(
+    store: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """S8: in Paris October has 745 hours."""
+    twice = {OCTOBER + 24 * DAY + HOUR: 7}
+    written(store, [known("9"), *months(datetime(2026, 9, 1, tzinfo=UTC), until=NOW, bad=twice)])
+    found = data(capsys, "--time-zone", "Europe/Paris")
+
+    assert found["whole"]["start"] == "2026-10-01T00:00:00+02:00"
+    assert found["whole"]["end"] == "2026-11-01T00:00:00+01:00"
+    assert found["whole"]["good"] == str(745 * 360 - 7)
+    assert found["worstHour"]["start"] == "2026-10-25T02:00:00+01:00"
+    assert [day["good"] for day in found["days"] if day["day"] == "2026-10-25"] == [str(25 * 360 - 7)]
+
+
+def test_the_zone_of_a_calendar_window_is_the_usual_one(
+    store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written(store, autumn())
+    window = {"calendar": {"unit": "Month", "start": "2026-01-01T00:00:00", "timeZone": "Europe/Paris"}}
+
+    assert json.loads(of_file(capsys, tmp_path, "-o", "json", window=window))["timeZone"] == "Europe/Paris"
+
+
+def test_exclusions_are_applied_and_listed_with_their_reason(
+    store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """S9: they may be set afterwards, and the figure is recomputed."""
+    written(store, autumn())
+    exclusions = [
+        {"from": "2026-10-12T14:00:00Z", "to": "2026-10-12T15:00:00Z", "reason": "a | b"},
+        {"from": "2026-10-21T00:00:00Z", "to": "2026-10-21T01:00:00Z", "mode": "CountAsGood", "reason": "provider"},
+        {"from": "2026-05-01T00:00:00Z", "to": "2026-05-02T00:00:00Z", "reason": "long ago"},
+    ]
+    found = json.loads(of_file(capsys, tmp_path, "-o", "json", exclusions=exclusions))
+    page = of_file(capsys, tmp_path, exclusions=exclusions)
+
+    assert (found["whole"]["sli"], found["whole"]["bad"], found["budget"]["minutes"]) == ("100", "0", "44.58")
+    assert [one["reason"] for one in found["exclusions"]] == ["a | b", "provider"]
+    assert "| 2026-10-12 14:00+00:00 | 2026-10-12 15:00+00:00 | removed | a \\| b |" in page
+
+
+def test_slices_are_told_where_the_budget_is_counted_in_them(
+    store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """S7."""
+    counts = {"slo_9": (0, 360)}
+    slices = [closed(OCTOBER + HOUR * index, slice_9=(10 * (index == 3), 60), **counts) for index in range(744)]
+    written(store, [known("9", prefix="slice"), known("9"), *slices])
+    budgeting = {"method": "Timeslices", "slice": "1m", "sliceObjective": "95"}
+    found = json.loads(of_file(capsys, tmp_path, "-o", "json", budgeting=budgeting))
+
+    assert (found["whole"]["bad"], found["whole"]["good"], found["sliceSeconds"]) == ("10", str(744 * 60 - 10), 60)
+    assert found["budget"]["consumedMinutes"] == "10"
+    assert "slices of 1m, bad of all" in of_file(capsys, tmp_path, budgeting=budgeting)
+
+
+def test_groups_have_a_line_each(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """S14: a budget per group, and a defined overall."""
+    counts = closed(OCTOBER, slo_9=(3, 300), slo_9_a=(3, 100), slo_9_b=(0, 200), slo_8_c=(9, 9))
+    groups = [known("9"), known("9/b", "region=us"), known("9/a", "region=eu"), known("8/c", "region=old")]
+    written(store, [*groups, counts])
+    found = data(capsys)
+
+    assert [(one["name"], one["sli"], one["verdict"]) for one in found["groups"]] == [
+        ("region=eu", "97", "Missed"), ("region=us", "100", "Met"),
+    ]  # fmt: skip
+    assert found["whole"]["sli"] == "99"
+    assert "| region=eu | Missed | 97 |" in told(capsys)
+
+
+def test_counts_that_are_not_whole_are_told_without_the_noise_of_floats(
+    store: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """S4: what Prometheus counts need not be whole."""
+    written(store, [known("9"), *(closed(OCTOBER + HOUR * index, slo_9=(0.1, 100.5)) for index in range(3))])
+    whole = data(capsys)["whole"]
+
+    assert (whole["bad"], whole["good"]) == ("0.3", "301.2")
+
+
+def test_a_spreadsheet_gets_a_line_for_each_month_group_and_day_and_no_formula(
+    store: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counts = closed(OCTOBER, slo_9=(3, 300), slo_9_a=(3, 100))
+    written(store, [known("9"), known("9/a", "=HYPERLINK(1),x"), counts])
+    rows = list(csv.DictReader(io.StringIO(told(capsys, "-o", "csv"))))
+
+    assert [row["part"] for row in rows] == ["month", "group", *["day"] * 31]
+    assert rows[1]["name"] == "'=HYPERLINK(1),x"
+    assert rows[0]["name"] == "shop/checkout"
+    assert (rows[0]["sli_percent"], rows[3]["sli_percent"], rows[0]["consumed_percent"]) == ("99", "", "1.4")
+
+
+def test_what_somebody_wrote_is_text(store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Everywhere: text from the cluster is data; escaping on every output."""
+    written(store, autumn())
+    page = of_file(capsys, tmp_path, description="a\n# forged\x1b[2J <script>", service="checkout")
+
+    assert "\x1b" not in page
+    assert "\n# forged" not in page
+    assert "<script>" not in page
+
+
+# --- where the objective is read ------------------------------------------------------------------------
+
+
+async def test_the_objective_is_read_from_the_cluster(
+    store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Fault 37: by its uid, not only by its name."""
+    await asyncio.to_thread(written, store, [known("8"), known("9"), closed(OCTOBER, slo_8=(1, 2), slo_9=(0, 3))])
+    body = {"metadata": {"name": "checkout", "namespace": "shop", "uid": "8"}, "spec": SPEC}
+    async with serving(answers(200, body)) as api:
+        arguments = ["--slo", "shop/checkout", "-o", "json", "--kubeconfig", kubeconfig(tmp_path, api.url)]
+        assert await asyncio.to_thread(main, arguments) == 0
+
+        assert [(one.method, one.path) for one in api.seen] == [
+            ("GET", "/apis/homeostat.dev/v1alpha1/namespaces/shop/servicelevelobjectives/checkout")
+        ]
+    found = json.loads(capsys.readouterr().out)
+    assert (found["uid"], found["terms"], found["whole"]["bad"]) == ("8", "cluster", "1")
+
+
+async def test_without_the_cluster_it_is_said_what_to_give(
+    store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await asyncio.to_thread(written, store, autumn())
+    async with serving(refuses(403, "Forbidden")) as api:
+        arguments = ["--slo", "shop/checkout", "--kubeconfig", kubeconfig(tmp_path, api.url)]
+        assert await asyncio.to_thread(main, arguments) == 2
+    assert main(["--slo", "shop/checkout"]) == 2
+    shown = capsys.readouterr()
+
+    assert [line.endswith("give -f slo.yaml or --objective 99.9") for line in shown.err.splitlines()] == [True, True]
+
+
+def test_an_earlier_object_of_the_name_is_read_by_its_uid(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    both = closed(OCTOBER, slo_8=(1, 2), slo_9=(0, 3))
+    written(store, [known("8", seen=OCTOBER), known("9"), both])
+
+    assert main(["--slo", "shop/checkout", "--objective", "99.9", "-o", "json"]) == 0
+    printed = capsys.readouterr()
+    assert (json.loads(printed.out)["uid"], printed.err) == (
+        "9", "homeostat: earlier ones of that name are read with --uid: 8\n",
+    )  # fmt: skip
+    assert data(capsys, "--uid", "8")["whole"]["bad"] == "1"
+
+
+# --- what has no answer ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ([], "--slo"),
+        (["--slo", "checkout"], "'checkout' is not NAMESPACE/NAME"),
+        (["--month", "2026-12"], "2026-12 has not begun"),
+        (["--month", "2026-13"], "'2026-13' is not a month"),
+        (["--month", "October"], "'October' is not a month"),
+        (["--month", "0000-01"], "'0000-01' is not a month"),
+        (["--time-zone", "Mars/Olympus"], "'Mars/Olympus' is no zone"),
+        (["--time-zone", "../etc/passwd"], "is no zone"),
+        (["--objective", "100"], "'100' is not a percentage"),
+        (["--objective", "NaN"], "'NaN' is not a percentage"),
+        (["--months", "13"], "not a whole number from 0 to 12"),
+        (
+            ["--uid", "7"],
+            "history has no counts of objective shop/checkout with uid 7; --uid gives those of an earlier one: 9",
+        ),
+        (["--slo", "shop/cart"], "history has no counts of objective shop/cart"),
+        (["-f", "nowhere.yaml"], "not allowed with"),
+        (["-o", "xml"], "invalid choice"),
+        (["--store-url", "sqlite+aiosqlite:////nowhere/history.db"], "there is no file /nowhere/history.db"),
+        (["--store-url", "mysql://db"], "--store-url: "),
+    ],
+)
+def test_what_has_no_answer_is_said_in_one_line(
+    arguments: list[str], why: str, store: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written(store, [known("9"), closed(OCTOBER, slo_9=(0, 360))])
+    given = arguments and ["--slo", "shop/checkout", "--objective", "99.9"]
+
+    assert homeostat(["report", *given, *arguments]) == 2
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err.count("\n")) == ("", 1)
+    assert why in printed.err
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        ({"objective": "100"}, "spec.objective"),
+        ({"indicator": {"composite": {"members": [{"name": "a"}, {"name": "b"}]}}}, "report its members (a, b)"),
+        (
+            {"budgeting": {"method": "RatioTimeslices", "slice": "1m"}},
+            "history has no slices of objective shop/checkout",
+        ),
+    ],
+)
+def test_an_objective_that_cannot_be_reported_says_why(
+    spec: dict[str, Any], why: str, store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written(store, [known("9"), closed(OCTOBER, slo_9=(0, 360))])
+
+    assert main(["--slo", "shop/checkout", "-f", in_file(tmp_path, **spec)]) == 2
+    assert why in capsys.readouterr().err
+
+
+def test_a_file_without_the_objective_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--slo", "shop/cart", "-f", in_file(tmp_path)]) == 2
+    assert "there is no ServiceLevelObjective shop/cart" in capsys.readouterr().err
