@@ -50,10 +50,24 @@ need_debian() {
   with_progress "installing ${missing[*]}" apt_install "${missing[@]}"
 }
 
+# Installs packages as programs to be run by us: no service of theirs is started, and no database is made.
 apt_install() {
+  local policy=/usr/sbin/policy-rc.d clusters=/etc/postgresql-common/createcluster.conf is_ours=0 code=0
   export DEBIAN_FRONTEND=noninteractive
-  apt-get update && apt-get install --yes --no-install-recommends "$@"
+  if [[ ! -e $policy ]]; then
+    is_ours=1
+    printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy"
+  fi
+  if [[ " $* " == *" postgresql"* && ! -e $clusters ]]; then
+    mkdir -p "$(dirname "$clusters")" && echo "create_main_cluster = false" >"$clusters"
+  fi
+  { apt-get update && apt-get install --yes --no-install-recommends -o Dpkg::Options::=--force-confold "$@"; } || code=$?
+  ((!is_ours)) || rm -f "$policy"
+  return "$code"
 }
+
+# What the stage `programs` of the tests, and some benchmarks, run beside us.
+need_programs() { need_debian prometheus prometheus-alertmanager postgresql; }
 
 # --- the virtual environment ----------------------------------------------------------------------------
 

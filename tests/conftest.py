@@ -1,10 +1,26 @@
-"""How much Hypothesis looks for: in CI the same every time, with HYPOTHESIS_PROFILE=nightly much more."""
+"""What holds for all tests: which need other programs, and how much Hypothesis looks for.
+
+In CI Hypothesis looks for the same every time, with HYPOTHESIS_PROFILE=nightly for much more.
+"""
 
 import os
 
+import pytest
 from hypothesis import settings
+
+PROGRAMS = frozenset({"prometheus", "alertmanager", "postgres"})
+"""Fixtures that start a program of Debian: a test that uses one is of the stage `programs`."""
+
 
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.register_profile("nightly", deadline=None, max_examples=5000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need other programs; those of a cluster stay what they are."""
+    for item in items:
+        uses = PROGRAMS & set(getattr(item, "fixturenames", ()))
+        if uses and item.get_closest_marker("cluster") is None and item.get_closest_marker("apiserver") is None:
+            item.add_marker(pytest.mark.programs)

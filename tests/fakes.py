@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+import numpy as np
+
 from homeostat.api.meta import API_VERSION, Kind
 from homeostat.core.cluster import Job, Pod, Secret
 from homeostat.core.decision import Action, Decision, Event, Outcome, Ref, Verb
@@ -19,11 +21,12 @@ from homeostat.core.history import Known, PastRun, Runs
 from homeostat.core.ledger import Closed
 from homeostat.core.probing import JobRequest, Reason, Request, Result, Verdict
 from homeostat.core.ranges import Grid, Step
+from homeostat.core.ring import TOTAL
 from homeostat.core.significance import Significance
 from homeostat.engine.controller import Problem, Subject
 from homeostat.engine.objects import Entry, Key
 from homeostat.kube.objects import FINALIZER
-from homeostat.ports import Clock, Conflict, Gone, HistoryUnavailable, Pruned, Record, StoredAttempt
+from homeostat.ports import Clock, Conflict, Delivery, Gone, HistoryUnavailable, Pruned, Record, StoredAttempt
 
 R = TypeVar("R")
 
@@ -365,6 +368,8 @@ class FakeHistory:
         self.kept: list[Record] = []
         self.batches: list[tuple[Record, ...]] = []
         self.pruned: list[datetime] = []
+        self.delivered: list[Delivery] = []
+        self.deliveries: list[tuple[Delivery, ...]] = []
         self.size = 4096
         self.is_cut = False
         self.tries = 0
@@ -380,15 +385,37 @@ class FakeHistory:
         self.batches.append(tuple(records))
         self.kept += [record for record in records if record not in self.kept]
 
+    async def deliver(self, deliveries: Sequence[Delivery], now: datetime) -> Sequence[bool]:
+        self.tries += 1
+        await self._enter("deliver")
+        self.deliveries.append(tuple(deliveries))
+        return [self._take(delivery) for delivery in deliveries]
+
+    def _take(self, delivery: Delivery) -> bool:
+        """Keep a delivery, unless its key was delivered before."""
+        taken = {(one.objective, one.key) for one in self.delivered if one.key}
+        if (delivery.objective, delivery.key) in taken:
+            return False
+        self.delivered.append(delivery)
+        return True
+
     async def recorded_until(self) -> int:
         await self._enter("recorded_until")
         return max((closed.start + closed.seconds for closed in self.kept_of(Closed)), default=0)
 
     async def periods(self, seconds: int, since: int, series: Sequence[str]) -> AsyncIterator[Closed]:
         await self._enter("periods")
-        for closed in sorted(self.kept_of(Closed), key=lambda closed: closed.start):
-            if closed.seconds == seconds and closed.start >= since and set(closed.series) & set(series):
-                yield closed
+        found: dict[int, dict[str, list[float]]] = {}
+        for closed in self.kept_of(Closed):
+            if closed.seconds != seconds or closed.start < since:
+                continue
+            there = found.setdefault(closed.start, {})
+            for name, counts in zip(closed.series, closed.counted.T.tolist(), strict=True):
+                if name in series and counts[TOTAL] >= there.get(name, counts)[TOTAL]:
+                    there[name] = counts
+        for start in sorted(found):
+            if found[start]:
+                yield Closed(start, seconds, tuple(found[start]), np.array(list(found[start].values())).T)
 
     async def runs(self, start: int, series: Sequence[str]) -> Runs | None:
         await self._enter("runs")

@@ -1,4 +1,4 @@
-"""The command line: `homeostat run`, and what one asks from a shell: `probe`, `score`, `history`, `settings`."""
+"""The command line: `homeostat run`, and what one asks from a shell, such as `probe` and `report`."""
 
 import asyncio
 import json
@@ -18,6 +18,12 @@ USAGE = """usage: homeostat COMMAND [OPTION ...]
   probe      run the checks of a file once, from here, and explain what they find
   score      print the scores of services and of the cluster
   history    print what is kept of a check's past
+  gate       say by its exit code whether an objective's budget lets a rollout go on
+  report     print how an objective was kept in a month
+  rules      print the Prometheus rules of the objectives of a file
+  import     turn objectives of OpenSLO, Sloth or Pyrra into ours
+  export     turn our objectives into OpenSLO
+  validate   check the objects of a file as the API server would, without one
   settings   print the settings that would be in force
   version    print the version
 
@@ -25,7 +31,10 @@ USAGE = """usage: homeostat COMMAND [OPTION ...]
 (--log-level, HOMEOSTAT_LOG_LEVEL).
 """
 
-_COMMANDS = {"probe": "probe_command", "score": "score_command", "history": "history_command"}
+_COMMANDS = {
+    name: f"{name}_command"
+    for name in ("probe", "score", "history", "gate", "report", "rules", "import", "export", "validate")
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""The history store on real SQLite files: what is written is read, and nothing breaks what can break."""
+"""The history store on real databases of both kinds: what is written is read, and nothing breaks what can break."""
 
 import asyncio
 import sqlite3
@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -18,9 +18,9 @@ from homeostat.core.history import VERDICTS, Known, Latencies, PastRun, Retentio
 from homeostat.core.ledger import Closed
 from homeostat.core.probing import Reason, Verdict
 from homeostat.core.ranges import Grid, Step
-from homeostat.core.window import DAY, HOUR, MINUTE, Bucket
+from homeostat.core.window import DAY, HOUR, MINUTE
 from homeostat.ports import HistoryUnavailable, StoredAttempt
-from homeostat.store import opening
+from homeostat.store import sqlite
 from homeostat.store.history import SqlHistory
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -32,16 +32,16 @@ def url(folder: Path) -> str:
 
 
 @pytest.fixture
-async def history(tmp_path: Path) -> AsyncIterator[SqlHistory]:
-    opened = SqlHistory(url(tmp_path))
+async def history(store_url: str) -> AsyncIterator[SqlHistory]:
+    opened = SqlHistory(store_url)
     yield opened
     await opened.close()
 
 
-def closed(start: int, seconds: int, **counts: tuple[int, int]) -> Closed:
+def closed(start: int, seconds: int, **counts: tuple[float, float]) -> Closed:
     """Make a period of (good, total) by series; every minute of it was observed."""
-    rows = [(good, total, seconds // MINUTE) for good, total in counts.values()]
-    return Closed(start, seconds, tuple(counts), np.array(rows, dtype=np.int64).T)
+    rows = [(total - good, total, seconds // MINUTE) for good, total in counts.values()]
+    return Closed(start, seconds, tuple(counts), np.array(rows, dtype=np.float64).T)
 
 
 def runs_of(start: int, *runs: tuple[str, float, Verdict, Reason, float]) -> Runs:
@@ -68,37 +68,56 @@ def attempt(identity: str, *, ended: bool) -> StoredAttempt:
     )  # fmt: skip
 
 
-async def buckets(history: SqlHistory, seconds: int, *series: str) -> list[Bucket]:
+class Stored(NamedTuple):
+    """One bucket as it is in the store."""
+
+    series: str
+    start: int
+    seconds: int
+    good: float
+    total: float
+    observed: float
+
+
+async def buckets(history: SqlHistory, seconds: int, *series: str) -> list[Stored]:
     """Read all that is stored of some series."""
-    found = [bucket async for period in history.periods(seconds, 0, series) for bucket in period]
-    return [bucket for bucket in found if bucket.total]
+    return [bucket async for period in history.periods(seconds, 0, series) for bucket in stored(period)]
+
+
+def stored(period: Closed) -> list[Stored]:
+    counts = zip(period.series, *period.counted.tolist(), strict=True)
+    return [
+        Stored(name, period.start, period.seconds, total - bad, total, observed)
+        for name, bad, total, observed in counts
+        if total
+    ]
 
 
 def grid(since: int, until: int, step: int) -> Grid:
     return Grid(since, until, step)
 
 
-def counts(steps: Iterable[Step]) -> list[tuple[int, int, int, int]]:
+def counts(steps: Iterable[Step]) -> list[tuple[int, float, float, int]]:
     return [(step.start, step.good, step.total, step.observed) for step in steps]
 
 
 # --- what is written is read ----------------------------------------------------------------------------
 
 
-async def test_buckets_survive_a_restart_and_are_overwritten_not_doubled(tmp_path: Path) -> None:
+async def test_buckets_survive_a_restart_and_are_overwritten_not_doubled(store_url: str) -> None:
     """H6, S6: what was counted before a restart is there after it."""
-    first = SqlHistory(url(tmp_path))
+    first = SqlHistory(store_url)
     await first.add([closed(NOON, 60, a=(1, 2), b=(5, 5))])
     await first.add([closed(NOON, 60, a=(3, 4))])
     await first.close()
 
-    second = SqlHistory(url(tmp_path))
+    second = SqlHistory(store_url)
     both = await buckets(second, 60, "a", "b")
     only_a = await buckets(second, 60, "a")
     await second.close()
 
-    assert both == [Bucket("a", NOON, 60, 3, 4, 1), Bucket("b", NOON, 60, 5, 5, 1)]
-    assert only_a == [Bucket("a", NOON, 60, 3, 4, 1)]
+    assert both == [Stored("a", NOON, 60, 3, 4, 1), Stored("b", NOON, 60, 5, 5, 1)]
+    assert only_a == [Stored("a", NOON, 60, 3, 4, 1)]
 
 
 async def test_series_of_many_blocks_keep_their_own_counts(history: SqlHistory) -> None:
@@ -108,10 +127,10 @@ async def test_series_of_many_blocks_keep_their_own_counts(history: SqlHistory) 
 
     [first, second] = [period async for period in history.periods(60, NOON, [*names, "nobody"])]
 
-    assert first.counted[0, :-1].tolist() == list(range(1500))
+    assert first.counted[0].tolist() == [1] * 1500 + [0]
     assert first.counted[1, :-1].tolist() == list(range(1, 1501))
     assert first.counted[:, -1].tolist() == [0, 0, 0]
-    assert [bucket for bucket in second if bucket.total] == [Bucket("s700", NOON + 60, 60, 7, 9, 1)]
+    assert stored(second) == [Stored("s700", NOON + 60, 60, 7, 9, 1)]
 
 
 async def test_what_is_written_again_after_a_stop_changes_nothing(history: SqlHistory) -> None:
@@ -120,7 +139,7 @@ async def test_what_is_written_again_after_a_stop_changes_nothing(history: SqlHi
     await history.add(batch)
     await history.add(batch)
 
-    assert await buckets(history, 60, "a") == [Bucket("a", NOON, 60, 1, 2, 1)]
+    assert await buckets(history, 60, "a") == [Stored("a", NOON, 60, 1, 2, 1)]
     assert [run.at for run in await history.past_runs("a", NOON, NOON + 60)] == [NOON, NOON + 1]
     assert await history.attempts("uid-1") == [attempt("a-1", ended=True)]
 
@@ -316,8 +335,8 @@ async def test_a_store_that_grew_too_large_gives_up_the_oldest_of_the_finest_and
     assert not again.is_cut
 
 
-async def test_a_limit_that_nothing_fits_in_leaves_the_newest_and_ends(tmp_path: Path) -> None:
-    history = SqlHistory(url(tmp_path), Retention(most_bytes=1))
+async def test_a_limit_that_nothing_fits_in_leaves_the_newest_and_ends(store_url: str) -> None:
+    history = SqlHistory(store_url, Retention(most_bytes=1))
     periods = [
         closed(NOON - seconds * number, seconds, s=(1, 1)) for seconds in (60, 300, 3600) for number in (1, 2, 3)
     ]
@@ -375,7 +394,7 @@ async def test_a_row_that_makes_no_sense_reads_as_no_data_and_is_written_over(tm
     await history.close()
 
     assert torn == ([], [])
-    assert mended[0] == [Bucket("s", NOON, 60, 2, 3, 1)]
+    assert mended[0] == [Stored("s", NOON, 60, 2, 3, 1)]
     assert [run.seconds for run in mended[1]] == [0.5]
 
 
@@ -420,7 +439,7 @@ async def test_a_locked_database_is_reported_as_unavailable_and_the_loop_goes_on
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Faults 28: nobody waits for the lock but the store's own thread."""
-    monkeypatch.setattr(opening, "_PRAGMAS", (*opening._PRAGMAS, "busy_timeout = 300"))
+    monkeypatch.setattr(sqlite, "_PRAGMAS", (*sqlite._PRAGMAS, "busy_timeout = 300"))
     history = SqlHistory(url(tmp_path))
     await history.add([closed(NOON, 60, s=(1, 1))])
     with closing(sqlite3.connect(tmp_path / "history.db", isolation_level=None)) as other:

@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from sqlalchemy import Engine, create_engine
 from homeostat.core.ledger import Closed
 from homeostat.core.ranges import Grid
 from homeostat.ports import HistoryUnavailable
-from homeostat.store import opening, reading, schema
+from homeostat.store import reading, schema, sqlite
 from homeostat.store.history import SqlHistory
 from homeostat.store.migrate import migrate
 from homeostat.store.opening import open_engine, open_reader
@@ -125,10 +126,22 @@ def test_opening_a_store_of_this_release_takes_no_alembic_and_no_event_loop(tmp_
         program = (
             "import sys; from homeostat.store.opening import open_engine; "
             f"open_engine({url(tmp_path)!r}).dispose(); "
-            "sys.exit(bool({'alembic', 'aiosqlite', 'sqlalchemy.ext.asyncio'} & sys.modules.keys()))"
+            "sys.exit(bool({'alembic', 'aiosqlite', 'psycopg', 'sqlalchemy.ext.asyncio'} & sys.modules.keys()))"
         )
         path = os.pathsep.join(sys.path)
         subprocess.run([sys.executable, "-c", program], check=True, env={**os.environ, "PYTHONPATH": path})
+
+
+def test_processes_that_open_a_new_store_at_once_make_its_tables_once(store_url: str) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        for engine in pool.map(open_engine, [store_url] * 8):
+            engine.dispose()
+    engine = open_reader(store_url)
+    with engine.connect() as connection:
+        found = connection.execute(schema.revision.select()).scalars().all()
+    engine.dispose()
+
+    assert found == [schema.REVISION]
 
 
 # --- one of another release -----------------------------------------------------------------------------
@@ -203,7 +216,7 @@ async def test_a_store_of_a_later_release_is_left_alone(tmp_path: Path) -> None:
 
 async def test_a_reader_sees_what_the_operator_writes_while_it_writes(tmp_path: Path) -> None:
     history = SqlHistory(url(tmp_path))
-    counted = np.array([[1], [2], [1]])
+    counted = np.array([[1.0], [2.0], [1.0]])
     await history.add([Closed(NOON, 60, ("check/1",), counted)])
     reader = open_reader(url(tmp_path))
     first = span(reader, "check/1", Grid(NOON, NOON + 120, 3600))
@@ -219,9 +232,9 @@ async def test_a_store_at_rest_in_a_place_that_cannot_be_written_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     history = SqlHistory(url(tmp_path))
-    await history.add([Closed(NOON, 60, ("check/1",), np.array([[1], [2], [1]]))])
+    await history.add([Closed(NOON, 60, ("check/1",), np.array([[1.0], [2.0], [1.0]]))])
     await history.close()
-    monkeypatch.setattr(opening.os, "access", lambda *_: False)
+    monkeypatch.setattr(sqlite.os, "access", lambda *_: False)
     reader = open_reader(url(tmp_path))
     found = span(reader, "check/1", Grid(NOON, NOON + 60, 60))
     reader.dispose()

@@ -9,9 +9,11 @@ from homeostat.core.decision import (
     Action,
     DeletePod,
     EvictPod,
+    InstallRules,
     Outcome,
     Ref,
     ReleaseLock,
+    RemoveRules,
     RestartRollout,
     Scale,
     TakeLock,
@@ -35,6 +37,8 @@ ACTIONS: dict[str, Action] = {
     "lock": TakeLock("5", WEB, POLICY, 60),
     "release": ReleaseLock("6", WEB, POLICY),
     "token": TakeToken("7"),
+    "install": InstallRules("8", POLICY, {"kind": "ConfigMap", "metadata": {"namespace": "shop", "name": "rules"}}),
+    "remove": RemoveRules("9", POLICY, "PrometheusRule", "rules"),
 }
 
 

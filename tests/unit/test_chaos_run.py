@@ -302,6 +302,7 @@ def test_data_that_is_old_because_nobody_was_there_is_not_the_checks_silence() -
     ("name", "value", "reason"),
     [
         ("freeze", FREEZE, ChaosReason.FROZEN),
+        ("budget_held_by", "checkout", ChaosReason.BUDGET_HELD),
         ("view_age", timedelta(minutes=1), ChaosReason.VIEW_STALE),
         ("generation", 2, ChaosReason.SPEC_CHANGED),
     ],
@@ -373,6 +374,58 @@ def test_a_freeze_while_recovery_is_awaited_aborts_the_verdict() -> None:
     world.reconcile()
 
     assert (world.status.verdict, world.status.phase) == (Verdict.ABORTED, Phase.RECOVERING)
+
+
+def test_a_run_waits_until_no_budget_policy_holds_chaos() -> None:
+    """C8: none starts while the budget is too low; it says which objective holds it, and goes on by itself."""
+    world = started(budget_held_by="checkout")
+    world.run(60)
+
+    assert (world.status.phase, world.status.reason, world.acts) == (Phase.PENDING, ChaosReason.BUDGET_HELD, [])
+    assert world.status.message == "the budget policy of ServiceLevelObjective checkout holds chaos"
+    world.budget_held_by = ""
+    assert ended(world) == (Verdict.PASSED, ChaosReason.HYPOTHESIS_HELD)
+
+
+def test_a_new_run_waits_too_and_is_the_one_that_was_asked_for() -> None:
+    """C8."""
+    world = started()
+    assert ended(world) == (Verdict.PASSED, ChaosReason.HYPOTHESIS_HELD)
+    world.run_requested, world.budget_held_by = "again", "checkout"
+    world.run(10)
+    assert (world.status.phase, world.status.run_number) == (Phase.PENDING, 1)
+    world.budget_held_by = ""
+    world.run(120)
+
+    assert (world.status.run, world.status.run_number, world.status.verdict) == ("again", 2, Verdict.PASSED)
+
+
+def test_a_run_that_a_low_budget_ended_never_resumes_by_itself() -> None:
+    """C9: what was stopped stays stopped, also before anything was touched."""
+    world = started()
+    world.budget_held_by = "checkout"
+    world.reconcile()
+    world.budget_held_by = ""
+    world.run(60)
+
+    assert (world.status.verdict, world.status.reason) == (Verdict.ABORTED, ChaosReason.BUDGET_HELD)
+    assert world.acts == []
+
+
+def test_what_a_freeze_refuses_does_not_wait_for_a_budget() -> None:
+    """C9: a Freeze is the stronger word."""
+    world = started(freeze=FREEZE, budget_held_by="checkout")
+
+    assert (world.status.verdict, world.status.reason) == (Verdict.ABORTED, ChaosReason.FROZEN)
+
+
+def test_a_budget_that_runs_low_while_recovery_is_awaited_leaves_the_verdict_alone() -> None:
+    """C8: the fault is off, there is nothing left to stop."""
+    world = broken_open(a_scale_spec(), starts_in=timedelta(seconds=20))
+    world.run(20, until=Phase.RECOVERING)
+    world.budget_held_by = "checkout"
+
+    assert ended(world) == (Verdict.PASSED, ChaosReason.HYPOTHESIS_HELD)
 
 
 def test_an_edit_before_the_fault_starts_the_run_anew() -> None:

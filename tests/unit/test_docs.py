@@ -3,15 +3,20 @@
 import asyncio
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from pydantic.alias_generators import to_camel
 
 from homeostat.api.health_check import HealthCheckSpec
 from homeostat.api.kinds import KINDS
+from homeostat.api.objective import ServiceLevelObjectiveSpec
+from homeostat.api.objective_indicator import Indicator
 from homeostat.api.probe import Probe
+from homeostat.core.burn import DEFAULT_PAIRS, factor
 from homeostat.core.decision import Ref
 from homeostat.core.plan import Plan
 from homeostat.core.plan import compile as compile_plan
@@ -70,6 +75,54 @@ def test_the_page_on_probes_shows_every_kind_of_probe() -> None:
     shown = {next(iter(body["spec"]["probe"])) for body in checks_of(ROOT / "docs" / "probes.md")}
 
     assert shown == set(Probe.model_fields)
+
+
+def objectives_of(path: Path) -> list[Any]:
+    """Every ServiceLevelObjective that a page shows."""
+    blocks_ = re.findall(r"^```yaml\n(.*?)^```$", path.read_text(), re.MULTILINE | re.DOTALL)
+    bodies = [body for block in blocks_ for body in yaml.safe_load_all(block)]
+    return [body for body in bodies if body["kind"] == "ServiceLevelObjective"]
+
+
+def test_every_objective_that_is_shown_can_be_read_and_none_says_what_nobody_reads() -> None:
+    specs = [body["spec"] for body in objectives_of(ROOT / "docs" / "slo.md")]
+    read = [ServiceLevelObjectiveSpec.model_validate(spec) for spec in specs]
+
+    assert [key for spec, model in zip(specs, read, strict=True) for key in unread(spec, model.wire())] == []
+
+
+def unread(given: Any, kept: Any, path: str = "") -> Iterator[str]:
+    """Give the paths of what was written and did not come through the model."""
+    if isinstance(given, dict):
+        for key, value in given.items():
+            yield from unread(value, kept[key], f"{path}.{key}") if key in kept else [f"{path}.{key}"]
+    elif isinstance(given, list):
+        for one, other in zip(given, kept, strict=True):
+            yield from unread(one, other, path)
+
+
+def test_the_page_on_objectives_shows_every_kind_of_indicator() -> None:
+    shown = [body["spec"]["indicator"] for body in objectives_of(ROOT / "docs" / "slo.md")]
+    queries = [one["prometheus"] for one in shown if "prometheus" in one]
+
+    assert {next(iter(one)) for one in shown} == {
+        field.alias or to_camel(name) for name, field in Indicator.model_fields.items()
+    }
+    assert {"ratio", "latency", "ratioQuery"} <= {name for query in queries for name in query}
+    assert any("groupBy" in next(iter(one.values())) for one in shown)
+
+
+def test_the_factors_in_the_page_are_those_that_are_used() -> None:
+    """S2."""
+    table = re.findall(
+        r"^\| (?:Page|Ticket) \| \S+ \| \S+ \| \S+ \| (.*) \|$", (ROOT / "docs" / "slo.md").read_text(), re.MULTILINE
+    )
+    periods = [timedelta(days=days) for days in (30, 28, 7)]
+    factors = [[factor(pair.budget, period, pair.long) for period in periods] for pair in DEFAULT_PAIRS]
+
+    assert [row.split(" | ") for row in table] == [
+        [f"{float(one):.4g}" if one >= 1 else f"{float(one):.2g}" for one in row] for row in factors
+    ]
 
 
 def default(value: object) -> str:

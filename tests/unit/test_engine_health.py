@@ -328,6 +328,22 @@ async def test_a_cycle_holds_no_policy() -> None:
     assert status.blocked.reason == "TargetNotFound"
 
 
+async def test_a_policy_is_held_by_the_low_budget_of_an_objective() -> None:
+    """R15: of its own namespace; and it names it."""
+    bench = Bench()
+    bench.apply("checkout")
+    bench.run("checkout", FAIL)
+    for namespace, name in (("bank", "card"), ("shop", "answers")):
+        status = {"holds": ["Recovery"]}
+        body = body_of("ServiceLevelObjective", name, {}, namespace=namespace, status=status, uid=f"uid-{name}")
+        bench.store.put(entry_from(body, "ServiceLevelObjective"))
+    found = (await bench.decide_policy(bench.apply_policy("checkout"))).status
+
+    assert found.blocked is not None
+    assert found.blocked.reason == "BudgetHeld"
+    assert "ServiceLevelObjective answers " in found.blocked.message
+
+
 async def test_a_check_in_maintenance_fires_nothing_and_proves_nothing() -> None:
     """R7, R12: no data is no quiet."""
     bench = Bench()

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from homeostat.core.ledger import Closed, Ledger
-from homeostat.core.window import CHECK_TIERS, OBJECTIVE_TIERS, Bucket, Counts, Tier
+from homeostat.core.window import CHECK_TIERS, MONTH_TIERS, QUARTER_TIERS, YEAR_TIERS, Bucket, Counts, Tier
 
 SMALL = (Tier(60, 12), Tier(300, 14), Tier(1800, 12))
 """The same shape as the real tiers, with reaches of 10m, 1h and 5h."""
@@ -28,7 +28,7 @@ def take_up(ledger: Ledger, buckets: list[Bucket]) -> tuple[Closed, ...]:
     end = max((bucket.start + bucket.seconds for bucket in buckets if bucket.series in ledger.series), default=0)
     closed = ledger.roll(end // 60 - 1)
     for (seconds, start), of_period in periods.items():
-        counted = np.array([[one.good, one.total, one.observed] for one in of_period]).T
+        counted = np.array([[one.bad, one.total, one.observed] for one in of_period], dtype=np.float64).T
         ledger.load(Closed(start, seconds, tuple(one.series for one in of_period), counted))
     return (*closed, *ledger.sum_up())
 
@@ -62,7 +62,7 @@ def lived(history: list[tuple[int, tuple[int, int]]], ledger: Ledger, slot: int)
     for skipped, (good, total) in history:
         minute += skipped
         closed += ledger.roll(minute)
-        ledger.add(slot, good, total)
+        ledger.add(slot, total - good, total)
         minutes[minute] = (good, total)
         ledger.window(slot, WINDOWS[minute % len(WINDOWS)])  # running sums follow at their own pace
     return minutes, closed
@@ -96,7 +96,7 @@ def test_a_window_counts_what_a_minute_by_minute_count_does(history: list[tuple[
 @given(histories, st.integers(1, 60))
 def test_at_the_edges_of_buckets_a_window_is_exact(history: list[tuple[int, tuple[int, int]]], hours: int) -> None:
     """S4: where the edge of the window is the edge of a bucket, no minute weighs less than 1."""
-    ledger = Ledger(OBJECTIVE_TIERS)
+    ledger = Ledger(QUARTER_TIERS)
     slot = ledger.open("a")
     minutes, _ = lived(history, ledger, slot)
 
@@ -150,7 +150,7 @@ def test_a_late_load_soon_after_a_restart_changes_no_count(
 
 def test_history_without_minutes_observed_counts_as_observed_what_its_totals_allow() -> None:
     """S6: a bucket that was written without that count."""
-    ledger = Ledger(OBJECTIVE_TIERS)
+    ledger = Ledger(QUARTER_TIERS)
     slot = ledger.open("a")
     ledger.roll(START)
 
@@ -198,7 +198,7 @@ def test_counts_that_are_fuller_than_the_history_stay() -> None:
     ledger = Ledger(SMALL)
     slot = ledger.open("a")
     ledger.roll(START)
-    ledger.add(slot, 5, 6)
+    ledger.add(slot, 1, 6)
     ledger.roll(START + 1)
 
     take_up(ledger, [Bucket("a", START * 60, 60, 1, 1, 1)])
@@ -225,10 +225,10 @@ def test_a_clock_that_goes_back_keeps_counting_in_the_newest_minute() -> None:
     ledger = Ledger(SMALL)
     slot = ledger.open("a")
     ledger.roll(START + 60)
-    ledger.add(slot, 1, 1)
+    ledger.add(slot, 0, 1)
 
     assert ledger.roll(START) == ()
-    ledger.add(slot, 0, 1)
+    ledger.add(slot, 1, 1)
 
     assert ledger.minute == START + 60
     assert ledger.window(slot, 60) == Counts(1, 2, 60, 60)
@@ -239,9 +239,9 @@ def test_a_clock_that_jumps_ahead_leaves_minutes_without_data() -> None:
     ledger = Ledger(SMALL)
     slot = ledger.open("a")
     ledger.roll(START)
-    ledger.add(slot, 1, 1)
+    ledger.add(slot, 0, 1)
     ledger.roll(START + 8)
-    ledger.add(slot, 1, 1)
+    ledger.add(slot, 0, 1)
 
     assert ledger.window(slot, 600) == Counts(2, 2, 120, 600)
 
@@ -261,7 +261,7 @@ def test_what_closes_is_told_once_a_bucket_and_only_of_series_with_data() -> Non
     ledger.open("silent")
     slot = ledger.open("a")
     ledger.roll(START)
-    ledger.add(slot, 1, 1)
+    ledger.add(slot, 0, 1)
     [minute] = ledger.roll(START + 1)
     ledger.add(slot, 1, 2)
 
@@ -282,7 +282,7 @@ def test_a_slot_is_given_to_another_series_without_a_trace(seconds: int) -> None
     slot = ledger.open("a")
     for minute in range(START, START + 90):
         ledger.roll(minute)
-        ledger.add(slot, 0, 1)
+        ledger.add(slot, 1, 1)
         ledger.window(slot, seconds)
 
     ledger.close(slot)
@@ -305,7 +305,7 @@ def test_closing_a_series_that_no_running_sum_has_seen_yet_is_fine() -> None:
     ledger = Ledger(SMALL)
     first = ledger.open("0")
     ledger.roll(START)
-    ledger.add(first, 1, 1)
+    ledger.add(first, 0, 1)
     ledger.roll(START + 1)
     ledger.window(first, 600)
     slots = [ledger.open(str(number)) for number in range(1, 300)]
@@ -321,7 +321,7 @@ def test_series_may_come_at_any_time() -> None:
     ledger = Ledger(SMALL)
     first = ledger.open("first")
     ledger.roll(START)
-    ledger.add(first, 1, 1)
+    ledger.add(first, 0, 1)
     ledger.roll(START + 1)
     ledger.window(first, 600)
     slots = [ledger.open(f"series {number}") for number in range(300)]
@@ -335,7 +335,7 @@ def test_series_may_come_at_any_time() -> None:
 
 
 def test_more_windows_than_sums_are_counted_all_the_same() -> None:
-    ledger = Ledger(OBJECTIVE_TIERS)
+    ledger = Ledger(QUARTER_TIERS)
     slot = ledger.open("a")
     ledger.roll(START)
     for minute in range(100):
@@ -354,7 +354,7 @@ def test_a_window_beyond_all_tiers_counts_what_there_is_and_is_never_covered() -
     slot = ledger.open("a")
     for minute in range(START, START + 1000):
         ledger.roll(minute)
-        ledger.add(slot, 1, 1)
+        ledger.add(slot, 0, 1)
 
     window = ledger.window(slot, 10 * 3600)
 
@@ -368,8 +368,8 @@ def test_a_count_that_does_not_fit_is_scaled_never_wrapped_and_never_flattered(g
     ledger = Ledger(CHECK_TIERS)
     slot, other = ledger.open("a"), ledger.open("b")
     ledger.roll(START)
-    ledger.add(slot, good * 1000, (good + rest) * 1000)
-    ledger.add(other, 3, 4)
+    ledger.add(slot, rest * 1000, (good + rest) * 1000)
+    ledger.add(other, 1, 4)
     ledger.roll(START + 1)
 
     for seconds in (3600, 86400, 30 * 86400):
@@ -382,15 +382,22 @@ def test_a_count_that_does_not_fit_is_scaled_never_wrapped_and_never_flattered(g
 
 
 def test_an_objective_counts_hundreds_of_millions_in_an_hour() -> None:
-    ledger = Ledger(OBJECTIVE_TIERS)
+    ledger = Ledger(QUARTER_TIERS)
     slot = ledger.open("a")
     for minute in range(61):
         ledger.roll(START + minute)
-        ledger.add(slot, 8_000_000, 8_000_001)
+        ledger.add(slot, 1, 8_000_001)
 
     window = ledger.window(slot, 90 * 86400)
 
-    assert window == Counts(61 * 8_000_000, 61 * 8_000_001, 3660, 90 * 86400)
+    assert window.bad == 61
+    assert window.total == pytest.approx(61 * 8_000_001, rel=1e-6)
+    assert ledger.window(slot, 6 * 3600).total == 61 * 8_000_001
+
+
+def test_books_reach_as_far_as_objectives_may_ask() -> None:
+    """31 d and 1 h of a month, 92 d of a quarter, 366 d of a year, each with a change of the clock."""
+    assert [tiers[-1].reach // 86400 for tiers in (MONTH_TIERS, QUARTER_TIERS, YEAR_TIERS)] == [31, 93, 368]
 
 
 @pytest.mark.parametrize(
@@ -408,6 +415,8 @@ def test_tiers_that_do_not_nest_are_a_mistake(tiers: tuple[Tier, ...]) -> None:
         Ledger(tiers)
 
 
-@pytest.mark.parametrize(("tiers", "size"), [(CHECK_TIERS, 4296), (OBJECTIVE_TIERS, 27120)])
+@pytest.mark.parametrize(
+    ("tiers", "size"), [(CHECK_TIERS, 4296), (MONTH_TIERS, 15800), (QUARTER_TIERS, 27696), (YEAR_TIERS, 80496)]
+)
 def test_a_series_takes_the_memory_that_is_promised(tiers: tuple[Tier, ...], size: int) -> None:
     assert sum(tier.count * (4 if 2 * tier.bits + 6 <= 32 else 8) for tier in tiers) == size

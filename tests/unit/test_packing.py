@@ -8,7 +8,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeostat.store.packing import BLOCK, COUNTS, LATENCIES, RUNS, Rows, fuller, joined, pack, replaced, unpack
+from homeostat.store.packing import (
+    BLOCK,
+    COUNTS,
+    LATENCIES,
+    RUNS,
+    Rows,
+    added,
+    counted,
+    counts_of,
+    fuller,
+    in_field,
+    joined,
+    of_field,
+    pack,
+    replaced,
+    unpack,
+    unpack_counts,
+)
 
 positions = st.lists(st.integers(0, BLOCK - 1), max_size=40).map(sorted)
 
@@ -46,6 +63,75 @@ def test_a_row_that_would_unpack_to_more_than_memory_is_none_of_ours(monkeypatch
     bomb = zlib.compress(bytes(10_000_000))
 
     assert len(unpack(bomb, COUNTS)) <= 1000 // COUNTS.itemsize
+
+
+@given(st.lists(st.binary(max_size=60), max_size=6), st.lists(positions, max_size=6), st.randoms())
+def test_counts_that_are_unpacked_together_are_those_unpacked_one_by_one(
+    rubbish: list[bytes], at: list[list[int]], random: Any
+) -> None:
+    """Rows of any number of series, and what a torn file holds between them."""
+    whole = [rows_of(COUNTS, places, total=np.arange(len(places)) + 1) for places in at]
+    packed = [*map(pack, whole), *rubbish, *map(zlib.compress, rubbish)]
+    random.shuffle(packed)
+
+    found: dict[int, list[tuple[float, ...]]] = {}
+    for part in unpack_counts(packed):
+        for row, place in enumerate(part.which.tolist()):
+            rows = [(p, *c) for p, c in zip(part.positions[row], part.counts[:, row].T.tolist(), strict=True)]
+            found[place] = [one for one in rows if one[0] < BLOCK]
+
+    for place, one in enumerate(packed):
+        rows = unpack(one, COUNTS)
+        alone = [(p, *c) for p, c in zip(rows["position"], counted(rows).T.tolist(), strict=True)]
+        if (np.diff(rows["position"].astype(int)) > 0).all() and len(rows) == len(found.get(place, rows)):
+            assert found.get(place, []) == alone
+
+
+@given(st.integers(0, 2**31 - 1))
+def test_a_whole_number_below_2_to_31_is_a_field_as_it_always_was(number: int) -> None:
+    """Rows of earlier releases read as before."""
+    field = in_field(np.array([float(number)]))
+
+    assert field.tolist() == [number]
+    assert of_field(field).tolist() == [number]
+
+
+@given(st.floats(0, 1e30), st.floats(0, 1))
+def test_any_other_number_is_off_by_one_in_sixteen_million_and_never_in_our_favour(total: float, share: float) -> None:
+    """S3: bad counts are rounded up, and never beyond the total; what is not all good never becomes so."""
+    bad = total * share
+    read_bad, read_total, _ = counted(counts_of(np.array([bad]), np.array([total]), np.array([1.0]))).tolist()
+
+    assert read_total[0] == pytest.approx(total, rel=6e-8, abs=1e-45)
+    assert min(bad, read_total[0]) <= read_bad[0] <= max(bad * (1 + 1.2e-7), bad + 2e-45)
+    assert read_bad[0] <= read_total[0]
+
+
+def test_what_is_no_count_is_nothing() -> None:
+    """Fault 50: NaN, infinity and less than nothing are not written; rubbish that looks like them is not read."""
+    written = of_field(in_field(np.array([np.nan, -1.0, np.inf])))
+
+    assert written[:2].tolist() == [0, 0]
+    assert np.isfinite(written[2])
+    assert of_field(np.array([0xFFFFFFFF, 0xFF800000, 0x80000000], dtype=np.uint32)).tolist() == [0, 0, 0]
+
+
+def test_counts_are_added_and_no_more_minutes_are_observed_than_there_are() -> None:
+    old = rows_of(COUNTS, [1, 3], bad=[1, 1], total=[1, 3], observed=[5, 4])
+    new = rows_of(COUNTS, [0, 3], bad=[0, 2], total=[10, 2], observed=[1, 2])
+
+    both = added(old, new, 5)
+
+    assert list(zip(*(both[name].tolist() for name in COUNTS.names or ()), strict=True)) == [
+        (0, 0, 10, 1), (1, 1, 1, 5), (3, 3, 5, 5),
+    ]  # fmt: skip
+
+
+def test_counts_of_more_events_stay_and_of_as_many_the_new_ones() -> None:
+    old = rows_of(COUNTS, [1, 2, 3], total=in_field(np.array([10, 10, 10.5])))
+    new = rows_of(COUNTS, [1, 2, 3, 4], total=in_field(np.array([9.5, 10, 10.25, 1])), bad=[1, 1, 1, 1])
+
+    assert counted(fuller(old, new))[:2].tolist() == [[0, 1, 0, 1], [10, 10, 10.5, 1]]
 
 
 def test_counts_that_are_written_again_are_replaced_and_others_stay() -> None:

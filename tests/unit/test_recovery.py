@@ -558,6 +558,40 @@ def test_nothing_is_taken_back_during_a_freeze() -> None:
     assert (status.last[1].reason, status.last[1].undone) == ("UndoFailed", False)
 
 
+def test_a_budget_policy_holds_up_no_undo() -> None:
+    """R8: a step that made it worse is taken back, however little budget is left."""
+    checkout = world(spec=spec(steps=SCALE), scaling_heals=False)
+    checkout.run("10s")
+    checkout.budget_held_by = "checkout"
+
+    status = checkout.run("80s")
+
+    assert checkout.replicas == 4
+    assert status.last[-1].undone
+
+
+def test_a_budget_policy_holds_up_no_verification() -> None:
+    """R7: an attempt under way comes to its end."""
+    checkout = world()
+    checkout.run("5s")
+    assert checkout.effects
+    checkout.budget_held_by = "checkout"
+
+    assert checkout.run("1m").last[0].outcome == "Recovered"
+
+
+def test_an_intent_is_not_carried_out_when_a_budget_policy_has_come_in_between() -> None:
+    """R2: all gates are asked again before an action on record is asked for again."""
+    checkout = world()
+    intend(checkout)
+    checkout.budget_held_by = "checkout"
+
+    checkout.run("10s")
+
+    assert checkout.effects == []
+    assert blocked(checkout) == "BudgetHeld"
+
+
 @pytest.mark.parametrize("kill_in", range(6))
 def test_a_kill_while_taking_back_takes_back_once(kill_in: int) -> None:
     """R2, R8: the undo is an intent like any other."""

@@ -111,6 +111,7 @@ def test_all_pods_are_restarted_one_by_one_while_the_trigger_fires() -> None:
 REFUSALS: list[tuple[BlockReason, dict[str, Any]]] = [
     (BlockReason.SUSPENDED, {"spec": spec(suspend=True)}),
     (BlockReason.FROZEN, {"freeze": FreezeInForce("outage", ("Recovery",), "provider outage", SOON)}),
+    (BlockReason.BUDGET_HELD, {"budget_held_by": "checkout"}),
     (BlockReason.STALE_VIEW, {"view_age": timedelta(seconds=31)}),
     (BlockReason.EXPECTED_FAULT, {"expected_by": EXPERIMENT}),
     (

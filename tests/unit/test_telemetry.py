@@ -31,9 +31,16 @@ from homeostat.telemetry.server import serving
 
 BOUNDED = {
     "namespace", "name", "state", "result", "window", "kind", "action", "outcome", "reason", "verb", "status", "type",
-    "le", "phase", "service", "criticality",
+    "le", "phase", "service", "criticality", "route", "severity", "long", "short", "group", "hold",
 }  # fmt: skip
 WEB = {"namespace": "shop", "name": "web"}
+ALERT = {"type": "BurnRate", "severity": "Page", "long": "1h", "short": "5m", "since": "2026-11-21T12:00:00Z"}
+HOLDING = {
+    "budgetPolicy": [
+        {"remainingBelow": "25%", "hold": ["Chaos"]},
+        {"remainingBelow": "0%", "hold": ["Chaos", "Rollouts"]},
+    ]
+}
 
 
 def check_of(name: str = "web", **spec: Any) -> Check:
@@ -80,9 +87,15 @@ async def value_of(metrics: Metrics, name: str, labels: dict[str, str] | None = 
     return found.get(tuple(value for _, value in sorted((labels or {}).items())))
 
 
-def objective_body(**status: Any) -> dict[str, Any]:
+def objective_body(spec: dict[str, Any] | None = None, **status: Any) -> dict[str, Any]:
     body = check_body("slo", status=status)
-    return {**body, "kind": "ServiceLevelObjective", "spec": {}}
+    return {**body, "kind": "ServiceLevelObjective", "spec": spec or {}}
+
+
+def shown_objective(spec: dict[str, Any] | None = None, **status: Any) -> Metrics:
+    store = ObjectStore()
+    store.put(entry_from(objective_body(spec, objective="99.9", **status), "ServiceLevelObjective"))
+    return metrics_of(Checks(), store)
 
 
 # --- checks ---------------------------------------------------------------------------------------------
@@ -269,7 +282,8 @@ async def test_no_metric_has_a_label_without_bounds() -> None:
         entry_from(
             objective_body(
                 objective="99.9", sli="99.95", burnRates=[{"window": "1h", "rate": "0.5"}],
-                budget={"total": "0.1", "consumed": "0.05", "remaining": "0.5"},
+                budget={"total": "0.1", "consumed": "0.05", "remaining": "0.5"}, alerts=[ALERT], holds=["Chaos"],
+                groups=[{"name": "region=eu", "state": "Met", "sli": "99.99"}], spec=HOLDING,
             ),
             "ServiceLevelObjective",
         )
@@ -310,6 +324,10 @@ def exercise(metrics: Metrics) -> None:
     metrics.drifted("HealthCheck")
     metrics.knows("HealthCheck", 4)
     metrics.leads(is_leader=True)
+    metrics.served("events", "2xx")
+    metrics.pushed("Accepted")
+    metrics.pushed_events(3)
+    metrics.alerts_posted("Taken")
 
 
 async def test_the_size_of_history_is_shown() -> None:
@@ -328,6 +346,50 @@ async def test_an_objective_without_figures_shows_none_rather_than_nan() -> None
     assert await value_of(metrics, "homeostat_slo_objective_ratio", {"namespace": "shop", "name": "slo"}) == 0.999
     assert await samples_of(metrics, "homeostat_slo_sli_ratio") == {}
     assert "nan" not in (await metrics.page()).decode().lower().replace("namespace", "")
+
+
+async def test_the_figures_of_a_window_are_those_of_the_status() -> None:
+    window = {"start": "2026-11-01T00:00:00Z", "end": "2026-11-21T12:00:00Z", "coverage": "12.5"}
+    metrics = shown_objective(state="Burning", window=window, good=1999, bad=1)
+    slo = {"namespace": "shop", "name": "slo"}
+
+    assert await samples_of(metrics, "homeostat_slo_state") == {("slo", "shop", "Burning"): 1}
+    assert await value_of(metrics, "homeostat_slo_window_coverage_ratio", slo) == 0.125
+    assert await value_of(metrics, "homeostat_slo_good_events", slo) == 1999
+    assert await value_of(metrics, "homeostat_slo_bad_events", slo) == 1
+
+
+async def test_alerts_are_shown_while_they_fire_and_one_that_is_there_twice_once() -> None:
+    exhausted = {"type": "BudgetExhausted", "severity": "Ticket", "group": "r=eu", "since": ALERT["since"]}
+    metrics = shown_objective(alerts=[ALERT, ALERT, exhausted])
+
+    assert await samples_of(metrics, "homeostat_slo_alert_firing") == {
+        ("", "1h", "slo", "shop", "Page", "5m", "BurnRate"): 1,
+        ("r=eu", "", "slo", "shop", "Ticket", "", "BudgetExhausted"): 1,
+    }
+    assert await samples_of(shown_objective(), "homeostat_slo_alert_firing") == {}
+
+
+async def test_what_a_policy_can_hold_is_shown_held_or_not_and_nothing_else() -> None:
+    """A pipeline must tell 0 from nothing: without a rule there is nothing to gate on."""
+    held = shown_objective(HOLDING, holds=["Chaos"])
+
+    assert await samples_of(held, "homeostat_slo_hold") == {("Chaos", "slo", "shop"): 1, ("Rollouts", "slo", "shop"): 0}
+    assert await samples_of(shown_objective(), "homeostat_slo_hold") == {}
+
+
+async def test_groups_are_shown_with_what_is_known_of_them() -> None:
+    """S14: a budget per group."""
+    groups = [
+        {"name": 'route="/pay"', "state": "Exhausted", "sli": "99", "remaining": "-900"},
+        {"name": "route=/new", "state": "Unknown"},
+    ]
+    metrics = shown_objective(groups=groups)
+
+    assert await samples_of(metrics, "homeostat_slo_group_sli_ratio") == {('route="/pay"', "slo", "shop"): 0.99}
+    assert await samples_of(metrics, "homeostat_slo_group_error_budget_remaining_ratio") == {
+        ('route="/pay"', "slo", "shop"): -9
+    }
 
 
 def test_an_objective_that_was_never_evaluated_shows_nothing() -> None:

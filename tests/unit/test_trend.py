@@ -210,7 +210,7 @@ def test_the_points_of_a_ledger_are_the_counts_of_each_period(first: int, counts
     other, slot = ledger.open("other"), ledger.open("web")
     for minute, (good, bad) in enumerate(counts, start=first):
         ledger.roll(minute)
-        ledger.add(slot, good, good + bad)
+        ledger.add(slot, bad, good + bad)
         ledger.add(other, 1, 7)
     newest = (first + len(counts) - 1) // 5
     expected = [[0, 0] for _ in range(12)]

@@ -1,25 +1,27 @@
 """The books of the process: uptime of every check and the events of every objective, and their way to history.
 
-A run of a check counts once in the check's own series, and once in that of each objective that looks at it.
+A run of a check counts once in the check's own series, and once in that of each objective that looks at it. Other
+events come by `add` and `put`. `tallies` has the books of objectives.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from math import ceil
 
 from homeostat.core.decision import Ref
-from homeostat.core.history import Latencies, Runs
+from homeostat.core.history import Known, Latencies, Runs
 from homeostat.core.latency import LatencyBook
-from homeostat.core.ledger import Ledger
+from homeostat.core.ledger import Closed, Ledger, LedgerSeries
 from homeostat.core.probing import Verdict
 from homeostat.core.run import Run
-from homeostat.core.window import CHECK_TIERS, DAY, HOUR, MINUTE, OBJECTIVE_TIERS, Counts
+from homeostat.core.survey import Watched
+from homeostat.core.window import CHECK_TIERS, DAY, HOUR, MINUTE, Bucket, Counts
 from homeostat.engine.checks import Check
+from homeostat.engine.counting import Counting
 from homeostat.engine.objects import Key
 from homeostat.engine.rawbook import RawBook
 from homeostat.engine.register import Register
+from homeostat.engine.tallies import Tallies, Wanted
 from homeostat.ports import Record
 
 ROUNDING = 1e-6  # of weighted sums
@@ -31,32 +33,22 @@ OFTEN = 30.0
 """The longest interval (s) of a check that has runs enough for a trend within an hour."""
 
 
-@dataclass(frozen=True, slots=True)
-class Meter:
-    """An objective that counts a check's runs: its series, and the latency (s) within which a pass is good."""
-
-    objective: Key
-    slot: int
-    faster_than: float | None
-    series: str
-
-
 def minute_of(now: datetime) -> int:
     """Give the minute since the epoch."""
     return int(now.timestamp()) // MINUTE
 
 
 class Meters:
-    """Two ledgers, and which objective counts which check; raw runs on their way to history, and their latencies."""
+    """The ledgers of checks and objectives; raw runs on their way to history, and their latencies."""
 
     def __init__(self) -> None:
         self._checks = Ledger(CHECK_TIERS)
-        self._objectives = Ledger(OBJECTIVE_TIERS)
         self._raw = RawBook()
         self._latencies = LatencyBook()
         self._register = Register()
-        self._meters: dict[Key, Meter] = {}
-        self._of_check: defaultdict[Key, tuple[Meter, ...]] = defaultdict(tuple)
+        self._tallies = Tallies(self._register)
+
+    # --- checks -----------------------------------------------------------------------------------------
 
     def open_check(self, ref: Ref, service: str = "") -> int:
         """Open the series of a check, which speaks for a service."""
@@ -72,33 +64,16 @@ class Meters:
         self._checks.close(self._checks.open(series))
         self._register.remove(series)
 
-    def open_objective(self, key: Key, uid: str, check: Key, faster_than: float | None) -> None:
-        """Let an objective count a check's runs; whatever it counted by before is replaced."""
-        self._detach(key)
-        series = f"slo/{uid}"
-        meter = Meter(key, self._objectives.open(series), faster_than, series)
-        self._register.put(series, (key.namespace, key.name, ""))
-        self._meters[key] = meter
-        self._of_check[check] += (meter,)
-
-    def close_objective(self, key: Key) -> None:
-        """Forget the series of an objective that is gone."""
-        meter = self._meters.get(key)
-        self._detach(key)
-        if meter is not None:
-            self._objectives.close(meter.slot)
-            self._register.remove(meter.series)
-
     def count(self, check: Check, run: Run, now: datetime) -> None:
         """Take in one run; only passes and fails enter uptime and indicators (H1). The hot path."""
         self._raw.add(check.slot, run, now.timestamp())
         if run.verdict is not Verdict.PASS and run.verdict is not Verdict.FAIL:
             return
         is_pass = run.verdict is Verdict.PASS
-        self._checks.add(check.slot, is_pass, 1)
-        for meter in self._of_check.get(check.key, ()):
+        self._checks.add(check.slot, 0 if is_pass else 1, 1)
+        for meter in self._tallies.of_check.get(check.key, ()):
             is_good = is_pass and (meter.faster_than is None or run.seconds < meter.faster_than)
-            self._objectives.add(meter.slot, is_good, 1)
+            meter.ledger.add(meter.slot, 0 if is_good else 1, 1)
 
     def uptime(self, check: Check) -> dict[str, tuple[int, int, float]]:
         """Give good and all runs of a check, and the seconds observed, by window."""
@@ -107,26 +82,91 @@ class Meters:
 
     def trend_points(self, check: Check) -> Sequence[tuple[int, int]]:
         """Give good and all runs of equal periods, oldest first: the last hour, or day of a check that runs rarely."""
-        return self._checks.periods(check.slot, *(TREND_HOUR if check.plan.interval <= OFTEN else TREND_DAY))
+        periods = self._checks.periods(check.slot, *(TREND_HOUR if check.plan.interval <= OFTEN else TREND_DAY))
+        return [(int(good), int(total)) for good, total in periods]
 
-    def counts(self, key: Key, windows: Iterable[timedelta]) -> dict[timedelta, Counts]:
-        """Give the counts of an objective by window; none when nothing counts for it."""
-        meter = self._meters.get(key)
-        if meter is None:
-            return {}
-        return {window: self._objectives.window(meter.slot, int(window.total_seconds())) for window in windows}
+    # --- objectives -------------------------------------------------------------------------------------
+
+    def open_objective(self, key: Key, uid: str, counting: Counting) -> None:
+        """Count for an objective, also after an edit: what was counted stays, and nothing counts as it did before."""
+        self._tallies.open(key, uid, counting)
+
+    def close_objective(self, key: Key) -> None:
+        """Forget the series of an objective that is gone; history keeps them."""
+        self._tallies.close(key)
+
+    def series(self, key: Key, group: str = "") -> LedgerSeries | None:
+        """Give the events of an objective, or of one of its groups; None when nothing counts."""
+        return self._tallies.series(key, group)
+
+    def slices(self, key: Key, group: str = "") -> LedgerSeries | None:
+        """Give the slices of an objective that counts in them: `total` those with data, `bad` the bad of them."""
+        return self._tallies.slices(key, group)
+
+    def groups(self, key: Key) -> tuple[str, ...]:
+        """Name the groups of an objective that are known."""
+        return self._tallies.groups(key)
+
+    def add(self, key: Key, group: str, minute: int, bad: float, total: float) -> bool:
+        """Count events of a minute (since the epoch), as far back as minutes reach: in their group and in the whole.
+
+        False, and then nothing is counted: nothing counts there, it is out of reach or in the future, they are no
+        counts, or there are too many groups.
+        """
+        return self._tallies.add(key, group, minute, bad, total)
+
+    def put(self, key: Key, group: str, bucket: Bucket) -> bool:
+        """Take a bucket of 60, 300 or 3600 s for what happened in it, if it is fuller than what is known.
+
+        Of a group it counts in the group alone: what is fuller is not what is added up. False if it is out of reach,
+        not over, or too much as for `add`. A bucket longer than the shortest that reaches it is not seen by windows
+        that are answered from shorter ones.
+        """
+        return self._tallies.put(key, group, bucket)
+
+    def series_name(self, key: Key, group: str = "") -> str | None:
+        """Give the name in the store of what an objective, or a group, counts; a new group has one if it may count."""
+        return self._tallies.series_name(key, group)
+
+    def last_counted(self, key: Key) -> float | None:
+        """Give up to when (epoch s) an objective has data, to the minute; never in the future."""
+        return self._tallies.last_counted(key)
+
+    def is_recalled(self, key: Key) -> bool:
+        """Whether history of the objective was taken up: before that, events that are in it must not be added."""
+        return self._tallies.is_recalled(key)
+
+    def watch(self, key: Key, watched: Watched | None) -> None:
+        """Have `moved` tell when the budget of an objective, or of one of its groups, moves or an alert may change."""
+        self._tallies.watch(key, watched)
+
+    def moved(self) -> tuple[Key, ...]:
+        """Give the watched objectives whose alerts or budgets moved since they were last given."""
+        return self._tallies.moved()
+
+    # --- history ----------------------------------------------------------------------------------------
 
     def roll(self, now: datetime) -> list[Record]:
         """End the minute if it is over; give what is to be kept. History is loaded before the first roll."""
         minute = minute_of(now)
-        closed = (*self._checks.roll(minute), *self._objectives.roll(minute))
+        closed = self._rolled(minute)
         return [*self._register.news(minute), *closed, *self._ended(self._raw.drain(minute), minute)]
 
     def close(self) -> list[Record]:
         """End the unfinished minute, for a graceful stop; give what is to be kept."""
         minute = self._checks.minute + 1
-        closed = (*self._checks.roll(minute), *self._objectives.roll(self._objectives.minute + 1))
+        closed = self._rolled(minute)
         return [*self._register.news(minute), *closed, *self._ended(self._raw.drain(), minute + HOUR // MINUTE)]
+
+    def snapshot(self) -> list[Record]:
+        """Give what counted since this was last asked: of the unfinished minute, and of those that were over."""
+        if self._checks.minute < 0:
+            return []
+        found: list[Record] = [*self._register.news(self._checks.minute)]
+        for ledger in self.books:
+            found += ledger.unfinished()
+            found += ledger.corrections()
+        return found
 
     def recall(self, runs: Runs) -> Latencies | None:
         """Take up raw runs of a minute, oldest first, as far as latencies go; give those of an hour that ended."""
@@ -134,21 +174,25 @@ class Meters:
         self._latencies.add(runs)
         return ended
 
-    @property
-    def books(self) -> tuple[Ledger, Ledger]:
-        """The two ledgers, to take up history with."""
-        return self._checks, self._objectives
+    def meet(self, known: Iterable[Known]) -> None:
+        """Open the groups of objectives that history knows."""
+        self._tallies.meet(known)
 
-    def _detach(self, key: Key) -> None:
-        meter = self._meters.pop(key, None)
-        if meter is None:
-            return
-        for check, meters in list(self._of_check.items()):
-            left = tuple(one for one in meters if one.objective != key)
-            if left:
-                self._of_check[check] = left
-            else:
-                del self._of_check[check]
+    def wanted(self) -> list[Wanted]:
+        """Give the series of objectives whose history is still to be taken up."""
+        return self._tallies.wanted()
+
+    def recalled(self, wanted: Wanted) -> Sequence[Record]:
+        """Take note that history was taken up; give what it turns out to lack."""
+        return self._tallies.recalled(wanted)
+
+    @property
+    def books(self) -> tuple[Ledger, ...]:
+        """The ledgers, to take up history with; the first is that of checks."""
+        return self._checks, *self._tallies.ledgers
+
+    def _rolled(self, minute: int) -> list[Closed]:
+        return [*self._checks.roll(minute), *self._tallies.roll(minute)]
 
     def _ended(self, drained: Iterable[Runs], minute: int) -> Iterator[Record]:
         """Pass raw runs on, and the latencies of the hours that ended by `minute`."""
@@ -168,5 +212,5 @@ def series_of(check: Ref) -> str:
 def _whole(counts: Counts) -> tuple[int, int]:
     """Give good and total as whole runs, never better than the truth: a part of a bad run is a bad run."""
     total = ceil(counts.total - ROUNDING)
-    bad = ceil(counts.total - counts.good - ROUNDING)
+    bad = ceil(counts.bad - ROUNDING)
     return total - bad, total

@@ -196,7 +196,7 @@ class ObjectStore:
     def of_kind(self, kind: str, namespace: str | None = None) -> Iterator[Entry]:
         """Give the entries of a kind, of one namespace or of all."""
         for key, entry in list(self._kinds[kind].items()):
-            if namespace in {None, key.namespace}:
+            if namespace is None or namespace == key.namespace:
                 yield entry
 
     def keys(self) -> list[Key]:

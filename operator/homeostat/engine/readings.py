@@ -1,14 +1,16 @@
 """What checks and objectives show to Prometheus, read at each scrape from what is known anyway."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 from homeostat.api.meta import format_duration
-from homeostat.api.objective_status import ServiceLevelObjectiveStatus
+from homeostat.api.objective_status import Alert, ServiceLevelObjectiveStatus
 from homeostat.core.plan import Plan
 from homeostat.core.score import service_of
 from homeostat.engine.checks import Check, Checks
+from homeostat.engine.holds import named_holds
 from homeostat.engine.objects import ObjectStore
-from homeostat.telemetry.page import CheckReading, ObjectiveReading
+from homeostat.telemetry.page import AlertReading, CheckReading, GroupReading, ObjectiveReading
 
 
 def read_checks(checks: Checks) -> Iterator[CheckReading]:
@@ -48,7 +50,23 @@ def read_objectives(store: ObjectStore) -> Iterator[ObjectiveReading]:
             namespace=entry.ref.namespace,
             name=entry.ref.name,
             objective=float(status.objective / 100),
-            sli=None if status.sli is None else float(status.sli / 100),
-            budget_remaining=None if status.budget is None else float(status.budget.remaining / 100),
+            sli=_ratio(status.sli),
+            budget_remaining=_ratio(status.budget.remaining if status.budget else None),
             burn_rates=tuple((format_duration(burn.window), float(burn.rate)) for burn in status.burn_rates),
+            state=status.state,
+            coverage=_ratio(status.window.coverage if status.window else None),
+            good=status.good,
+            bad=status.bad,
+            alerts=tuple(map(_alert, status.alerts)),
+            holds=tuple((hold, hold in status.holds) for hold in named_holds(entry)),
+            groups=tuple(GroupReading(one.name, _ratio(one.sli), _ratio(one.remaining)) for one in status.groups),
         )
+
+
+def _ratio(percent: Decimal | None) -> float | None:
+    return None if percent is None else float(percent / 100)
+
+
+def _alert(alert: Alert) -> AlertReading:
+    long, short = ("" if window is None else format_duration(window) for window in (alert.long, alert.short))
+    return AlertReading(alert.type, alert.severity, long, short, alert.group)

@@ -1,4 +1,4 @@
-"""The history store: SQLite in a file, by a thread of its own.
+"""The history store: SQLite in a file or PostgreSQL, by a thread of its own.
 
 The thread does all that takes time, packing included, one thing after the other; the event loop only waits. A wait
 that is given up leaves the thread to finish: what it writes is then written again, which changes nothing.
@@ -9,24 +9,25 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
-from pathlib import Path
+from itertools import compress, islice
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.engine import make_url
 
 from homeostat.core.history import Known, PastRun, Retention, Runs
 from homeostat.core.ledger import Closed
 from homeostat.core.ranges import Grid, Step
-from homeostat.ports import Pruned, Record, StoredAttempt
-from homeostat.store import pruning, reading
-from homeostat.store.opening import open_engine, translated
+from homeostat.ports import Delivery, HistoryUnavailable, Pruned, Record, StoredAttempt
+from homeostat.store import delivering, pruning, reading
+from homeostat.store.opening import database_of, open_engine, translated
 from homeostat.store.writing import Writer
 
 T = TypeVar("T")
 
 PERIODS = 30
 """Periods that are read at a time: of 10,000 series a tenth of a second."""
+MOST_IN_DOUBT = 20_000
+"""Keys that are remembered of deliveries that may have been counted although they failed."""
 
 
 class SqlHistory:
@@ -36,8 +37,10 @@ class SqlHistory:
         self._url = url
         self._retention = retention or Retention()
         self._thread: ThreadPoolExecutor | None = None
+        self._database = database_of(url)
         self._engine: Engine | None = None
-        self._writer = Writer()
+        self._writer = Writer(self._database)
+        self._in_doubt: set[delivering.Digest] = set()
         self._places: tuple[Sequence[str], reading.Places] | None = None
 
     async def close(self) -> None:
@@ -51,6 +54,16 @@ class SqlHistory:
         """Write records in one transaction. What is written twice is there once."""
         if records:
             await self._in_thread(partial(self._add, records))
+
+    async def deliver(self, deliveries: Sequence[Delivery], now: datetime) -> Sequence[bool]:
+        """Count pushed events durably, all in one transaction; say of each delivery whether it was new.
+
+        One that failed and was counted nevertheless, as a connection may break while it commits, is new when it
+        comes again: nobody was told of it, and it is not counted again.
+        """
+        if not deliveries:
+            return ()
+        return await self._in_thread(partial(self._deliver, deliveries, int(now.timestamp())))
 
     async def recorded_until(self) -> int:
         """Give where the newest bucket ends (epoch s); 0 when there is none."""
@@ -104,14 +117,14 @@ class SqlHistory:
         """Delete what is past its retention, and what the store has no room for; others get their turn in between."""
         await self._change(lambda connection: pruning.expire(connection, self._retention, now))
         is_cut = False
-        while await self._read(pruning.used) > self._retention.most_bytes:
+        while await self._read(self._database.used) > self._retention.most_bytes:
             if not await self._change(pruning.cut):
                 break
             is_cut = True
-        if is_cut or await self._read(pruning.has_much_free):
-            while await self._read(pruning.shrink):
+        if is_cut or await self._read(self._database.is_loose):
+            while await self._in_thread(self._shrink):
                 pass
-        return Pruned(self._size(), is_cut)
+        return Pruned(await self._read(self._database.size), is_cut)
 
     # --- in the thread ----------------------------------------------------------------------------------
 
@@ -129,20 +142,58 @@ class SqlHistory:
 
     async def _change(self, change: Callable[[Connection], T]) -> T:
         def do() -> T:
-            self._writer, self._places = Writer(), None  # series may be gone
-            with translated(), self._open().begin() as connection:
-                return change(connection)
+            self._writer, self._places = Writer(self._database), None  # series may be gone
+            return self._write(change)
 
         return await self._in_thread(do)
 
     def _add(self, records: Sequence[Record]) -> None:
         self._places = None
+        self._write(lambda connection: self._writer.add(connection, records))
+
+    def _deliver(self, deliveries: Sequence[Delivery], at: int) -> tuple[bool, ...]:
+        self._places = None
+        digests = [delivering.digest_of(delivery) for delivery in deliveries]
+        in_doubt = {digest for digest in digests if digest is not None}
+
+        def deliver(connection: Connection) -> tuple[bool, ...]:
+            are_new = delivering.unknown(connection, digests)
+            delivering.remember(connection, compress(digests, are_new), at)
+            delivering.count(connection, self._writer, compress(deliveries, are_new))
+            return are_new
+
         try:
-            with translated(), self._open().begin() as connection:
-                self._writer.add(connection, records)
-        except BaseException:
-            self._writer = Writer()  # numbers it learnt may be taken back
+            are_new = self._write(deliver)
+        except HistoryUnavailable:
+            self._in_doubt |= set(islice(in_doubt, MOST_IN_DOUBT - len(self._in_doubt)))
             raise
+        if not self._in_doubt:
+            return are_new
+        told = tuple(is_new or self._take_doubt(digest) for is_new, digest in zip(are_new, digests, strict=True))
+        self._in_doubt -= in_doubt
+        return told
+
+    def _take_doubt(self, digest: delivering.Digest | None) -> bool:
+        """Whether this key is known only by a delivery of which nobody was told; the next one with it is not new."""
+        is_in_doubt = digest in self._in_doubt
+        self._in_doubt.discard(digest or b"")
+        return is_in_doubt
+
+    def _write(self, change: Callable[[Connection], T]) -> T:
+        """Do something in a transaction, in which nobody else writes."""
+        try:
+            with translated(), self._open().connect() as connection:
+                self._database.begin(connection)
+                changed = change(connection)
+                connection.commit()
+                return changed
+        except BaseException:
+            self._writer = Writer(self._database)  # numbers it learnt may be taken back
+            raise
+
+    def _shrink(self) -> bool:
+        with translated():
+            return self._database.shrink(self._open())
 
     def _places_of(self, connection: Connection, series: Sequence[str]) -> reading.Places:
         """Look up the numbers of series, once for those who read again and again."""
@@ -159,8 +210,4 @@ class SqlHistory:
         if self._engine is not None:
             self._engine.dispose()
         self._engine = None
-        self._writer = Writer()
-
-    def _size(self) -> int:
-        path = make_url(self._url).database or ""
-        return sum(Path(part).stat().st_size for part in (path, f"{path}-wal") if Path(part).is_file())
+        self._writer = Writer(self._database)

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, Row, Table, func, select
-from sqlalchemy.exc import OperationalError
 
 from homeostat.core.history import Known, Latency, PastRun, Runs, latency_of, past_run
 from homeostat.core.ledger import Closed
@@ -27,7 +26,7 @@ from homeostat.core.ranges import (
 from homeostat.core.window import HOUR, MINUTE
 from homeostat.ports import StoredAttempt
 from homeostat.store import schema
-from homeostat.store.packing import BLOCK, COUNTS, LATENCIES, RUNS, Rows, unpack
+from homeostat.store.packing import BLOCK, COUNTS, LATENCIES, RUNS, Numbers, Rows, counted, unpack, unpack_counts
 
 Places = npt.NDArray[np.int64]
 """Where a reader has a series, by its number; -1 for those it did not ask for."""
@@ -82,9 +81,9 @@ def past_runs(connection: Connection, number: int, wanted: Iterable[Stretch]) ->
 def _cells(connection: Connection, number: int, seconds: int, wanted: Iterable[Stretch]) -> list[Cell]:
     read = _rows(connection, schema.counts, COUNTS, number, starts(seconds, wanted), seconds)
     return [
-        Cell(start, seconds, total - bad, total, observed)
+        Cell(start, seconds, total - bad, total, int(observed))
         for start, rows in read
-        for _, bad, total, observed in rows.tolist()
+        for bad, total, observed in counted(rows).T.tolist()
     ]
 
 
@@ -140,8 +139,16 @@ def extent(connection: Connection, seconds: int) -> Stretch:
 
 
 def recorded_until(connection: Connection) -> int:
-    """Read where the newest bucket ends (epoch s); 0 when there is none."""
-    return max(extent(connection, seconds)[1] for seconds in LENGTHS)
+    """Read where the newest bucket ends (epoch s); 0 when there is none.
+
+    An hour that is being counted into has a row before it ends: a shorter bucket within it says how far it came.
+    """
+    begin = until = 0
+    for seconds in LENGTHS:
+        end = extent(connection, seconds)[1]
+        if end - seconds >= begin:
+            begin, until = end - seconds, end
+    return until
 
 
 def places_of(connection: Connection, series: Sequence[str]) -> Places:
@@ -158,13 +165,28 @@ def periods(
     connection: Connection, seconds: int, stretch: Stretch, series: Sequence[str], places: Places
 ) -> list[Closed]:
     """Read all buckets of one length that begin within a stretch of time, a period of all these series at once."""
-    found: dict[int, npt.NDArray[np.int64]] = {}
-    for start, numbers, rows in _blocks(connection, seconds, stretch):
-        counted = found.setdefault(start, np.zeros((3, len(series)), dtype=np.int64))
-        at, placed = _placed(numbers, rows, places)
-        good = placed["total"].astype(np.int64) - placed["bad"]
-        counted[:, at] = good, placed["total"], placed["observed"]
-    return [Closed(start, seconds, tuple(series), counted) for start, counted in sorted(found.items())]
+    names, found = tuple(series), list(_counted(connection, seconds, stretch))
+    starts = np.unique(np.concatenate([part.starts for part in found])) if found else np.zeros(0, dtype=np.int64)
+    counted = np.zeros((len(starts), 3, len(names)))
+    for part in found:
+        at = np.where(part.numbers < len(places), places[np.minimum(part.numbers, len(places) - 1)], -1)
+        _place(counted, np.searchsorted(starts, part.starts), at, part.counts)
+    return [Closed(start, seconds, names, period) for start, period in zip(starts.tolist(), counted, strict=True)]
+
+
+def _place(counted: Numbers, which: Places, at: Places, counts: Numbers) -> None:
+    """Put the counts of blocks into the periods that they are of, where the reader has their series.
+
+    Mostly these lie side by side, and the same in all periods: then a block is put into all at once.
+    """
+    first, width = at[:, 0], at.shape[1]
+    is_dense = (first >= 0) & (at == first[:, np.newaxis] + np.arange(width)).all(axis=1)
+    for begin in np.unique(first[is_dense]).tolist():
+        rows = np.flatnonzero(is_dense & (first == begin))
+        counted[which[rows], :, begin : begin + width] = counts[:, rows].swapaxes(0, 1)
+    for row in np.flatnonzero(~is_dense).tolist():
+        is_asked = at[row] >= 0
+        counted[which[row]][:, at[row][is_asked]] = counts[:, row, is_asked]
 
 
 def runs(connection: Connection, start: int, series: Sequence[str], places: Places) -> Runs | None:
@@ -182,26 +204,31 @@ def runs(connection: Connection, start: int, series: Sequence[str], places: Plac
     return Runs(start, tuple(series), at.astype(np.uint32), *columns)
 
 
-def totals(connection: Connection, windows: Sequence[int], now: int) -> dict[str, list[tuple[int, int]]]:
+def totals(connection: Connection, windows: Sequence[int], now: int) -> dict[str, list[tuple[float, float]]]:
     """Read good and total of every series in the last `windows` (s); to the hour where shorter buckets are gone."""
     rows = list(connection.execute(select(schema.series.c.id, schema.series.c.name)))
     width = _width(max((row.id for row in rows), default=0))
     found = []
     for window in windows:
-        sums = np.zeros((2, width), dtype=np.int64)
+        sums = np.zeros((2, width))
         for seconds, stretch in _tiles(connection, now - window, now):
-            for _, numbers, counted in _blocks(connection, seconds, stretch):
-                sums[0, numbers] += counted["total"].astype(np.int64) - counted["bad"]
-                sums[1, numbers] += counted["total"]
+            for part in _counted(connection, seconds, stretch):
+                bad, total, _ = part.counts
+                np.add.at(sums[0], part.numbers, total - bad)
+                np.add.at(sums[1], part.numbers, total)
         found.append(sums)
-    return {row.name: [(int(sums[0, row.id]), int(sums[1, row.id])) for sums in found] for row in rows}
+    return {row.name: [(float(sums[0, row.id]), float(sums[1, row.id])) for sums in found] for row in rows}
 
 
 def _tiles(connection: Connection, since: int, until: int) -> Iterator[tuple[int, Stretch]]:
-    """Lay buckets over a range, longest first: hours as far as they go, and shorter ones before and after."""
+    """Lay buckets over a range, longest first: hours as far as they go, and shorter ones before and after.
+
+    Longer buckets that have not ended are left out: not all series have a row in them.
+    """
     begin = end = None
     for seconds in LENGTHS:
-        first, last = -(-since // seconds) * seconds, min(extent(connection, seconds)[1], until)
+        ended = until if seconds == MINUTE else until // seconds * seconds
+        first, last = -(-since // seconds) * seconds, min(extent(connection, seconds)[1], ended)
         if begin is None or end is None:
             yield seconds, (first, last)
             begin, end = first, max(first, last)
@@ -211,13 +238,23 @@ def _tiles(connection: Connection, since: int, until: int) -> Iterator[tuple[int
         begin, end = min(begin, first), max(end, last)
 
 
-def _blocks(connection: Connection, seconds: int, stretch: Stretch) -> Iterator[tuple[int, Places, Rows]]:
-    """Read all buckets of one length that begin within a stretch: start, the numbers of series, and their rows."""
+class _Part(NamedTuple):
+    """Blocks that were read together: `starts` (blocks,), numbers (blocks, series), counts (3, blocks, series)."""
+
+    starts: Places
+    numbers: Places
+    counts: Numbers
+
+
+def _counted(connection: Connection, seconds: int, stretch: Stretch) -> Iterator[_Part]:
+    """Read all buckets of one length that begin within a stretch."""
     table = schema.counts
     is_within = (table.c.seconds == seconds) & (table.c.start >= stretch[0]) & (table.c.start < stretch[1])
-    for row in connection.execute(select(table.c.start, table.c.block, table.c.packed).where(is_within)):
-        rows = unpack(row.packed, COUNTS)
-        yield row.start, row.block * BLOCK + rows["position"].astype(np.int64), rows
+    rows = connection.execute(select(table.c.start, table.c.block, table.c.packed).where(is_within)).all()
+    starts, blocks = (np.array([row[place] for row in rows], dtype=np.int64) for place in (0, 1))
+    for part in unpack_counts([row[2] for row in rows]):
+        numbers = blocks[part.which, np.newaxis] * BLOCK + part.positions
+        yield _Part(starts[part.which], np.where(part.positions < BLOCK, numbers, 0), part.counts)
 
 
 def _placed(numbers: Places, rows: Rows, places: Places) -> tuple[Places, Rows]:
@@ -240,18 +277,6 @@ def attempts(connection: Connection, owner: str, limit: int) -> list[StoredAttem
     return [_attempt(row) for row in connection.execute(query)]
 
 
-def sizes(connection: Connection) -> dict[str, int]:
-    """Read the bytes of each table with its indexes, largest first; {} where SQLite was built without that."""
-    query = (
-        "SELECT tbl_name, sum(pgsize) FROM dbstat JOIN sqlite_master USING (name) WHERE aggregate = TRUE"
-        " GROUP BY tbl_name ORDER BY 2 DESC"
-    )
-    try:
-        return {str(name): int(size) for name, size in connection.exec_driver_sql(query)}
-    except OperationalError:
-        return {}
-
-
 def _attempt(row: Row[Any]) -> StoredAttempt:
     return StoredAttempt(
         row.id, row.owner_uid, row.kind, row.namespace, row.name, _utc(row.started_at), _utc(row.ended_at),
@@ -261,4 +286,6 @@ def _attempt(row: Row[Any]) -> StoredAttempt:
 
 def _utc(moment: Any) -> Any:  # noqa: ANN401 - a datetime or None, and stays what it was
     """SQLite keeps no zones; what we wrote was UTC."""
-    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
+    if moment is None:
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

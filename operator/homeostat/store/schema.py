@@ -1,42 +1,66 @@
 """The tables of the history store. A change here comes with a migration in `migrations/versions`."""
 
-from sqlalchemy import JSON, Column, DateTime, Index, Integer, LargeBinary, MetaData, String, Table, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    text,
+)
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration: a database that is at it needs none."""
+
+Seconds = Integer().with_variant(BigInteger, "postgresql")
+"""Epoch seconds. An integer of SQLite has 64 bits as it is."""
 
 metadata = MetaData()
 
-revision = Table("alembic_version", metadata, Column("version_num", String(32), primary_key=True))
+revision = Table(
+    "alembic_version",
+    metadata,
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
 
 series = Table(
     "series",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Integer, primary_key=True, autoincrement=False),
     Column("name", String(128), nullable=False, unique=True),
     Column("namespace", String(253), nullable=False, server_default=""),
     Column("object", String(253), nullable=False, server_default=""),
     Column("service", String(253), nullable=False, server_default=""),
-    Column("seen", Integer, nullable=False, server_default=text("0")),
+    Column("seen", Seconds, nullable=False, server_default=text("0")),
     Index("series_object", "namespace", "object"),
 )
-"""What is counted: `check/UID` or `slo/UID`, and the object that it belongs to. `seen` in epoch seconds."""
+"""What is counted: `check/UID`, `slo/UID`, `slo/UID/GROUP` or `slice/UID`, and the object that it belongs to.
+
+`id` is one more than the newest, given by whoever writes: a sequence would leave holes, and blocks would be sparse.
+"""
 
 counts = Table(
     "counts",
     metadata,
     Column("seconds", Integer, primary_key=True, autoincrement=False),
-    Column("start", Integer, primary_key=True, autoincrement=False),
+    Column("start", Seconds, primary_key=True, autoincrement=False),
     Column("block", Integer, primary_key=True, autoincrement=False),
     Column("packed", LargeBinary, nullable=False),
     sqlite_with_rowid=False,  # the key is the row: these are small
 )
-"""Buckets: good and total. What comes in one minute is written to one place of the file, and deleted from one."""
+"""Buckets: bad and total. What comes in one minute is written to one place of the file, and deleted from one."""
 
 latencies = Table(
     "latencies",
     metadata,
-    Column("start", Integer, primary_key=True, autoincrement=False),
+    Column("start", Seconds, primary_key=True, autoincrement=False),
     Column("block", Integer, primary_key=True, autoincrement=False),
     Column("packed", LargeBinary, nullable=False),
 )
@@ -45,7 +69,7 @@ latencies = Table(
 runs = Table(
     "runs",
     metadata,
-    Column("start", Integer, primary_key=True, autoincrement=False),
+    Column("start", Seconds, primary_key=True, autoincrement=False),
     Column("block", Integer, primary_key=True, autoincrement=False),
     Column("packed", LargeBinary, nullable=False),
 )
@@ -65,3 +89,12 @@ attempt = Table(
     Column("details", JSON, nullable=False),
     Index("attempt_owner_started", "owner_uid", "started_at"),
 )
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("key", LargeBinary(16), primary_key=True),
+    Column("at", Seconds, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Keys of pushed events that were counted: each a digest of the objective and the key, as keys may be long."""

@@ -5,26 +5,32 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, Table, func, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, Table, case, select
 
 from homeostat.core.history import Known, Latencies, Runs
 from homeostat.core.ledger import Closed
+from homeostat.core.window import DAY
 from homeostat.ports import Record, StoredAttempt
 from homeostat.store import schema
-from homeostat.store.packing import BLOCK, COUNTS, LATENCIES, RUNS, Rows, fuller, joined, pack, replaced, unpack
+from homeostat.store.database import Database
+from homeostat.store.packing import BLOCK, LATENCIES, RUNS, Rows, counts_of, fuller, joined, pack, unpack
 
 Merge = Callable[[Rows, Rows], Rows]
+SeriesNumbers = npt.NDArray[np.int64]
+AT_ONCE = 500
+"""Values in one IN (…): far below SQLite's limit on variables."""
 
 
 class Writer:
     """Writes records. It remembers the numbers of series, so it must be forgotten when a transaction fails."""
 
-    def __init__(self) -> None:
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._numbers: dict[str, int] = {}
+        self._seen: SeriesNumbers = np.zeros(0, dtype=np.int64)
 
     def add(self, connection: Connection, records: Sequence[Record]) -> None:
-        """Write records; what is written twice is there once."""
+        """Write records; what is written twice is there once, and counts never give way to smaller ones."""
         self._introduce(connection, [record for record in records if isinstance(record, Known)])
         for record in records:
             match record:
@@ -35,82 +41,120 @@ class Writer:
                 case Latencies():
                     self._add_latencies(connection, record)
                 case StoredAttempt():
-                    _add_attempt(connection, record)
+                    self._add_attempt(connection, record)
                 case Known():
                     pass
+
+    def numbers_of(self, connection: Connection, names: Sequence[str], seen: int) -> SeriesNumbers:
+        """Give the number of each series, numbering new ones; `seen`: when they were there (epoch s).
+
+        Nobody else writes meanwhile.
+        """
+        if any(name not in self._numbers for name in names):
+            self._learn(connection, names, seen)
+        numbers = np.array([self._numbers[name] for name in names], dtype=np.int64)
+        self._see(connection, numbers[self._seen[numbers] < seen - DAY], seen)
+        return numbers
+
+    def _learn(self, connection: Connection, names: Sequence[str], seen: int) -> None:
+        """Read the numbers of all series, and give new ones the next."""
+        columns = schema.series.c
+        rows = list(connection.execute(select(columns.name, columns.id, columns.seen)))
+        self._numbers = {row.name: row.id for row in rows}
+        newest = max(self._numbers.values(), default=0)
+        new = dict.fromkeys(name for name in names if name not in self._numbers)
+        numbers = {name: number for number, name in enumerate(new, newest + 1)}
+        if numbers:
+            values = [{"id": number, "name": name, "seen": seen} for name, number in numbers.items()]
+            connection.execute(schema.series.insert(), values)
+        self._numbers |= numbers
+        self._seen = np.full(newest + len(numbers) + 1, seen, dtype=np.int64)
+        for row in rows:
+            self._seen[row.id] = row.seen
+
+    def _see(self, connection: Connection, numbers: SeriesNumbers, seen: int) -> None:
+        """Note, once a day, that series are still counted: what is not seen for long is forgotten."""
+        table = schema.series
+        for first in range(0, len(numbers), AT_ONCE):
+            some = table.c.id.in_(numbers[first : first + AT_ONCE].tolist())
+            connection.execute(table.update().where(some, table.c.seen < seen).values(seen=seen))
+        self._seen[numbers] = seen
+
+    def write(
+        self,
+        connection: Connection,
+        table: Table,
+        key: Mapping[str, int],
+        numbers: SeriesNumbers,
+        rows: Rows,
+        merge: Merge,
+    ) -> dict[int, Rows]:
+        """Write the rows of one period, block by block, into what is there already; give what was there by block."""
+        order = np.argsort(numbers, kind="stable")
+        numbers, rows = numbers[order], rows[order]
+        rows["position"] = numbers % BLOCK
+        blocks, begins = np.unique(numbers // BLOCK, return_index=True)
+        packed = _there(connection, table, key, blocks.tolist())
+        there = {block: unpack(packed[block], rows.dtype) for block in packed}
+        parts = zip(blocks.tolist(), np.split(rows, begins[1:]), strict=False)
+        values = [
+            {**key, "block": block, "packed": pack(merge(there.get(block, rows[:0]), part))} for block, part in parts
+        ]
+        self._upsert(connection, table, values, ["packed"])
+        return there
 
     def _introduce(self, connection: Connection, known: Sequence[Known]) -> None:
         if not known:
             return
+        numbers = self.numbers_of(connection, [one.series for one in known], 0)
         rows = [
-            {"name": one.series, "namespace": one.namespace, "object": one.name, "service": one.service,
+            {"id": number, "name": one.series, "namespace": one.namespace, "object": one.name, "service": one.service,
              "seen": one.seen}
-            for one in known
+            for number, one in zip(numbers.tolist(), known, strict=True)
         ]  # fmt: skip
-        statement = insert(schema.series)
+        statement = self._database.insert(schema.series)
         changed: dict[str, Any] = {name: statement.excluded[name] for name in ("namespace", "object", "service")}
-        changed["seen"] = func.max(schema.series.c.seen, statement.excluded.seen)
-        connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=changed), rows)
+        seen, there = statement.excluded.seen, schema.series.c.seen
+        changed["seen"] = case((seen > there, seen), else_=there)
+        connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=changed), rows)
 
     def _add_counts(self, connection: Connection, closed: Closed) -> None:
-        good, total, observed = closed.counted
-        rows = np.empty(len(closed), dtype=COUNTS)
-        rows["total"] = np.minimum(total, 0xFFFFFFFF)
-        rows["bad"] = np.minimum(total - good, 0xFFFFFFFF)
-        rows["observed"] = observed
-        numbers = self._numbers_of(connection, closed.series, closed.start)
+        numbers = self.numbers_of(connection, closed.series, closed.start)
         key = {"seconds": closed.seconds, "start": closed.start}
-        _write(connection, schema.counts, key, numbers, rows, replaced)
+        self.write(connection, schema.counts, key, numbers, counts_of(*closed.counted), fuller)
 
     def _add_runs(self, connection: Connection, runs: Runs) -> None:
         rows = np.empty(len(runs.owner), dtype=RUNS)
         for name in ("offset", "verdict", "reason", "seconds"):
             rows[name] = getattr(runs, name)
-        numbers = self._numbers_of(connection, runs.series, runs.start)[runs.owner]
-        _write(connection, schema.runs, {"start": runs.start}, numbers, rows, joined)
+        numbers = self.numbers_of(connection, runs.series, runs.start)[runs.owner]
+        self.write(connection, schema.runs, {"start": runs.start}, numbers, rows, joined)
 
     def _add_latencies(self, connection: Connection, latencies: Latencies) -> None:
         rows = np.empty(len(latencies), dtype=LATENCIES)
         rows["count"] = latencies.count
         for name, seconds in zip(("p50", "p95", "p99", "longest"), latencies.seconds, strict=True):
             rows[name] = seconds
-        numbers = self._numbers_of(connection, latencies.series, latencies.start)
-        _write(connection, schema.latencies, {"start": latencies.start}, numbers, rows, fuller)
+        numbers = self.numbers_of(connection, latencies.series, latencies.start)
+        self.write(connection, schema.latencies, {"start": latencies.start}, numbers, rows, fuller)
 
-    def _numbers_of(self, connection: Connection, names: Sequence[str], seen: int) -> npt.NDArray[np.int64]:
-        """Give the number of each series, numbering new ones."""
-        unknown = [name for name in names if name not in self._numbers]
-        if unknown:
-            new = insert(schema.series).on_conflict_do_nothing()
-            connection.execute(new, [{"name": name, "seen": seen} for name in unknown])
-            rows = connection.execute(select(schema.series.c.name, schema.series.c.id))
-            self._numbers = {row.name: row.id for row in rows}
-        return np.array([self._numbers[name] for name in names], dtype=np.int64)
+    def _add_attempt(self, connection: Connection, attempt: StoredAttempt) -> None:
+        row = {
+            "id": attempt.id, "owner_uid": attempt.owner, "kind": attempt.kind, "namespace": attempt.namespace,
+            "name": attempt.name, "started_at": attempt.started_at, "ended_at": attempt.ended_at,
+            "outcome": attempt.outcome, "details": attempt.details,
+        }  # fmt: skip
+        self._upsert(connection, schema.attempt, [row], ["ended_at", "outcome", "details"])
 
-
-def _write(
-    connection: Connection,
-    table: Table,
-    key: Mapping[str, int],
-    numbers: npt.NDArray[np.int64],
-    rows: Rows,
-    merge: Merge,
-) -> None:
-    """Write the rows of one period, block by block, into what is there already."""
-    order = np.argsort(numbers, kind="stable")
-    numbers, rows = numbers[order], rows[order]
-    rows["position"] = numbers % BLOCK
-    blocks, begins = np.unique(numbers // BLOCK, return_index=True)
-    there = _there(connection, table, key, blocks.tolist())
-    values = []
-    for block, part in zip(blocks.tolist(), np.split(rows, begins[1:]), strict=False):
-        old = unpack(there[block], rows.dtype) if block in there else rows[:0]
-        values.append({**key, "block": block, "packed": pack(merge(old, part))})
-    if values:
-        statement = insert(table)
-        keys = [column.name for column in table.primary_key]
-        replacement = {"packed": statement.excluded.packed}
-        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=replacement), values)
+    def _upsert(
+        self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], changed: Sequence[str]
+    ) -> None:
+        """Insert rows, or change the columns named in those that are there."""
+        if rows:
+            statement = self._database.insert(table)
+            keys = [column.name for column in table.primary_key]
+            values = {name: statement.excluded[name] for name in changed}
+            connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values), rows)
 
 
 def _there(connection: Connection, table: Table, key: Mapping[str, int], blocks: Iterable[int]) -> dict[int, bytes]:
@@ -119,14 +163,3 @@ def _there(connection: Connection, table: Table, key: Mapping[str, int], blocks:
         query = query.where(table.c[name] == value)
     wanted = set(blocks)
     return {row.block: row.packed for row in connection.execute(query) if row.block in wanted}
-
-
-def _add_attempt(connection: Connection, attempt: StoredAttempt) -> None:
-    row = {
-        "id": attempt.id, "owner_uid": attempt.owner, "kind": attempt.kind, "namespace": attempt.namespace,
-        "name": attempt.name, "started_at": attempt.started_at, "ended_at": attempt.ended_at,
-        "outcome": attempt.outcome, "details": attempt.details,
-    }  # fmt: skip
-    statement = insert(schema.attempt).values(row)
-    changed = {name: statement.excluded[name] for name in ("ended_at", "outcome", "details")}
-    connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=changed))

@@ -96,9 +96,27 @@ class Metrics:
         )
         self._objects = Gauge("homeostat_objects", "Objects known.", ["kind"], registry=self.registry)
         self._leader = Gauge("homeostat_leader", "1 while this replica leads.", registry=self.registry)
+        self._rest_requests = Counter(
+            "homeostat_rest_requests", "Requests to our own API.", ["route", "status"], registry=self.registry
+        )
+        self._pushed = self._by_outcome(
+            "homeostat_pushed_batches", "Batches of pushed events.",
+            "Accepted", "Duplicate", "Refused", "Unavailable",
+        )  # fmt: skip
+        self._pushed_events = Counter("homeostat_pushed_events", "Pushed events counted.", registry=self.registry)
+        self._alert_posts = self._by_outcome(
+            "homeostat_alertmanager_posts", "Posts to Alertmanager.", "Taken", "Refused", "Unavailable"
+        )
 
         self._read_checks: Callable[[], Iterable[CheckReading]] = tuple
         self._read_objectives: Callable[[], Iterable[ObjectiveReading]] = tuple
+
+    def _by_outcome(self, name: str, told: str, *outcomes: str) -> Counter:
+        """Make a counter with a label `outcome`; each is there from the start, at 0 (H10)."""
+        counter = Counter(name, told, ["outcome"], registry=self.registry)
+        for outcome in outcomes:
+            counter.labels(outcome)
+        return counter
 
     def read_from(
         self, checks: Callable[[], Iterable[CheckReading]], objectives: Callable[[], Iterable[ObjectiveReading]]
@@ -198,6 +216,22 @@ class Metrics:
     def knows(self, kind: str, count: int) -> None:
         """Show how many objects of a kind are known."""
         self._objects.labels(kind).set(count)
+
+    def served(self, route: str, status: str) -> None:
+        """Count a request to our own API; `status` is a class such as `2xx`."""
+        self._rest_requests.labels(route, status).inc()
+
+    def pushed(self, outcome: str) -> None:
+        """Count a batch of pushed events: `Accepted`, `Duplicate`, `Refused` or `Unavailable`."""
+        self._pushed.labels(outcome).inc()
+
+    def pushed_events(self, count: int) -> None:
+        """Count pushed events that were counted."""
+        self._pushed_events.inc(count)
+
+    def alerts_posted(self, outcome: str) -> None:
+        """Count a post to Alertmanager: `Taken`, `Refused` or `Unavailable`."""
+        self._alert_posts.labels(outcome).inc()
 
     def leads(self, *, is_leader: bool) -> None:
         """Show whether this replica leads."""

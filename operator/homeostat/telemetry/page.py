@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from homeostat.api.health_check import Criticality, HealthState
+from homeostat.api.objective_status import AlertType, Hold, ObjectiveState, Severity
 from homeostat.core.score import Mark, Score, Tally, check_score
 from homeostat.core.track import VERDICTS
 
@@ -41,9 +42,30 @@ class CheckReading(NamedTuple):
     not_after: float = 0.0
 
 
+class AlertReading(NamedTuple):
+    """An alert that fires; "" where it has no window, and where it is about the whole."""
+
+    type: AlertType
+    severity: Severity
+    long: str
+    short: str
+    group: str
+
+
+class GroupReading(NamedTuple):
+    """What one group of an objective shows; an objective has at most 64."""
+
+    name: str
+    sli: float | None
+    budget_remaining: float | None
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectiveReading:
-    """What one objective shows to Prometheus; None where there is no figure, which is then absent."""
+    """What one objective shows to Prometheus; None where there is no figure, which is then absent.
+
+    `holds` has each thing that its budget policy can hold, and whether it does.
+    """
 
     namespace: str
     name: str
@@ -51,6 +73,13 @@ class ObjectiveReading:
     sli: float | None
     budget_remaining: float | None
     burn_rates: tuple[tuple[str, float], ...]
+    state: ObjectiveState = ObjectiveState.UNKNOWN
+    coverage: float | None = None
+    good: int | None = None
+    bad: int | None = None
+    alerts: tuple[AlertReading, ...] = ()
+    holds: tuple[tuple[Hold, bool], ...] = ()
+    groups: tuple[GroupReading, ...] = ()
 
 
 @dataclass(slots=True)
@@ -197,16 +226,53 @@ class _Objectives:
         self._burn = Family(
             "homeostat_slo_burn_rate", "gauge", "How fast the budget burns; 1 uses it up in one window."
         )
-        self.families = (self._target, self._sli, self._budget, self._burn)
+        self._state = Family("homeostat_slo_state", "gauge", "1 for the state an objective is in.")
+        self._coverage = Family("homeostat_slo_window_coverage_ratio", "gauge", "Share of the window that has data.")
+        self._good = Family("homeostat_slo_good_events", "gauge", "Good events, or slices, in the window.")
+        self._bad = Family("homeostat_slo_bad_events", "gauge", "Bad events, or slices, in the window.")
+        self._alert = Family("homeostat_slo_alert_firing", "gauge", "1 for each alert of an objective that fires.")
+        self._hold = Family(
+            "homeostat_slo_hold", "gauge", "1 while the budget policy holds something, 0 while it lets it go on."
+        )
+        self._group_sli = Family("homeostat_slo_group_sli_ratio", "gauge", "The indicator of a group, as a ratio.")
+        self._group_budget = Family(
+            "homeostat_slo_group_error_budget_remaining_ratio", "gauge", "The error budget left of a group."
+        )
+        self.families = (
+            self._target, self._sli, self._budget, self._burn, self._state, self._coverage, self._good, self._bad,
+            self._alert, self._hold, self._group_sli, self._group_budget,
+        )  # fmt: skip
 
     def add(self, reading: ObjectiveReading) -> None:
         of = _of(reading.namespace, reading.name)
         self._target.lines.append(f"{of}}} {reading.objective}")
-        for family, value in ((self._sli, reading.sli), (self._budget, reading.budget_remaining)):
-            if value is not None:
-                family.lines.append(f"{of}}} {value}")
+        for family, value in (
+            (self._sli, reading.sli), (self._budget, reading.budget_remaining), (self._coverage, reading.coverage),
+            (self._good, reading.good), (self._bad, reading.bad),
+        ):  # fmt: skip
+            _put(family, of, value)
         for window, rate in reading.burn_rates:
             self._burn.lines.append(f'{of},window="{_escaped(window)}"}} {rate}')
+        self._state.lines.append(f'{of},state="{reading.state.value}"}} 1')
+        self._alert.lines += dict.fromkeys(f"{of}{_of_alert(alert)}}} 1" for alert in reading.alerts)
+        self._hold.lines += [f'{of},hold="{hold.value}"}} {int(is_held)}' for hold, is_held in reading.holds]
+        for group in reading.groups:
+            of_group = f'{of},group="{_escaped(group.name)}"'
+            _put(self._group_sli, of_group, group.sli)
+            _put(self._group_budget, of_group, group.budget_remaining)
+
+
+def _put(family: Family, of: str, value: float | None) -> None:
+    if value is not None:
+        family.lines.append(f"{of}}} {value}")
+
+
+def _of_alert(alert: AlertReading) -> str:
+    labels = {
+        "type": alert.type.value, "severity": alert.severity.value, "long": alert.long, "short": alert.short,
+        "group": alert.group,
+    }  # fmt: skip
+    return "".join(f',{label}="{_escaped(value)}"' for label, value in labels.items())
 
 
 def _of(namespace: str, name: str) -> str:

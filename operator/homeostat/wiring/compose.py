@@ -4,12 +4,16 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from homeostat.engine.alert_book import AlertBook
+from homeostat.engine.alert_post import AlertPost, Sink
 from homeostat.engine.archive import Archive
 from homeostat.engine.checks import Checks
 from homeostat.engine.clock import SystemClock
+from homeostat.engine.collector import Collector
 from homeostat.engine.connectivity import Connectivity
 from homeostat.engine.controller import Controller
 from homeostat.engine.controllers.chaos import ChaosController
@@ -17,10 +21,13 @@ from homeostat.engine.controllers.freeze import FreezeController, Freezes
 from homeostat.engine.controllers.health import HealthController
 from homeostat.engine.controllers.objective import ObjectiveController
 from homeostat.engine.controllers.recovery import RecoveryController
+from homeostat.engine.desk import desk_of
 from homeostat.engine.directory import Directory
 from homeostat.engine.engine import Engine
+from homeostat.engine.feeding import Feeding
 from homeostat.engine.gate import PacedGate
 from homeostat.engine.herald import Herald
+from homeostat.engine.ingest import Ingest
 from homeostat.engine.meters import Meters
 from homeostat.engine.objects import ObjectStore
 from homeostat.engine.orphans import Find, OrphanSweep
@@ -28,8 +35,10 @@ from homeostat.engine.probing import Instruments, Probing
 from homeostat.engine.readings import read_checks, read_objectives
 from homeostat.engine.reconcile import Reconciler
 from homeostat.engine.resync import Resync, Slices
+from homeostat.engine.rules_watch import RuleObjects, RulesWatch
 from homeostat.engine.wakes import Wakes
 from homeostat.engine.world import World
+from homeostat.kube.access import ApiAccess
 from homeostat.kube.actuator import ApiActuator
 from homeostat.kube.budget import ActionBudget
 from homeostat.kube.client import ApiClient
@@ -37,15 +46,32 @@ from homeostat.kube.jobs import ApiJobs
 from homeostat.kube.locks import Locks
 from homeostat.kube.objects import ApiObjects
 from homeostat.kube.recorder import ApiRecorder
+from homeostat.kube.rules import ApiRules
 from homeostat.kube.secrets import ApiSecrets
 from homeostat.kube.workloads import ApiCluster
-from homeostat.ports import Actuator, Clock, Cluster, History, Jobs, Objects, Prober, Recorder, Secrets
+from homeostat.ports import (
+    Access,
+    Actuator,
+    Clock,
+    Cluster,
+    History,
+    Jobs,
+    Objects,
+    Prober,
+    Prometheus,
+    Recorder,
+    Secrets,
+)
 from homeostat.probe.address import Guard, Network
 from homeostat.probe.canary import Canary, canary_at
 from homeostat.probe.network import NetworkProbes
 from homeostat.probe.pool import ProberPool
 from homeostat.probe.prober import Probes
 from homeostat.probe.promql import PromqlProbe
+from homeostat.probe.watched_file import WatchedFile
+from homeostat.prometheus.client import Access as PrometheusAccess
+from homeostat.prometheus.client import PrometheusClient
+from homeostat.rest.desk import Desk
 from homeostat.telemetry.metrics import Metrics
 from homeostat.wiring.settings import Settings
 
@@ -67,13 +93,18 @@ class Outside:
     clock: Clock
     slices: Slices
     find_marked: Find
+    prometheus: Prometheus
+    rules: RuleObjects
+    access: Access
     canary: Canary | None = None
+    alertmanager: Sink | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Operator:
     """All parts that run, made and joined."""
 
+    clock: Clock
     engine: Engine
     resync: Resync
     orphans: OrphanSweep
@@ -83,8 +114,22 @@ class Operator:
     store: ObjectStore
     checks: Checks
     metrics: Metrics
+    feeding: Feeding
+    collector: Collector
+    rules: RulesWatch
+    ingest: Ingest
+    desk: Desk
+    alert_post: AlertPost | None
     prepare: Callable[[], Awaitable[None]]
     """What must be there in the API server before anything is done."""
+
+    def end_minute(self) -> None:
+        """Book the minute that is over, and have those objectives looked at that it may have moved."""
+        now = self.clock.now()
+        self.archive.keep(*self.meters.roll(now))
+        self.feeding.mark(now)
+        for key in self.meters.moved():
+            self.engine.timetable.add_now(key)
 
 
 class ApiSlices:
@@ -110,6 +155,8 @@ class Reach:
     actuator: Actuator
     recorder: Recorder
     budget: ActionBudget
+    rules: ApiRules
+    access: ApiAccess
 
 
 def reach(client: ApiClient, settings: Settings, identity: str) -> Reach:
@@ -125,6 +172,8 @@ def reach(client: ApiClient, settings: Settings, identity: str) -> Reach:
         actuator=ApiActuator(client, locks, budget),
         recorder=ApiRecorder(client, identity),
         budget=budget,
+        rules=ApiRules(client),
+        access=ApiAccess(client),
     )
 
 
@@ -163,6 +212,23 @@ def prometheus(settings: Settings) -> PromqlProbe:
     return PromqlProbe(network.http, url, token_file=token_file, on_close=network.close)
 
 
+class Queries:
+    """Asks Prometheus for objectives: the administrator's past no guard, any other behind the guard of probes."""
+
+    def __init__(self, settings: Settings, server: str) -> None:
+        own, guarded = NetworkProbes(Guard(allow=EVERYWHERE), wall), NetworkProbes(guard(settings, server), wall)
+        file = settings.prometheus_token_file
+        token = WatchedFile(Path(file), str.strip).content if file else str
+        access = PrometheusAccess(settings.prometheus_url, own.http.fetch, token)
+        self._networks = own, guarded
+        self.client = PrometheusClient(access, guarded.http.fetch)
+
+    def close(self) -> None:
+        """Close what was opened."""
+        for network in self._networks:
+            network.close()
+
+
 def canary(server: str) -> Canary | None:
     """Make the canary of our own connectivity (H8): the API server, which is never on a user's behalf."""
     parts = urlsplit(server)
@@ -191,9 +257,12 @@ def compose(
     archive = Archive(outside.history, clock, metrics)
     engine = Engine(clock, store, directory, wakes, settings.workers)
     freezes = Freezes(store, outside.objects, engine.take, engine.drop)
+    collector = Collector(outside.prometheus, meters, clock, engine.wake, settings.prometheus_concurrency)
+    feeding = Feeding(checks, meters, collector, store, clock)
+    rules = RulesWatch(outside.prometheus, outside.rules, clock, namespaces=settings.namespaces)
     controllers: dict[str, Controller] = {
         "HealthCheck": HealthController(checks, meters, clock, engine.timetable, wakes),
-        "ServiceLevelObjective": ObjectiveController(checks, meters, wakes),
+        "ServiceLevelObjective": ObjectiveController(feeding, meters, rules, wakes),
         "RecoveryPolicy": RecoveryController(outside.cluster, store, checks, freezes, wakes, archive),
         "ChaosExperiment": ChaosController(
             outside.cluster,
@@ -229,5 +298,24 @@ def compose(
         clock=clock, metrics=metrics, namespaces=settings.namespaces, take=engine.take, drop=engine.drop,
     )  # fmt: skip
     metrics.read_from(lambda: read_checks(checks), lambda: read_objectives(store))
-    orphans = OrphanSweep(outside.find_marked, outside.cluster, store, world)
-    return Operator(engine, resync, orphans, herald, meters, archive, store, checks, metrics, prepare)
+    book = AlertBook(store)
+    ingest = Ingest(store, meters, outside.history, clock, metrics, lambda: archive.keep(*meters.roll(clock.now())))
+    return Operator(
+        clock=clock,
+        engine=engine,
+        resync=resync,
+        orphans=OrphanSweep(outside.find_marked, outside.cluster, store, world),
+        herald=herald,
+        meters=meters,
+        archive=archive,
+        store=store,
+        checks=checks,
+        metrics=metrics,
+        feeding=feeding,
+        collector=collector,
+        rules=rules,
+        ingest=ingest,
+        desk=desk_of(store, ingest, book, outside.access, clock),
+        alert_post=AlertPost(book, outside.alertmanager, clock, metrics) if outside.alertmanager else None,
+        prepare=prepare,
+    )

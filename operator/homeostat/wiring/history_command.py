@@ -1,6 +1,6 @@
-"""`homeostat history`: what is kept of the past, read from the store's file. No cluster is asked for anything.
+"""`homeostat history`: what is kept of the past, read from the store. No cluster is asked for anything.
 
-The operator may write the file meanwhile. Inside its Pod: kubectl exec deploy/homeostat -- python3 -m homeostat history
+The operator may write to it meanwhile. Inside its Pod: kubectl exec deploy/homeostat -- python3 -m homeostat history
 """
 
 import argparse
@@ -9,12 +9,10 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 from sqlalchemy import Connection
-from sqlalchemy.engine import make_url
 
 from homeostat.api.meta import parse_duration
 from homeostat.core.history import Known
@@ -23,7 +21,7 @@ from homeostat.core.window import DAY, HOUR, MINUTE
 from homeostat.engine.clock import SystemClock
 from homeostat.ports import HistoryUnavailable
 from homeostat.store import reading
-from homeostat.store.opening import open_reader, translated
+from homeostat.store.opening import database_of, open_reader, translated
 from homeostat.wiring.arguments import BadArguments, Parser
 from homeostat.wiring.history_report import (
     WINDOWS,
@@ -83,16 +81,16 @@ def _list(connection: Connection, url: str, output: str, now: datetime) -> str:
     totals = reading.totals(connection, list(WINDOWS.values()), int(now.timestamp()))
     known = [one for one in reading.known(connection, "", "") if one.series.startswith(CHECK)]
     listed = [Listed(one, totals[one.series]) for one in known]
-    path = make_url(url).database or ""
-    files = [Path(name) for name in (path, f"{path}-wal") if Path(name).is_file()]
-    store = Store(path, sum(file.stat().st_size for file in files), reading.sizes(connection))
+    database = database_of(url)
+    store = Store(database.name, database.size(connection), database.sizes(connection))
     return _json(list_as_data(listed, store)) if output == "json" else _lines(list_as_text(listed, store))
 
 
 def _find(connection: Connection, namespace: str, name: str, asked: argparse.Namespace) -> Known:
     """Find the check or objective that is meant: of several that had the name, the last seen."""
     kind, prefix = ("objective", OBJECTIVE) if asked.objective else ("check", CHECK)
-    known = [one for one in reading.known(connection, namespace, name) if one.series.startswith(prefix)]
+    series = (one for one in reading.known(connection, namespace, name) if one.series.startswith(prefix))
+    known = [one for one in series if "/" not in one.series.removeprefix(prefix)]  # not of a group of an objective
     meant = [one for one in known if asked.uid in {"", one.series.removeprefix(prefix)}]
     if not meant:
         of = f" with uid {asked.uid}" if known else ""

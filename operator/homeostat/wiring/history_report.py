@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from math import floor, fsum
 from typing import Any
 
 from homeostat.api.meta import format_duration, format_precise_time, format_time
@@ -16,7 +18,7 @@ _HEAD = ("START", "UPTIME", "GOOD", "TOTAL", "OBSERVED", "P50", "P95", "P99", "M
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """What the store is: its file, bytes on disk, and bytes by table."""
+    """What the store is: its file or database, bytes on disk, and bytes by table."""
 
     path: str
     size: int
@@ -28,7 +30,7 @@ class Listed:
     """One check that history knows: good and all runs by window, in the order of WINDOWS."""
 
     known: Known
-    uptime: Sequence[tuple[int, int]]
+    uptime: Sequence[tuple[float, float]]
 
 
 # --- a range --------------------------------------------------------------------------------------------
@@ -38,7 +40,7 @@ def steps_as_text(known: Known, grid: Grid, steps: Sequence[Step]) -> Iterator[s
     """Tell how a check fared, step by step; what is not known is a dash."""
     whole = _whole(grid, steps)
     yield f"{_title(known)}, {_time(grid.since)} to {_time(grid.until)}"
-    counts = f"{whole.good} of {whole.total} good, {_span(whole.observed)} observed"
+    counts = f"{_good(whole.good)} of {_number(whole.total)} good, {_span(whole.observed)} observed"
     yield f"{_percent(whole.good, whole.total)} up: {counts}"
     if whole.latency:
         p50, p95, p99, longest = map(_milliseconds, whole.latency[1:])
@@ -60,8 +62,8 @@ def _whole(grid: Grid, steps: Sequence[Step]) -> Step:
     return Step(
         grid.since,
         grid.until,
-        good=sum(step.good for step in steps),
-        total=sum(step.total for step in steps),
+        good=fsum(step.good for step in steps),
+        total=fsum(step.total for step in steps),
         observed=sum(step.observed for step in steps),
         latency=together([step.latency for step in steps if step.latency]),
     )
@@ -71,7 +73,7 @@ def _cells(step: Step) -> Sequence[str]:
     latencies = [_milliseconds(value) for value in step.latency[1:]] if step.latency else [NOTHING] * 4
     if not step.total:
         return (_time(step.start), *[NOTHING] * 4, *latencies)
-    counts = (_percent(step.good, step.total), str(step.good), str(step.total), _span(step.observed))
+    counts = (_percent(step.good, step.total), _good(step.good), _number(step.total), _span(step.observed))
     return (_time(step.start), *counts, *latencies)
 
 
@@ -79,8 +81,8 @@ def _step_data(step: Step) -> dict[str, Any]:
     return {
         "start": _time(step.start),
         "end": _time(step.end),
-        "good": step.good,
-        "total": step.total,
+        "good": _whole_if_it_is(step.good),
+        "total": _whole_if_it_is(step.total),
         "observed": step.observed,
         "uptime": step.good / step.total if step.total else None,
         "latency": _latency_data(step.latency),
@@ -153,7 +155,11 @@ def list_as_data(listed: Iterable[Listed], store: Store) -> dict[str, Any]:
         | {
             "seen": _time(one.known.seen),
             "uptime": {
-                name: {"good": good, "total": total, "ratio": good / total if total else None}
+                name: {
+                    "good": _whole_if_it_is(good),
+                    "total": _whole_if_it_is(total),
+                    "ratio": good / total if total else None,
+                }
                 for name, (good, total) in zip(WINDOWS, one.uptime, strict=True)
             },
         }
@@ -174,12 +180,25 @@ def _identity(known: Known) -> dict[str, Any]:
     return {"namespace": known.namespace, "name": known.name, "uid": uid, "service": known.service}
 
 
-def _percent(good: int, total: int) -> str:
+def _percent(good: float, total: float) -> str:
     """Write a share, rounded down: only what is perfect reads 100."""
     if not total:
         return NOTHING
-    thousandths = good * 100_000 // total
+    thousandths = Fraction(good) * 100_000 // Fraction(total)
     return f"{thousandths / 1000:.3f}".rstrip("0").rstrip(".") + " %"
+
+
+def _good(count: float) -> str:
+    """Write what was good: to a thousandth, rounded down, where it is not whole."""
+    return _number(count if count.is_integer() else floor(count * 1000) / 1000)
+
+
+def _number(count: float) -> str:
+    return str(int(count)) if count.is_integer() else f"{count:.3f}".rstrip("0").rstrip(".")
+
+
+def _whole_if_it_is(count: float) -> float:
+    return int(count) if count.is_integer() else count
 
 
 def _time(at: int) -> str:

@@ -10,10 +10,11 @@ import gc
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 from uuid import uuid4
 
 import structlog
@@ -21,17 +22,21 @@ import structlog
 from homeostat.api.chaos import MARKER
 from homeostat.engine.clock import SystemClock
 from homeostat.engine.gate import PacedGate
-from homeostat.engine.minutes import book_minutes, measure_lag, recall
+from homeostat.engine.minutes import book_minutes, keep_unfinished, measure_lag, recall, recall_wanted
 from homeostat.kube.client import ApiClient
 from homeostat.kube.credentials import Credentials
 from homeostat.kube.kubeconfig import find_credentials
 from homeostat.kube.lease import Leadership
 from homeostat.kube.markers import Markers
+from homeostat.notify.alertmanager import Alertmanager
 from homeostat.ports import Forbidden, Gone, HistoryUnavailable, Rejected, Unavailable
+from homeostat.rest.certificate import ServerCertificate
+from homeostat.rest.desk import Desk, NotServing
+from homeostat.rest.server import serving_api
 from homeostat.store.history import SqlHistory
 from homeostat.telemetry.metrics import Metrics
 from homeostat.telemetry.server import serving
-from homeostat.wiring.compose import ApiSlices, Operator, Outside, canary, compose, prober_on, reach
+from homeostat.wiring.compose import ApiSlices, Operator, Outside, Queries, canary, compose, prober_on, reach
 from homeostat.wiring.settings import Settings
 from homeostat.wiring.watch import watch
 
@@ -71,6 +76,12 @@ class Life:
         """Whether this replica does its part: it leads and has loaded, or it stands by."""
         return {"leads or stands by": self.is_loaded or self.is_standby}
 
+    def desk(self) -> Desk | NotServing:
+        """What the API serves: only the leader that has loaded, and is not about to stop, knows anything."""
+        if self.operator is None:
+            return NotServing.NOT_LEADER
+        return self.operator.desk if self.is_loaded and not self.stop.is_set() else NotServing.NOT_READY
+
 
 async def run(settings: Settings) -> None:
     """Run until asked to stop. Raises what made it impossible to go on."""
@@ -82,8 +93,11 @@ async def run(settings: Settings) -> None:
     async with (
         ApiClient(credentials, gate=gate, count=metrics.requested) as client,
         serving(settings.listen, settings.port, metrics.page, is_alive=life.is_alive, is_ready=life.is_ready) as port,
+        serving_api(
+            settings.listen, settings.api_port, life.desk, certificate=certificate_of(settings), count=metrics.served
+        ) as api_port,
     ):
-        log.info("started", identity=identity, server=credentials.server, port=port)
+        log.info("started", identity=identity, server=credentials.server, port=port, api_port=api_port)
         leadership = Leadership(client, settings.operator_namespace, identity, clock)
         life.is_standby = True
         if not await acquired(leadership, life.stop):
@@ -104,6 +118,7 @@ async def operator_of(
     """Make the operator on the real world, and close what it opened."""
     api = reach(client, settings, settings.identity or socket.gethostname())
     prober = prober_on(api, settings, credentials.server)
+    queries = Queries(settings, credentials.server)
     history = SqlHistory(settings.store_url, settings.retention())
     outside = Outside(
         objects=api.objects,
@@ -115,13 +130,28 @@ async def operator_of(
         clock=SystemClock(),
         slices=ApiSlices(client, settings.namespaces),
         find_marked=partial(Markers(client, settings.namespaces).find, MARKER),
+        prometheus=queries.client,
+        rules=api.rules,
+        access=api.access,
         canary=canary(credentials.server),
     )
     try:
-        yield compose(outside, settings, metrics, gate, may_act, api.budget.ensure)
+        async with AsyncExitStack() as stack:
+            if settings.alertmanager_url:
+                alertmanager = Alertmanager(settings.alertmanager_url, settings.alertmanager_token_file)
+                outside = replace(outside, alertmanager=await stack.enter_async_context(alertmanager))
+            yield compose(outside, settings, metrics, gate, may_act, api.budget.ensure)
     finally:
         prober.close()
+        queries.close()
         await history.close()
+
+
+def certificate_of(settings: Settings) -> ServerCertificate | None:
+    """Read the certificate of the API; None where it speaks plain HTTP. Raises OSError."""
+    if not settings.api_tls_cert_file:
+        return None
+    return ServerCertificate(settings.api_tls_cert_file, settings.api_tls_key_file)
 
 
 async def lead(
@@ -140,10 +170,10 @@ async def lead(
             life.is_loaded, life.is_standby = True, False
             gc.freeze()  # what lives as long as we do need not be looked through for garbage, 95 ms at a time
             log.info("loaded", objects=len(operator.store))
-            tasks.create_task(operator.engine.run())
-            tasks.create_task(book_minutes(operator.meters, operator.archive, SystemClock()))
-            tasks.create_task(measure_lag(operator.metrics, SystemClock()))
-            tasks.create_task(sweep(operator, settings.resync_seconds))
+            if operator.alert_post is not None:
+                await operator.alert_post.look()  # what ends with the first decision is told to have ended, too
+            for chore in chores(operator, settings):
+                tasks.create_task(chore)
             tasks.create_task(
                 watch(
                     operator.engine.see, credentials, settings.namespaces,
@@ -156,6 +186,22 @@ async def lead(
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS):
                 await operator.herald.flush()
+
+
+def chores(operator: Operator, settings: Settings) -> Iterator[Coroutine[Any, Any, None]]:
+    """Give what goes on side by side once all is loaded, each for ever."""
+    clock = SystemClock()
+    yield operator.engine.run()
+    yield book_minutes(operator.end_minute, clock)
+    yield keep_unfinished(operator.meters, operator.archive)
+    yield recall_wanted(operator.meters, operator.archive)
+    yield measure_lag(operator.metrics, clock)
+    yield operator.collector.run()
+    yield operator.rules.run()
+    yield operator.ingest.run()
+    if operator.alert_post is not None:
+        yield operator.alert_post.run()
+    yield sweep(operator, settings.resync_seconds)
 
 
 async def until_stopped(life: Life, operator: Operator) -> None:

@@ -1,7 +1,8 @@
 """ChaosExperiment: while a run is active or asked for, gathers targets, owners, limits, checks and reactions.
 
-An experiment that is over costs the API server nothing. Whatever is read, is read with quorum at this moment;
-an answer that does not come puts the evaluation off, and the fault's own record outlives that.
+An experiment that is over, or waits for the budget of an objective, costs the API server nothing. Whatever is read,
+is read with quorum at this moment; an answer that does not come puts the evaluation off, and the fault's own record
+outlives that.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,6 +14,7 @@ import structlog
 from homeostat.api.chaos import ChaosExperimentSpec, TargetKind
 from homeostat.api.chaos_status import ChaosExperimentStatus, Phase, Run
 from homeostat.api.freeze import Activity
+from homeostat.api.objective_status import Hold
 from homeostat.api.recovery import RecoveryPolicySpec
 from homeostat.api.recovery_status import RecoveryPolicyStatus
 from homeostat.core.chaos import (
@@ -34,6 +36,7 @@ from homeostat.engine.archive import Archive
 from homeostat.engine.checks import Checks
 from homeostat.engine.controller import Subject
 from homeostat.engine.controllers.freeze import Freezes
+from homeostat.engine.holds import budget_held_by
 from homeostat.engine.objects import Entry, Key, ObjectStore, Problem
 from homeostat.engine.observing import read_check
 from homeostat.engine.wakes import Wakes
@@ -102,7 +105,8 @@ class ChaosController:
         """Read what lies in the API server, then look at the checks, decide, and keep what is over as history."""
         began = clock.monotonic()
         entry, spec, status = subject.entry, subject.spec, subject.status
-        read = _Read() if _is_at_rest(entry, spec, status) else await self._read(subject)
+        is_at_rest = _is_at_rest(entry, spec, status) or (status.phase is Phase.PENDING and bool(self._held_by(entry)))
+        read = _Read() if is_at_rest else await self._read(subject)
         now = clock.now()
         view_age = timedelta(seconds=clock.monotonic() - began)
         decision = decide(spec, status, replace(self._see(subject, read, clock), view_age=view_age), now)
@@ -133,12 +137,16 @@ class ChaosController:
             checks=dict(self._read_checks(subject.spec, namespace, clock)),
             choice=phase(f"{entry.ref.uid}/{entry.run_requested}", 1.0),
             freeze=self._freezes.in_force(namespace, Activity.CHAOS, clock.now()),
+            budget_held_by=self._held_by(entry),
             locks=read.locks,
             recoveries=tuple(self._reactions(namespace, subject.status)),
             protected=self._protected,
             outcomes=subject.outcomes,
             problem=subject.problem,
         )  # fmt: skip
+
+    def _held_by(self, entry: Entry) -> str:
+        return budget_held_by(self._store, entry.ref.namespace, Hold.CHAOS)
 
     async def _read(self, subject: Experiment) -> _Read:
         """Read what is afflicted, and what limits the fault as long as none is on record.

@@ -13,6 +13,7 @@ from homeostat.api.chaos import ChaosExperimentSpec
 from homeostat.api.chaos_status import ChaosExperimentStatus, Verdict
 from homeostat.api.freeze import Activity
 from homeostat.api.health_check import HealthState
+from homeostat.api.objective_status import Hold
 from homeostat.api.recovery import HealthCheckTrigger, PodsTrigger, RecoveryPolicySpec, TriggerState
 from homeostat.api.recovery_status import AttemptRecord, Phase, Proof, RecoveryPolicyStatus, SignalState
 from homeostat.core.chaos import planned_fault
@@ -24,6 +25,7 @@ from homeostat.engine.archive import Archive
 from homeostat.engine.checks import Checks
 from homeostat.engine.controller import Subject
 from homeostat.engine.controllers.freeze import Freezes
+from homeostat.engine.holds import budget_held_by
 from homeostat.engine.objects import Entry, Key, ObjectStore, Problem
 from homeostat.engine.observing import read_check
 from homeostat.engine.wakes import Wakes
@@ -41,12 +43,13 @@ Policy = Subject[RecoveryPolicySpec, RecoveryPolicyStatus]
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """What was read from the API server; the defaults are of a policy at rest, which needs none of it."""
+    """What acting depends on; the defaults are of a policy at rest, which needs none of it."""
 
     target: Workload | None = None
     lock: Lock | None = None
     cluster_budget: TokenBudget = _UNREAD
     is_namespace_terminating: bool = False
+    budget_held_by: str = ""
 
 
 class RecoveryController:
@@ -105,6 +108,7 @@ class RecoveryController:
             cluster_budget=read.cluster_budget,
             dependencies=self._dependencies(namespace, (one.health_check.name for one in spec.depends_on), clock),
             freeze=self._freezes.in_force(namespace, Activity.RECOVERY, clock.now()),
+            budget_held_by=read.budget_held_by,
             lock=read.lock,
             is_namespace_terminating=read.is_namespace_terminating,
             expected_by=self._expected_by(namespace, read.target),
@@ -124,6 +128,7 @@ class RecoveryController:
             lock=None if target is None else await self._cluster.lock(target.ref),
             cluster_budget=await self._cluster.token_budget(now),
             is_namespace_terminating=namespace is None or namespace.is_terminating,
+            budget_held_by=budget_held_by(self._store, name, Hold.RECOVERY),
         )
 
     async def _target(self, spec: RecoveryPolicySpec, namespace: str) -> Workload | None:

@@ -6,18 +6,20 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
+SECONDS = sa.Integer().with_variant(sa.BigInteger, "postgresql")
+
 
 def upgrade() -> None:
     op.create_table(
         "series",
-        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("name", sa.String(128), nullable=False, unique=True),
     )
     op.create_table(
         "sli_bucket",
         sa.Column("series_id", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("seconds", sa.Integer, primary_key=True, autoincrement=False),
-        sa.Column("start", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("start", SECONDS, primary_key=True, autoincrement=False),
         sa.Column("good", sa.Integer, nullable=False),
         sa.Column("total", sa.Integer, nullable=False),
         sa.Column("observed", sa.Integer, nullable=False),

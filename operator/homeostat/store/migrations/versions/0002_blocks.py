@@ -11,10 +11,11 @@ from alembic import op
 revision = "0002"
 down_revision = "0001"
 
+SECONDS = sa.Integer().with_variant(sa.BigInteger, "postgresql")
 BLOCK = 256
 OLD = np.dtype([("series", "<u2"), ("start", "<u4"), ("good", "<u4"), ("total", "<u4"), ("observed", "<u1")])
 ROWS = """
-    SELECT series_id % 256, start, min(good, 4294967295), min(total, 4294967295), min(observed, 255) FROM sli_bucket
+    SELECT series_id % 256, start, min(good, 2147483647), min(total, 2147483647), min(observed, 255) FROM sli_bucket
     WHERE series_id BETWEEN ? AND ? AND seconds = ? AND 0 <= good AND good <= total AND observed >= 0
     AND start BETWEEN 0 AND 4294967295
 """
@@ -23,13 +24,13 @@ ROWS = """
 def upgrade() -> None:
     for name, kind in (("namespace", sa.String(253)), ("object", sa.String(253)), ("service", sa.String(253))):
         op.add_column("series", sa.Column(name, kind, nullable=False, server_default=""))
-    op.add_column("series", sa.Column("seen", sa.Integer, nullable=False, server_default=sa.text("0")))
+    op.add_column("series", sa.Column("seen", SECONDS, nullable=False, server_default=sa.text("0")))
     op.create_index("series_object", "series", ["namespace", "object"])
     op.get_bind().execute(sa.text("UPDATE series SET seen = :now"), {"now": int(datetime.now(UTC).timestamp())})
     counts = op.create_table(
         "counts",
         sa.Column("seconds", sa.Integer, primary_key=True, autoincrement=False),
-        sa.Column("start", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("start", SECONDS, primary_key=True, autoincrement=False),
         sa.Column("block", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("packed", sa.LargeBinary, nullable=False),
         sqlite_with_rowid=False,
@@ -37,11 +38,12 @@ def upgrade() -> None:
     for name in ("latencies", "runs"):
         op.create_table(
             name,
-            sa.Column("start", sa.Integer, primary_key=True, autoincrement=False),
+            sa.Column("start", SECONDS, primary_key=True, autoincrement=False),
             sa.Column("block", sa.Integer, primary_key=True, autoincrement=False),
             sa.Column("packed", sa.LargeBinary, nullable=False),
         )
-    _pack_all(counts)
+    if op.get_bind().dialect.name == "sqlite":  # no other database is as old as that
+        _pack_all(counts)
     op.drop_table("probe_result")
     op.drop_table("sli_bucket")
 

@@ -1,0 +1,358 @@
+"""`homeostat report`: how an objective was kept in a month, from the history store.
+
+What is asked for is read from the cluster if there is one, else from a file or the command line; nothing is written.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from math import ceil
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import ValidationError
+from sqlalchemy import Connection
+
+from homeostat.api.meta import format_decimal
+from homeostat.api.objective import KIND, BudgetingMethod, NoData, ServiceLevelObjectiveSpec
+from homeostat.api.objective_indicator import Indicator
+from homeostat.core.compliance import Hour, Measure, Month, Row, Stretch, course, filled, outline, report
+from homeostat.core.history import Known
+from homeostat.core.ranges import Grid, Step
+from homeostat.core.window import HOUR, MINUTE
+from homeostat.engine.clock import SystemClock
+from homeostat.engine.objects import explain
+from homeostat.kube.client import ApiClient, Patience
+from homeostat.kube.credentials import Credentials, CredentialsError
+from homeostat.kube.kubeconfig import find_credentials
+from homeostat.kube.objects import ApiObjects
+from homeostat.ports import Forbidden, Gone, HistoryUnavailable, Rejected, Unavailable
+from homeostat.store import reading
+from homeostat.store.opening import open_reader, translated
+from homeostat.wiring.arguments import BadArguments, Parser
+from homeostat.wiring.check_file import BadInput, objects
+from homeostat.wiring.settings import Settings
+from homeostat.wiring.slo_report import Paper, as_csv, as_data, as_markdown
+from homeostat.wiring.streams import complain, print_out
+
+FAILED = 2  # exit code
+PATIENCE = Patience(timeout=10.0, total=10.0)
+"""Somebody waits at a terminal."""
+MOST_MONTHS = 12
+EVENTS, SLICES = "slo/", "slice/"
+_MONTH = re.compile(r"([0-9]{4})-([0-9]{2})")
+_FIRST_YEAR = 1972
+"""Twelve months before it there is still an epoch."""
+_DENOMINATOR = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What is asked for, and where that was read. `uid` is "" where only the name is known."""
+
+    measure: Measure
+    source: str
+    uid: str = ""
+    service: str = ""
+    description: str = ""
+    indicator: str = "not told: the objective was given on the command line"
+    zone: str = "UTC"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; give the exit code."""
+    try:
+        asked = _parser().parse_args(arguments)
+        told = answer(asked, SystemClock().now())
+    except HistoryUnavailable as error:
+        complain([f"the history store cannot be read: {error}"])
+        return FAILED
+    except (BadArguments, BadInput) as error:
+        complain([str(error)])
+        return FAILED
+    return 0 if print_out(told) else FAILED
+
+
+def answer(asked: argparse.Namespace, now: datetime) -> str:
+    """Read what was asked for, and write it down. Raises BadArguments, BadInput and HistoryUnavailable."""
+    namespace, _, name = asked.slo.partition("/")
+    if not (namespace and name):
+        raise BadArguments(f"report: {asked.slo!r} is not NAMESPACE/NAME")
+    terms = _terms(asked, namespace, name)
+    month = _month(asked.month, _zone(asked.time_zone or terms.zone), now)
+    engine = open_reader(_store_url(asked.store_url))
+    try:
+        with translated(), engine.connect() as connection:
+            paper = _paper(connection, (namespace, name), terms, month, _Range(asked.uid, asked.months, now))
+    finally:
+        engine.dispose()
+    if asked.output == "json":
+        return json.dumps(as_data(paper), indent=2) + "\n"
+    return as_csv(paper) if asked.output == "csv" else as_markdown(paper) + "\n"
+
+
+# --- what is asked for ----------------------------------------------------------------------------------
+
+
+def _terms(asked: argparse.Namespace, namespace: str, name: str) -> Terms:
+    """Find the objective: in a file, on the command line, else in the cluster."""
+    if asked.file:
+        return _of_spec(_in_file(asked.file, namespace, name), f"file {asked.file}")
+    if asked.objective is not None:
+        return Terms(Measure(asked.objective), "command line: events are counted, nothing is excluded")
+    try:
+        credentials = find_credentials(os.environ, kubeconfig=asked.kubeconfig, context=asked.context)
+        body = asyncio.run(_read(credentials, namespace, name))
+    except (CredentialsError, Unavailable, Forbidden, Gone, Rejected) as error:
+        told = " ".join(str(error).split())
+        raise BadArguments(f"the objective was not read: {told}; give -f slo.yaml or --objective 99.9") from error
+    return replace(_of_spec(body, "cluster"), uid=str(body["metadata"]["uid"]))
+
+
+async def _read(credentials: Credentials, namespace: str, name: str) -> dict[str, Any]:
+    async with ApiClient(credentials, patience=PATIENCE) as client:
+        return await ApiObjects(client).get(KIND, namespace, name)
+
+
+def _in_file(path: str, namespace: str, name: str) -> Mapping[str, Any]:
+    for body in (one.body for one in objects(path)):
+        metadata = body.get("metadata") if isinstance(body, dict) and body.get("kind") == KIND.kind else None
+        if isinstance(metadata, dict) and metadata.get("name") == name:
+            if metadata.get("namespace", namespace) != namespace:
+                continue
+            found: Mapping[str, Any] = body
+            return found
+    raise BadInput(f"{path}: there is no ServiceLevelObjective {namespace}/{name}")
+
+
+def _of_spec(body: Mapping[str, Any], source: str) -> Terms:
+    try:
+        spec = ServiceLevelObjectiveSpec.model_validate(body.get("spec") or {})
+    except ValidationError as error:
+        raise BadInput(f"{source}: {explain(error, 'spec')}") from error
+    if spec.indicator.composite:
+        members = ", ".join(member.name for member in spec.indicator.composite.members)
+        raise BadInput(f"a composite counts nothing itself: report its members ({members})")
+    calendar, length = spec.window.calendar, spec.budgeting.slice
+    return Terms(
+        Measure(
+            spec.objective,
+            spec.budgeting.method,
+            0 if length is None else int(length.total_seconds()),
+            spec.exclusions,
+            are_missing_bad=spec.no_data is NoData.BAD,
+        ),
+        source,
+        service=spec.service,
+        description=spec.description,
+        indicator=_told(spec.indicator),
+        zone=calendar.time_zone if calendar else "UTC",
+    )
+
+
+def _told(indicator: Indicator) -> str:
+    """Say in a few words what is measured."""
+    check, prometheus = indicator.health_check, indicator.prometheus
+    if check:
+        limit = "" if check.threshold is None else f" within {check.threshold.total_seconds():g} s"
+        return f"runs of HealthCheck {check.name}: good are those that passed{limit}"
+    if prometheus is None:
+        return "events pushed through the API"
+    if prometheus.latency:
+        latency = prometheus.latency
+        seconds = f"{latency.threshold.total_seconds():g} s"
+        return f"Prometheus: {latency.histogram}{{{latency.selector}}} within {seconds}"
+    if prometheus.ratio:
+        of = f"bad {prometheus.ratio.bad}" if prometheus.ratio.bad else f"good {prometheus.ratio.good}"
+        return f"Prometheus: {of} of {prometheus.ratio.total}"
+    return f"Prometheus: error ratio {prometheus.ratio_query}"
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise BadArguments(f"--time-zone: {name!r} is no zone, like Europe/Paris") from error
+
+
+def _month(text: str, zone: ZoneInfo, now: datetime) -> Month:
+    today = now.astimezone(zone)
+    current = Month(today.year, today.month, zone)
+    if text in {"last", "this"}:
+        return current.back(1) if text == "last" else current
+    parts = _MONTH.fullmatch(text)
+    if parts is None or not 1 <= int(parts[2]) <= MOST_MONTHS or int(parts[1]) < _FIRST_YEAR:
+        raise BadArguments(f"--month: {text!r} is not a month, like 2026-10, last or this")
+    month = Month(int(parts[1]), int(parts[2]), zone)
+    if (month.year, month.month) > (current.year, current.month):
+        raise BadArguments(f"--month: {text} has not begun")
+    return month
+
+
+# --- what history has -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """Which incarnation is meant, how many months before to compare with, and what time it is."""
+
+    uid: str
+    months: int
+    now: datetime
+
+    @property
+    def until(self) -> int:
+        """The end of the minute (epoch s) that is not over yet."""
+        return ceil(self.now.timestamp() / MINUTE) * MINUTE
+
+
+def _paper(connection: Connection, whose: tuple[str, str], terms: Terms, month: Month, asked: _Range) -> Paper:
+    prefix = EVENTS if terms.measure.method is BudgetingMethod.OCCURRENCES else SLICES
+    known = [one for one in reading.known(connection, *whose) if one.series.startswith(prefix)]
+    whole = _meant(known, whose, prefix, asked.uid or terms.uid)
+    first = month.back(asked.months)
+    hours = _hours(connection, whole, terms.measure, Stretch(first.stretch.since, asked.until))
+    found = report(month, hours, terms.measure, asked.until)
+    previous = tuple(_previous(hours, terms.measure, month, asked))
+    groups = tuple(
+        _groups(
+            connection, [one for one in known if one.series.startswith(f"{whole.series}/")], terms.measure, month, asked
+        )
+    )
+    return Paper(
+        *whose,
+        uid=whole.series.removeprefix(prefix),
+        service=terms.service or whole.service,
+        description=terms.description,
+        indicator=terms.indicator,
+        terms=terms.source,
+        found=replace(found, groups=groups, previous=previous, course=course(found.whole, previous, terms.measure)),
+    )
+
+
+def _meant(known: Sequence[Known], whose: tuple[str, str], prefix: str, uid: str) -> Known:
+    """Find the whole objective: of several that had the name, the last seen. Groups have a slash more."""
+    wholes = [one for one in known if "/" not in one.series.removeprefix(prefix)]
+    meant = [one for one in wholes if uid in {"", one.series.removeprefix(prefix)}]
+    if not meant:
+        what = "counts" if prefix == EVENTS else "slices"
+        of = f" with uid {uid}" if uid else ""
+        others = ", ".join(one.series.removeprefix(prefix) for one in wholes)
+        hint = f"; --uid gives those of an earlier one: {others}" if others else ""
+        raise BadArguments(f"history has no {what} of objective {'/'.join(whose)}{of}{hint}")
+    if len(meant) > 1:
+        uids = ", ".join(one.series.removeprefix(prefix) for one in meant[:-1])
+        complain([f"earlier ones of that name are read with --uid: {uids}"])
+    return meant[-1]
+
+
+def _hours(connection: Connection, known: Known, measure: Measure, stretch: Stretch) -> tuple[Hour, ...]:
+    number = reading.number_of(connection, known.series)
+    if number is None:
+        return ()
+    grid = Grid(stretch.since // HOUR * HOUR, stretch.until, HOUR)
+    slice_seconds = measure.slice_seconds
+    steps = reading.span(connection, number, grid)
+    hours = tuple(
+        Hour(
+            step.start,
+            step.end,
+            bad=max(_exact(step.total) - _exact(step.good), Fraction(0)),
+            total=_exact(step.total),
+            observed=_observed(step, slice_seconds),
+        )
+        for step in steps
+    )
+    return hours if slice_seconds else filled(hours)
+
+
+def _observed(step: Step, slice_seconds: int) -> Fraction:
+    """Give the time with data: a slice is booked in the minute in which it ends, also one without traffic."""
+    if not slice_seconds:
+        return Fraction(step.observed)
+    return max(_exact(step.total), Fraction(step.observed, MINUTE)) * slice_seconds
+
+
+def _exact(count: float) -> Fraction:
+    """Give a count as a fraction: a sum of floats without the noise of adding them up."""
+    return Fraction(int(count)) if float(count).is_integer() else Fraction(count).limit_denominator(_DENOMINATOR)
+
+
+def _previous(hours: Sequence[Hour], measure: Measure, month: Month, asked: _Range) -> Iterator[Row]:
+    """Give the months before, newest first, as far back as there is data."""
+    oldest = next((hour.end for hour in hours if hour.total), asked.until)
+    months = (month.back(back) for back in range(1, asked.months + 1))
+    yield from (outline("", one, hours, measure, asked.until) for one in months if one.stretch.until >= oldest)
+
+
+def _groups(
+    connection: Connection, known: Sequence[Known], measure: Measure, month: Month, asked: _Range
+) -> Iterator[Row]:
+    stretch = Stretch(month.stretch.since, min(month.stretch.until, asked.until))
+    for one in sorted(known, key=lambda one: one.service):
+        yield outline(one.service, month, _hours(connection, one, measure, stretch), measure, asked.until)
+
+
+def _store_url(given: str) -> str:
+    try:
+        return Settings.model_validate({"store_url": given}).store_url
+    except ValidationError as error:
+        told = error.errors(include_input=False)[0]["msg"].removeprefix("Value error, ")
+        raise BadArguments(f"--store-url: {told}") from error
+
+
+# --- arguments ------------------------------------------------------------------------------------------
+
+
+def _objective(text: str) -> Decimal:
+    with suppress(InvalidOperation):
+        value = Decimal(text)
+        if value.is_finite() and 0 < value < 100 and len(format_decimal(value)) <= 15:  # noqa: PLR2004 - percent
+            return value
+    raise argparse.ArgumentTypeError(f"{text!r} is not a percentage above 0 and below 100, like 99.9")
+
+
+def _months(text: str) -> int:
+    if text.isdecimal() and int(text) <= MOST_MONTHS:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"not a whole number from 0 to {MOST_MONTHS}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="homeostat report",
+        description="Report how a ServiceLevelObjective was kept in a calendar month, from history: met or missed, "
+        "what was consumed of the budget, day by day, and how that compares with the months before.",
+        epilog="Exit code: 0, also when the objective was missed; 2 when there is no answer.",
+    )
+    parser.add_argument("--slo", required=True, metavar="NAMESPACE/NAME", help="the ServiceLevelObjective")
+    parser.add_argument("--month", default="last", help="2026-10, last or this (default: last)")
+    parser.add_argument(
+        "--time-zone", default="", metavar="ZONE", help="whose calendar (default: the window's, or UTC)"
+    )
+    parser.add_argument(
+        "--months", type=_months, default=MOST_MONTHS, metavar="N", help="compare with so many before (default: 12)"
+    )
+    parser.add_argument("-o", "--output", choices=("markdown", "json", "csv"), default="markdown", help="how to print")
+    terms = parser.add_mutually_exclusive_group()
+    terms.add_argument(
+        "-f", "--file", default="", metavar="FILE", help="read the objective from a file, not the cluster"
+    )
+    terms.add_argument("--objective", type=_objective, metavar="99.9", help="the objective alone, without a cluster")
+    parser.add_argument("--uid", default="", help="an earlier object of that name")
+    parser.add_argument("--kubeconfig", default="", help="path of a kubeconfig (default: as kubectl finds it)")
+    parser.add_argument("--context", default="", help="context of the kubeconfig (default: the current one)")
+    parser.add_argument(
+        "--store-url",
+        default=os.environ.get("HOMEOSTAT_STORE_URL") or Settings.model_fields["store_url"].default,
+        help="where history is kept (default: $HOMEOSTAT_STORE_URL, else the operator's default)",
+    )
+    return parser
