@@ -278,12 +278,12 @@ async def test_what_is_past_its_retention_is_pruned_and_nothing_else(history: Sq
     await history.add([closed(old, 60, s=(1, 1)), closed(fresh, 60, s=(2, 2)), closed(old, 300, s=(1, 1))])
     await history.add([closed(NOON - 5 * DAY, 300, s=(1, 1)), closed(NOON - 5 * DAY, HOUR, s=(1, 1))])
     await history.add(
-        [closed(NOON - 93 * DAY, HOUR, s=(1, 1)), passes(fresh, "s", 0.1), passes(NOON - 3 * HOUR, "s", 0.1)]
+        [closed(NOON - 95 * DAY, HOUR, s=(1, 1)), passes(fresh, "s", 0.1), passes(NOON - 3 * HOUR, "s", 0.1)]
     )
     await history.add(
-        [Known("s", "shop", "web", "", NOON - 91 * DAY), Known("gone", "shop", "old", "", NOON - 95 * DAY)]
+        [Known("s", "shop", "web", "", NOON - 91 * DAY), Known("gone", "shop", "old", "", NOON - 97 * DAY)]
     )
-    await history.add([replace(attempt("a-1", ended=True), started_at=NOW - timedelta(days=93))])
+    await history.add([replace(attempt("a-1", ended=True), started_at=NOW - timedelta(days=95))])
 
     left = await history.prune(NOW)
 

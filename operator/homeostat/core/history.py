@@ -30,7 +30,7 @@ class Retention:
 
     results: int = 2 * HOUR
     minutes: int = 12 * HOUR
-    hours: int = 92 * DAY
+    hours: int = 94 * DAY
     most_bytes: int = 512 << 20
     deliveries: int = DAY
 

@@ -38,8 +38,8 @@ class Settings(BaseSettings):
     """How long every single run is kept."""
     keep_minutes_seconds: Annotated[int, Field(ge=7 * 3600, le=30 * DAY)] = 43_200
     """How long minutes are kept; windows of up to six hours are counted from them."""
-    keep_hours_seconds: Annotated[int, Field(ge=91 * DAY, le=1830 * DAY)] = 7_948_800
-    """How long hours and their latencies are kept; windows of up to 90 days are counted from them."""
+    keep_hours_seconds: Annotated[int, Field(ge=91 * DAY, le=1830 * DAY)] = 8_121_600
+    """How long hours and their latencies are kept; windows of up to 90 days and of a quarter are counted from them."""
     history_max_bytes: Annotated[int, Field(ge=1 << 20, le=1 << 40)] = 536_870_912
     """How large history may grow on disk; beyond it the oldest of the finest is given up."""
     listen: str = "0.0.0.0"  # noqa: S104 - Prometheus and the kubelet come from outside the Pod
