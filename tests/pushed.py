@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -84,10 +84,15 @@ class FakeAccess:
 
 @asynccontextmanager
 async def ingesting(
-    store: ObjectStore, books: NotingBooks, history: History | None = None, clock: Clock | None = None
+    store: ObjectStore,
+    books: NotingBooks,
+    history: History | None = None,
+    clock: Clock | None = None,
+    pushed: Callable[[Key], None] = lambda _: None,
 ) -> AsyncIterator[Ingest]:
     """Run an ingest."""
-    ingest = Ingest(store, books, history or FakeHistory(), clock or FakeClock(), Metrics(), books.end_minute)
+    clock = clock or FakeClock()
+    ingest = Ingest(store, books, history or FakeHistory(), clock, Metrics(), books.end_minute, pushed)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(ingest.run())
         yield ingest

@@ -81,7 +81,7 @@ async def ours(store_url: str) -> AsyncIterator[int]:
         archive.keep(*meters.roll(clock.now()))
 
     end_minute()
-    ingest = Ingest(objects, meters, history, clock, metrics, end_minute)
+    ingest = Ingest(objects, meters, history, clock, metrics, end_minute, lambda _: None)
     desk = desk_of(objects, ingest, AlertBook(objects), ApiAccess(cast("Any", _YesMan())), clock)
     async with asyncio.TaskGroup() as tasks:
         works = ingest.run(), archive.run(), keep_unfinished(meters, archive)

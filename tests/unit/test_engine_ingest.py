@@ -12,7 +12,7 @@ from homeostat.engine import ingest as ingest_module
 from homeostat.engine.counting import Counting
 from homeostat.engine.ingest import Ingest
 from homeostat.engine.meters import Meters
-from homeostat.engine.objects import entry_from
+from homeostat.engine.objects import Key, entry_from
 from homeostat.telemetry.metrics import Metrics
 from pushed import WEB, NotingBooks, events, ingesting, objective_body, store_of
 
@@ -33,6 +33,16 @@ async def test_accepted_events_are_in_the_store_and_in_the_books() -> None:
     assert (delivery.objective, delivery.key) == ("uid-web", "k")
     assert delivery.counts == (("slo/web", MINUTE, 3.0, 130.0),)
     assert (books.bad["web", "", MINUTE], books.total["web", "", MINUTE]) == (3, 130)
+
+
+async def test_it_is_told_that_there_was_a_push_even_of_zeros_and_not_of_one_that_is_refused() -> None:
+    """S5: a service without traffic says so."""
+    pushed: list[Key] = []
+    async with ingesting(store_of(objective_body()), NotingBooks(), pushed=pushed.append) as ingest:
+        assert await ingest.push("shop", "web", "k", events((0, 0))) == Accepted(1)
+        assert isinstance(await ingest.push("shop", "web", "l", events((-1, 0))), Refused)
+
+    assert pushed == [WEB]
 
 
 async def test_events_of_a_group_are_delivered_to_the_group_and_to_the_whole() -> None:
@@ -286,7 +296,7 @@ async def test_events_of_a_minute_that_just_began_are_counted() -> None:
         meters.recalled(wanted)
     ingest = Ingest(
         store_of(objective_body("web", "region")), meters, FakeHistory(), clock, Metrics(),
-        end_minute=lambda: meters.roll(clock.now()) and None,
+        end_minute=lambda: meters.roll(clock.now()) and None, pushed=lambda _: None,
     )  # fmt: skip
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(ingest.run())

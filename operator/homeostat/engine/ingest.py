@@ -101,9 +101,14 @@ class Ingest:
         clock: Clock,
         metrics: Metrics,
         end_minute: Callable[[], None],
+        pushed: Callable[[Key], None],
     ) -> None:
-        """`end_minute` ends the books' minute if it is over: they count nothing in what is the future to them."""
+        """`end_minute` ends the books' minute if it is over: they count nothing in what is the future to them.
+
+        `pushed` is told of every objective that events were pushed to, be it that there were none.
+        """
         self._end_minute = end_minute
+        self._pushed = pushed
         self._store = store
         self._books = books
         self._history = history
@@ -123,6 +128,8 @@ class Ingest:
         key = Key(KIND, namespace, name)
         answer = await self._push(key, header_key, body)
         self._metrics.pushed(_outcome(answer))
+        if isinstance(answer, Accepted):
+            self._pushed(key)
         return answer
 
     async def run(self) -> None:

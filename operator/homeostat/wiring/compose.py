@@ -299,7 +299,15 @@ def compose(
     )  # fmt: skip
     metrics.read_from(lambda: read_checks(checks), lambda: read_objectives(store))
     book = AlertBook(store)
-    ingest = Ingest(store, meters, outside.history, clock, metrics, lambda: archive.keep(*meters.roll(clock.now())))
+    ingest = Ingest(
+        store,
+        meters,
+        outside.history,
+        clock,
+        metrics,
+        end_minute=lambda: archive.keep(*meters.roll(clock.now())),
+        pushed=feeding.pushed,
+    )
     return Operator(
         clock=clock,
         engine=engine,
