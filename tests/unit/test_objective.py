@@ -101,7 +101,7 @@ def test_a_service_within_its_objective_shows_what_it_consumed() -> None:
         "objective": "99.9",
         "state": "Met",
         "budget": {"total": "0.1", "consumed": "50", "remaining": "50", "provisional": False},
-        "window": {"start": "2026-11-01T12:00:30Z", "end": "2026-12-01T12:00:30Z", "coverage": "100"},
+        "window": {"start": "2026-11-01T12:00:30Z", "end": "2026-12-01T12:00:30Z", "coverage": "100", "length": "30d"},
         "good": 259_070,
         "bad": 130,
     }

@@ -304,7 +304,7 @@ KIND = Kind(
         ),
         Column("State", ".status.state", description="Met, Burning, Exhausted or Unknown"),
         Column("Age", ".metadata.creationTimestamp", "date", description="Time since creation"),
-        Column("Window", ".spec.window.rolling", priority=1, description="Time over which it must hold"),
+        Column("Window", ".status.window.length", priority=1, description="Time over which it must hold"),
         Column("Coverage", ".status.window.coverage", priority=1, description="Percent of the window with data"),
         Column("Exhausts", ".status.exhaustionAt", priority=1, description="When the budget will be gone"),
         Column(

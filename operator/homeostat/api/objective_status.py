@@ -58,6 +58,8 @@ class ObservedWindow(Model):
     """When it ends; of a rolling window, when it was looked at."""
     coverage: ExactDecimal
     """Percentage of the window that has data."""
+    length: Annotated[str, Field(max_length=16)] = ""
+    """How long it is, such as 30d, or Month of a calendar."""
 
 
 class AlertType(StrEnum):

@@ -359,7 +359,7 @@ def _status(case: _Case, found: Findings, firing: tuple[Identity, ...]) -> Servi
         state=found.state,
         budget=shown_budget(figures, case.terms),
         burn_rates=shown_rates(figures),
-        window=shown_window(figures, case.period),
+        window=shown_window(figures, spec.window, case.period),
         exhaustion_at=exhaustion(figures, case.terms, case.now, ends_at) if is_known else None,
         good=figures.good if has_figures else None,
         bad=figures.bad if has_figures else None,

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
+from homeostat.api.meta import format_duration
+from homeostat.api.objective import Window
 from homeostat.api.objective_status import Budget, ObservedWindow, WindowBurnRate
 from homeostat.core.burn import COVERED, MOST_EVENTS, Terms, bad_events, bad_ratio, burn, time_to_exhaustion
 from homeostat.core.calendar import Period
@@ -103,11 +105,12 @@ def shown_remaining(figures: Figures) -> Decimal | None:
     return None if figures.consumed is None else 100 - _rounded_up(figures.consumed * 100, _TENTH)
 
 
-def shown_window(figures: Figures, period: Period) -> ObservedWindow:
+def shown_window(figures: Figures, window: Window, period: Period) -> ObservedWindow:
     """Give the window, and its coverage in percent, rounded down to 0.1."""
     covered = (figures.coverage * 100).quantize(_TENTH, ROUND_FLOOR)
     start, end = (bound.replace(microsecond=0) for bound in (period.start, period.end))
-    return ObservedWindow(start=start, end=end, coverage=covered)
+    length = window.calendar.unit.value if window.calendar else format_duration(period.length)
+    return ObservedWindow(start=start, end=end, coverage=covered, length=length)
 
 
 def exhaustion(figures: Figures, terms: Terms, now: datetime, ends_at: datetime | None) -> datetime | None:
