@@ -330,6 +330,18 @@ def test_without_fresh_data_the_state_is_what_the_policy_says(
     assert verdict(decision, "ObjectiveMet")[0] is {"Unknown": UNKNOWN, "Good": TRUE, "Bad": FALSE}[policy]
     assert verdict(decision, "Ready")[0] is (TRUE if source else FALSE)
     assert verdict(decision, "QueryValid")[0] is (TRUE if source else FALSE)
+    assert verdict(decision, "RolloutsAllowed")[0] is (TRUE if policy == "Good" else UNKNOWN)
+
+
+def test_an_answer_that_is_not_complete_is_counted_and_told() -> None:
+    """S13: a partial answer of Thanos is not a silent one."""
+    partial = replace(FRESH, reason="PartialAnswer", message="Something is missing.")
+    decision = decide(SPEC, BLANK, seen_of(source=partial), NOW)
+
+    assert verdict(decision, "QueryValid") == (FALSE, "PartialAnswer")
+    assert verdict(decision, "DataPresent") == (TRUE, "Fresh")
+    assert verdict(decision, "Ready")[0] is TRUE
+    assert decision.status.state is ObjectiveState.MET
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,9 @@ def test_the_window_may_be_written_as_others_write_it(placeholder: str) -> None:
         ("sum(rate(x[5m]))", Unit.RATE, 600.0),
         ("sum(increase(x[10m]))", Unit.COUNT, 1.0),
         ("x_total", Unit.COUNTER, 2.0),
-        ("sum by (a) (x_total)", Unit.COUNTER, 2.0),
+        ("sum(x_total)", Unit.COUNTER, 2.0),
+        ("sum by (a) (x_total)", Unit.RATE, 600.0),
+        ("sum(x_total) + sum(y_total)", Unit.RATE, 600.0),
     ],
 )
 def test_the_outermost_function_over_a_range_tells_what_the_numbers_are(text: str, unit: Unit, events: float) -> None:
@@ -154,3 +156,26 @@ def test_good_queries_and_other_indicators_have_no_problems() -> None:
     assert problems(Indicator(prometheus=indicator(ratio=ratio))) == ()
     assert problems(Indicator(prometheus=latency(selector='job=~"a|b"'))) == ()
     assert problems(Indicator.model_validate({"events": {}})) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "groups", "asked"),
+    [
+        ('sum(x{a="b"})', (), 'x{a="b"}'),
+        ("(sum by (route, zone) (x))", ("zone", "route"), "x{}"),
+        ("sum(x) + sum(y)", (), "sum(rate(x{}[60s])) + sum(rate(y{}[60s]))"),
+        ("sum without (pod) (x)", (), "sum without (pod)(rate(x{}[60s]))"),
+        ("sum(x)", ("route",), "sum(rate(x{}[60s]))"),
+        ('sum(x{p="[1y]"}) - sum(y)', (), 'sum(rate(x{p="[1y]"}[60s])) - sum(rate(y{}[60s]))'),
+        ("max(x)", (), "max(x)"),
+        ("sum(x offset 5m)", (), "sum(x offset 5m)"),
+    ],
+)
+def test_the_increase_is_taken_of_each_counter_and_not_of_their_sum(
+    text: str, groups: tuple[str, ...], asked: str
+) -> None:
+    """S4: when one of several counters begins anew, the sum falls, and that is no reset of all."""
+    query = queries_of(indicator(ratio={"bad": text, "total": text}, groupBy=list(groups))).query
+
+    assert query.text(60) == asked
+    assert query.written == text

@@ -26,8 +26,8 @@ SPEC: dict[str, Any] = {
 }
 
 
-def ready(status: str = "True", reason: str = "Evaluated") -> list[dict[str, str]]:
-    return [{"type": "Ready", "status": status, "reason": reason, "lastTransitionTime": "2026-11-21T12:00:00Z"}]
+def ready(status: str = "True", reason: str = "Evaluated", kind: str = "Ready") -> list[dict[str, str]]:
+    return [{"type": kind, "status": status, "reason": reason, "lastTransitionTime": "2026-11-21T12:00:00Z"}]
 
 
 def objective(remaining: str = "87.7", state: str = "Met", *holds: str, **more: Any) -> dict[str, Any]:
@@ -53,6 +53,10 @@ UNKNOWN: dict[str, tuple[dict[str, Any], str]] = {
         "it is not evaluated: HealthCheckNotRunning",
     ),
     "no condition": (objective(conditions=[]), "it has no condition Ready"),
+    "no data that is taken for bad": (
+        objective("87.7", "Burning", conditions=[*ready(), *ready("Unknown", "NoFreshData", "RolloutsAllowed")]),
+        "there is no fresh data",
+    ),
     "no data": (objective(**NO_DATA), "there is no fresh data"),
     "held, no data": (objective("-1", "Unknown", "Rollouts"), "there is no fresh data"),
     "of a later release": (objective(state="Resplendent"), "is it of another release?"),

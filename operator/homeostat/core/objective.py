@@ -214,6 +214,7 @@ def _find(case: _Case) -> tuple[Findings, tuple[Identity, ...]]:
         state=_worst(own, tuple(group.state for group, _ in groups)),
         data=data,
         is_fresh=data is FRESH,
+        is_live=is_live,
         trouble=trouble,
         is_accepted=is_accepted,
         is_clamped=case.seen.source is not None and case.seen.source.is_clamped,

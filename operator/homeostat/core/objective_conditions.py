@@ -41,6 +41,7 @@ class ObjectiveReason(StrEnum):
     ALERT_NEVER_FIRES = "AlertNeverFires"  # an alert's factor is above the burn rate of a total outage
     SLI_OUT_OF_RANGE = "SliOutOfRange"  # a ratio below 0 or above 1 came in, and counted as 0 or 1
     TOO_MANY_GROUPS = "TooManyGroups"  # some are not counted
+    PARTIAL_ANSWER = "PartialAnswer"  # Prometheus warned that something is missing in what it gave
     MEMBER_MISSING = "MemberMissing"  # a composite goes by the others, and by whenMissing
     QUERY_VALID = "QueryValid"  # everything asked for can be answered
     FRESH = "Fresh"  # results arrive
@@ -63,7 +64,9 @@ class ObjectiveReason(StrEnum):
     BUDGET_LOW = "BudgetLow"  # it does
 
 
-PARTIAL = frozenset({ObjectiveReason.TOO_MANY_GROUPS, ObjectiveReason.MEMBER_MISSING})
+PARTIAL = frozenset({
+    ObjectiveReason.TOO_MANY_GROUPS, ObjectiveReason.MEMBER_MISSING, ObjectiveReason.PARTIAL_ANSWER
+})  # fmt: skip
 """What is wrong with a source that is evaluated all the same."""
 
 
@@ -95,6 +98,8 @@ class Findings:
     """The worst of the whole and its groups."""
     data: Cause
     is_fresh: bool
+    is_live: bool
+    """Whether the figures can be gone by: data is fresh, or missing data is taken for good."""
     trouble: Cause | None
     """What is wrong with the source itself, if anything."""
     is_accepted: bool
@@ -247,7 +252,7 @@ def _burn_rate(found: Findings) -> Verdict:
 def _rollouts(found: Findings) -> Verdict:
     if Hold.ROLLOUTS in found.holds:
         return "RolloutsAllowed", FALSE, ObjectiveReason.BUDGET_LOW, "Too little error budget is left for rollouts."
-    if found.state is ObjectiveState.UNKNOWN:
+    if not found.is_live:
         return "RolloutsAllowed", UNKNOWN, ObjectiveReason.NO_FRESH_DATA, "There is no fresh data."
     return "RolloutsAllowed", TRUE, ObjectiveReason.NOT_HELD, "The budget policy does not hold rollouts."
 

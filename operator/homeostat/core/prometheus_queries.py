@@ -2,7 +2,8 @@
 
 A query is a text in which `{{window}}` stands for a range. What its numbers are is told by the outermost function over
 a range: `rate` gives events a second, `increase` and `..._over_time` give counts. A query without `{{window}}` and
-without such a function gives counters, whose increase we take ourselves.
+without such a function gives counters: of one selector, or its sum, we take the increase ourselves, counter by counter;
+of other sums Prometheus does, by a rate put around each counter.
 """
 
 import re
@@ -18,6 +19,7 @@ from typing import Any, Final
 import promql_parser
 
 from homeostat.api.objective_indicator import HistogramType, Indicator, LatencyHistogram, PrometheusIndicator
+from homeostat.core.counters import rated, summed_alone
 from homeostat.core.window import MINUTE
 
 _WINDOW: Final = re.compile(r"\{\{\s*\.?window\s*\}\}")
@@ -26,6 +28,8 @@ _PER_SECOND: Final = frozenset({"rate", "irate", "deriv"})
 _CALL: Final = re.compile(r"\b([a-z_]+)\s*\(")
 _OVER_RANGE: Final = re.compile(r"rate|irate|deriv|increase|delta|idelta|changes|resets|[a-z0-9]+_over_time")
 _TRIED_WITH: Final = 5 * MINUTE
+_MARKS: Final = ("1y", "2y", "3y", "1w", "2w", "3w", "1d", "2d", "3d", "1h")
+"""Ranges that may stand for the window for a moment: one that a query does not have."""
 
 
 class Unit(StrEnum):
@@ -39,11 +43,20 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One query. `range_seconds` is the range of a count that does not say `{{window}}`; 0.0 for the window itself."""
+    """One query, as it is asked; `written` is what it was made of, where its author wrote something else.
+
+    `range_seconds` is the range of a count that does not say `{{window}}`; 0.0 for the window itself.
+    """
 
     template: str
     unit: Unit
     range_seconds: float = 0.0
+    original: str = ""
+
+    @property
+    def written(self) -> str:
+        """The query as its author wrote it."""
+        return self.original or self.template
 
     def text(self, seconds: int) -> str:
         """Write it for a range."""
@@ -94,7 +107,7 @@ def queries_of(indicator: PrometheusIndicator) -> Queries:
     part = None if ratio is None else ratio.bad or ratio.good
     if ratio is None or part is None:
         raise ValueError("the indicator has no queries")
-    return Queries(_query(part), Part.BAD if ratio.bad else Part.GOOD, _query(ratio.total), groups)
+    return Queries(_query(part, groups), Part.BAD if ratio.bad else Part.GOOD, _query(ratio.total, groups), groups)
 
 
 def period_of(resolution: timedelta) -> int:
@@ -153,14 +166,26 @@ def _summed(inner: str, groups: tuple[str, ...]) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _query(template: str) -> Query:
+def _query(template: str, groups: tuple[str, ...]) -> Query:
     function, seconds = _outermost(template)
     has_window = _WINDOW.search(template) is not None
     if function in _PER_SECOND:
         return Query(template, Unit.RATE)
     if has_window:
         return Query(template, Unit.COUNT)
-    return Query(template, Unit.COUNT, seconds) if function and seconds else Query(template, Unit.COUNTER)
+    return Query(template, Unit.COUNT, seconds) if function and seconds else _counters(template, groups)
+
+
+def _counters(template: str, groups: tuple[str, ...]) -> Query:
+    try:
+        tree = promql_parser.parse(template)
+        alone = summed_alone(tree, groups)
+        if alone is not None:
+            return Query(alone, Unit.COUNTER, original=template)
+        mark = next(each for each in _MARKS if each not in template)
+        return Query(rated(tree, mark).replace(f"[{mark}]", "[{{window}}]"), Unit.RATE, original=template)
+    except ValueError:  # nothing that we can take apart: it is one counter, or Prometheus says what it is
+        return Query(template, Unit.COUNTER)
 
 
 def _outermost(template: str) -> tuple[str, float]:

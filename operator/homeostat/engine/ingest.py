@@ -93,7 +93,7 @@ class _Waiting:
 class Ingest:
     """Takes pushed events from any number of requests; `run` writes them."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - where pushed events go, and who is told
         self,
         store: ObjectStore,
         books: Books,

@@ -90,8 +90,7 @@ class Exported:
 
     def _ratio(self, prometheus: PrometheusIndicator) -> Body:
         asked = queries_of(prometheus)
-        total = asked.total.template if asked.total else ""
-        queries = (asked.query.template, total)
+        queries = (asked.query.written, asked.total.written if asked.total else "")
         some, all_ = (self._metric(prometheus, query) for query in queries)
         is_counter = not any(WINDOW in query for query in queries)
         return {"counter": is_counter, asked.part.value.lower(): some, "total": all_}

@@ -81,7 +81,9 @@ def _unknown(status: ServiceLevelObjectiveStatus, generation: object) -> str:
     ready = condition(status.conditions, "Ready")
     if ready is None or ready.status is not ConditionStatus.TRUE:
         return f"it is not evaluated: {ready.reason if ready else 'it has no condition Ready'}"
-    return "there is no fresh data" if status.state is ObjectiveState.UNKNOWN else ""
+    allowed = condition(status.conditions, "RolloutsAllowed")
+    is_silent = allowed is not None and allowed.status is ConditionStatus.UNKNOWN
+    return "there is no fresh data" if is_silent or status.state is ObjectiveState.UNKNOWN else ""
 
 
 def _rule(spec: ServiceLevelObjectiveSpec, hold: Hold, remaining: Decimal | None) -> BudgetRule | None:

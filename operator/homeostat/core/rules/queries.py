@@ -1,7 +1,7 @@
 """The queries of an indicator as rules need them: bad and total events a second within a range, by group.
 
-What the numbers of a query are says `prometheus_queries`. Around each of the counters of one that gives counters comes
-`rate`, inside the sums, since the rate of a sum would take the reset of one counter for a reset of all.
+What the numbers of a query are says `prometheus_queries`; around each counter of one that gives counters comes `rate`
+(`counters`).
 """
 
 import re
@@ -11,15 +11,14 @@ from datetime import timedelta
 from decimal import Decimal
 
 import promql_parser
-from promql_parser import AggregateExpr, BinaryExpr, Call, Expr, NumberLiteral, ParenExpr, UnaryExpr, VectorSelector
+from promql_parser import Expr
 
 from homeostat.api.meta import format_decimal, format_duration
 from homeostat.api.objective_indicator import HistogramType, PrometheusIndicator
+from homeostat.core.counters import NotCounters, rated
 from homeostat.core.prometheus_queries import Part, Query, Unit, queries_of
 
 PLACEHOLDER = re.compile(r"\{\{\s*\.?window\s*\}\}")
-_LINEAR = frozenset({"+", "-", "or"})
-_SCALING = frozenset({"*", "/"})
 
 
 class Inexpressible(Exception):
@@ -85,41 +84,10 @@ def _parsed(text: str) -> Expr:
 
 
 def _rated(counters: Expr, window: str) -> str:
-    """Put `rate` around the counters of an expression that adds them up. Raises Inexpressible for any other."""
-    faults: list[str] = []
-
-    def visit(node: Expr) -> Expr | None:
-        fault = _fault(node)
-        if fault:
-            faults.append(fault)
-        if isinstance(node, VectorSelector) and not fault:
-            found: Expr = promql_parser.parse(f"rate({node}[{window}])")
-            return found
-        return None
-
-    text = str(promql_parser.transform(counters, post_visit=visit))
-    if faults:
+    try:
+        return rated(counters, window)
+    except NotCounters as error:
         raise Inexpressible(
-            f"A query without {{{{window}}}} must be counters or sums of counters, and one has {faults[0]}: "
+            f"A query without {{{{window}}}} must be counters or sums of counters, and one has {error}: "
             "write it with increase(…[{{window}}])."
-        )
-    return text
-
-
-def _fault(node: Expr) -> str:
-    """Say what of an expression its rate cannot be taken of; "" if nothing."""
-    match node:
-        case VectorSelector():
-            return "an offset or @" if node.offset is not None or node.at is not None else ""
-        case AggregateExpr():
-            return "" if str(node.op) == "sum" else f"the aggregation {node.op}"
-        case BinaryExpr():
-            scales = isinstance(node.lhs, NumberLiteral) or isinstance(node.rhs, NumberLiteral)
-            is_fine = str(node.op) in _LINEAR or (str(node.op) in _SCALING and scales)
-            return "" if is_fine else f"the operator {node.op}"
-        case Call():
-            return "" if node.func.name == "vector" else f"the function {node.func.name}"
-        case NumberLiteral() | ParenExpr() | UnaryExpr():
-            return ""
-        case _:
-            return "a range"
+        ) from error
