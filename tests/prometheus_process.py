@@ -71,17 +71,18 @@ def running_prometheus(
     rules: Mapping[str, str] | None = None,
     targets: Sequence[str] = (),
     flags: Sequence[str] = (),
+    port: int = 0,
 ) -> Iterator[RunningPrometheus]:
     """Run a Prometheus with `samples` (OpenMetrics) and files of rules (name and text), evaluated every second.
 
-    `targets` (HOST:PORT) are scraped every second.
+    `targets` (HOST:PORT) are scraped every second. Started again in the same directory it has what it had.
     """
-    (directory / "rules").mkdir(parents=True)
+    (directory / "rules").mkdir(parents=True, exist_ok=True)
     for name, text in (rules or {}).items():
         (directory / "rules" / f"{name}.yaml").write_text(text)
     _write_back(directory, samples)
     _configure(directory, targets)
-    process, url = _start(directory, flags)
+    process, url = _start(directory, flags, port)
     try:
         yield RunningPrometheus(url, directory)
     finally:
@@ -102,7 +103,7 @@ def _program(name: str) -> str:
 
 def _write_back(directory: Path, samples: str) -> None:
     data = directory / "data"
-    data.mkdir()
+    data.mkdir(exist_ok=True)
     if not samples:
         return
     source = directory / "samples.txt"
@@ -121,11 +122,11 @@ def _configure(directory: Path, targets: Sequence[str]) -> None:
     (directory / "prometheus.yml").write_text(json.dumps(settings))  # which is YAML, too
 
 
-def _start(directory: Path, flags: Sequence[str]) -> tuple[subprocess.Popen[bytes], str]:
+def _start(directory: Path, flags: Sequence[str], port: int) -> tuple[subprocess.Popen[bytes], str]:
     program = _program("prometheus")
     log = directory / "log.txt"
     for _ in range(_ATTEMPTS):
-        address = f"127.0.0.1:{_free_port()}"
+        address = f"127.0.0.1:{port or _free_port()}"
         command = [
             program,
             f"--config.file={directory / 'prometheus.yml'}",

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import yaml
 from cluster.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
+HURRIED = Path(__file__).with_name("hurried.py")
 
 
 def kubeconfig_for(folder: Path, server: str, token: str = "", ca_data: str = "") -> Path:
@@ -36,15 +37,25 @@ def kubeconfig_for(folder: Path, server: str, token: str = "", ca_data: str = ""
 
 
 class OperatorProcess:
-    """One replica. Started again after a kill, it keeps identity, store and log."""
+    """One replica. Started again after a kill, it keeps identity, store and log. `hurry`: see hurried.py."""
 
-    def __init__(self, folder: Path, kubeconfig: Path, identity: str, flags: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        kubeconfig: Path,
+        identity: str,
+        flags: tuple[str, ...] = (),
+        hurry: Mapping[str, float] | None = None,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.log = folder / f"{identity}.log"
         self.store = folder / "history.db"
+        hurried = [str(HURRIED), *(f"{name}={seconds}" for name, seconds in (hurry or {}).items()), "--"]
         self._command = [
-            sys.executable, "-m", "homeostat", "run", "--identity", identity, "--kubeconfig", str(kubeconfig),
-            "--listen", "127.0.0.1", "--port", "0", "--store-url", f"sqlite+aiosqlite:///{self.store}", *flags,
+            sys.executable, *(hurried if hurry else ["-m", "homeostat"]), "run",
+            "--identity", identity, "--kubeconfig", str(kubeconfig),
+            "--listen", "127.0.0.1", "--port", "0", "--api-port", "0",
+            "--store-url", f"sqlite+aiosqlite:///{self.store}", *flags,
         ]  # fmt: skip
         self._process: subprocess.Popen[bytes] | None = None
         self._began = 0
@@ -96,6 +107,11 @@ class OperatorProcess:
         process = self._process
         assert process is not None
         return process.wait(timeout=90)
+
+    @property
+    def api(self) -> str:
+        """URL of its API (docs/api.md)."""
+        return f"http://127.0.0.1:{self.await_log('started')['api_port']}"
 
     def get(self, path: str) -> tuple[int, str]:
         """Ask its own HTTP server."""

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -269,14 +269,24 @@ class Stage:
     # --- the operator ---------------------------------------------------------------------------------------
 
     def start(
-        self, *flags: str, identity: str = "one", wait_for: str = "loaded", direct: bool = False
+        self,
+        *flags: str,
+        identity: str = "one",
+        wait_for: str = "loaded",
+        direct: bool = False,
+        kubeconfig: Path | None = None,
+        hurry: Mapping[str, float] | None = None,
     ) -> OperatorProcess:
-        """Start an operator for this namespace alone, which reaches the API server through the proxy."""
+        """Start an operator for this namespace alone, which reaches the API server through the proxy.
+
+        `direct`, or with a `kubeconfig` of its own, it does not. `hurry`: see hurried.py.
+        """
         if self.proxy is None:
             self.proxy = FaultProxy(self.kubeconfig)
-        kubeconfig = self.kubeconfig if direct else kubeconfig_for(self.folder, self.proxy.url)
+        if kubeconfig is None:
+            kubeconfig = self.kubeconfig if direct else kubeconfig_for(self.folder, self.proxy.url)
         own = ("--namespaces", self.namespace, "--operator-namespace", self.system)
-        process = OperatorProcess(self.folder, kubeconfig, identity, (*own, *flags))
+        process = OperatorProcess(self.folder, kubeconfig, identity, (*own, *flags), hurry)
         self.processes.append(process)
         self.operator = self.operator or process
         process.start(wait_for=wait_for)

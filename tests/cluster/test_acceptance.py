@@ -11,15 +11,6 @@ from cluster.waiting import until
 pytestmark = pytest.mark.cluster
 
 EARLY: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
-    "ServiceLevelObjective": (
-        {
-            **objective(),
-            "metadata": {"name": "early"},
-            "spec": objective()["spec"] | {"budgetPolicy": [{"remainingBelow": "0%", "hold": ["Chaos"]}]},
-        },
-        {"spec": {"budgetPolicy": None}},
-        "spec.budgetPolicy",
-    ),
     "RecoveryPolicy": (
         policy("early", limits={"flapping": {"transitions": 3}}), {"spec": {"limits": {"flapping": None}}},
         "spec.limits.flapping",

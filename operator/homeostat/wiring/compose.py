@@ -29,7 +29,7 @@ from homeostat.engine.gate import PacedGate
 from homeostat.engine.herald import Herald
 from homeostat.engine.ingest import Ingest
 from homeostat.engine.meters import Meters
-from homeostat.engine.objects import ObjectStore
+from homeostat.engine.objects import Key, ObjectStore
 from homeostat.engine.orphans import Find, OrphanSweep
 from homeostat.engine.probing import Instruments, Probing
 from homeostat.engine.readings import read_checks, read_objectives
@@ -76,6 +76,7 @@ from homeostat.telemetry.metrics import Metrics
 from homeostat.wiring.settings import Settings
 
 SOON = 2.0  # seconds: by then a status that was just decided is written
+HEARD = 5.0  # seconds until an objective that events were pushed to is looked at, however often they come
 EVERYWHERE: tuple[Network, ...] = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 SLICES = "/apis/discovery.k8s.io/v1/{}endpointslices"
 
@@ -120,6 +121,7 @@ class Operator:
     ingest: Ingest
     desk: Desk
     alert_post: AlertPost | None
+    is_troubled: Callable[[Key], bool]
     prepare: Callable[[], Awaitable[None]]
     """What must be there in the API server before anything is done."""
 
@@ -129,6 +131,12 @@ class Operator:
         self.archive.keep(*self.meters.roll(now))
         self.feeding.mark(now)
         for key in self.meters.moved():
+            if not self.is_troubled(key):
+                self.engine.timetable.add_now(key)
+
+    def survey(self) -> None:
+        """Have those objectives looked at of which an alert may begin or end."""
+        for key in self.meters.crossed():
             self.engine.timetable.add_now(key)
 
 
@@ -260,9 +268,10 @@ def compose(
     collector = Collector(outside.prometheus, meters, clock, engine.wake, settings.prometheus_concurrency)
     feeding = Feeding(checks, meters, collector, store, clock)
     rules = RulesWatch(outside.prometheus, outside.rules, clock, namespaces=settings.namespaces)
+    objectives = ObjectiveController(feeding, meters, rules, wakes)
     controllers: dict[str, Controller] = {
         "HealthCheck": HealthController(checks, meters, clock, engine.timetable, wakes),
-        "ServiceLevelObjective": ObjectiveController(feeding, meters, rules, wakes),
+        "ServiceLevelObjective": objectives,
         "RecoveryPolicy": RecoveryController(outside.cluster, store, checks, freezes, wakes, archive),
         "ChaosExperiment": ChaosController(
             outside.cluster,
@@ -299,6 +308,11 @@ def compose(
     )  # fmt: skip
     metrics.read_from(lambda: read_checks(checks), lambda: read_objectives(store))
     book = AlertBook(store)
+
+    def was_pushed(key: Key) -> None:
+        feeding.pushed(key)
+        engine.timetable.add(key, clock.monotonic() + HEARD)
+
     ingest = Ingest(
         store,
         meters,
@@ -306,7 +320,7 @@ def compose(
         clock,
         metrics,
         end_minute=lambda: archive.keep(*meters.roll(clock.now())),
-        pushed=feeding.pushed,
+        pushed=was_pushed,
     )
     return Operator(
         clock=clock,
@@ -325,5 +339,6 @@ def compose(
         ingest=ingest,
         desk=desk_of(store, ingest, book, outside.access, clock),
         alert_post=AlertPost(book, outside.alertmanager, clock, metrics) if outside.alertmanager else None,
+        is_troubled=objectives.is_troubled,
         prepare=prepare,
     )
