@@ -37,5 +37,7 @@ SPECS: dict[str, ServiceLevelObjectiveSpec] = {
     "coarse": spec_of({"ratio": COUNTED, "resolution": "10m"}),
     "own alerts": spec_of(alerting={"burnRates": [{"budget": "5%", "long": "90m", "short": "10m"}]}, noData="Good"),
     "no alerts": spec_of(alerting={"disabled": True}),
+    "comments": spec_of({"ratio": {name: f"{query} # all of it" for name, query in COUNTED.items()}}),
+    "comment in slices": spec_of({"ratioQuery": "my:errors:ratio # as it is"}, budgeting=SLICED),
     "said": spec_of(description='what {{ $labels.x }} and "quotes" mean'),
 }

@@ -243,12 +243,14 @@ class Access(Protocol):
 class Delivery:
     """Events of one request, to be counted once: `counts` are (series, minute since the epoch, bad, total).
 
-    A `key` that was delivered before to the same `objective` (its uid) is not counted again; "" is no key.
+    A `key` that was delivered before to the same `objective` (its uid) is not counted again; "" is no key. `known` says
+    whose series are counted that history may not have heard of: a group that nobody knows the name of is lost.
     """
 
     objective: str
     key: str
     counts: tuple[tuple[str, int, float, float], ...]
+    known: tuple[Known, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

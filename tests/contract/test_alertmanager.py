@@ -249,6 +249,13 @@ async def test_the_token_is_read_anew_for_each_post(tmp_path: Path) -> None:
     assert {seen.path for seen in api.seen} == {"/am/api/v2/alerts"}
 
 
+async def test_a_token_that_no_header_may_hold_ends_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("first\nsecond\n")
+    async with serving(answers(200)) as api, Alertmanager(api.url, str(file)) as sink:
+        assert await sink.post([posting(firing())]) is Fate.UNAVAILABLE
+
+
 async def test_an_end_is_never_before_the_beginning() -> None:
     """A clock that was set back: Alertmanager would refuse the alert."""
     ahead = firing(since=now() + timedelta(hours=1))

@@ -187,6 +187,19 @@ async def test_strangers_cost_the_api_server_only_so_much() -> None:
     assert set(found) == {Refusal.UNKNOWN, Refusal.UNDECIDED}
 
 
+async def test_a_flood_of_guesses_keeps_nobody_out_who_was_let_in_before() -> None:
+    clock = FakeClock()
+    async with serving(KNOWN, ALLOWED, UNKNOWN) as api, client_of(api.url) as client:
+        access = ApiAccess(client, clock.monotonic)
+        assert await access.check("mine", PUSH) is None
+        clock.advance(access_module.ALLOW_FOR + 1)
+        for number in range(200):
+            await access.check(f"guess-{number}", PUSH)
+        api.script[:] = [KNOWN, ALLOWED]
+
+        assert await access.check("mine", PUSH) is None
+
+
 async def test_only_so_much_is_remembered() -> None:
     memory = access_module._Memory[int](most=3)
     for number in range(5):

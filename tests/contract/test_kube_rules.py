@@ -44,6 +44,37 @@ async def test_what_is_ours_is_written_as_it_should_be_again() -> None:
         assert await ApiRules(client).perform(INSTALL) == Outcome(Verb.DONE)
 
 
+def edited() -> dict[str, Any]:
+    """The object as applying leaves it where somebody set a limit in a group of ours, and added a group."""
+    ours = [group | {"limit": 1} for group in BODY["spec"]["groups"]]
+    return {"metadata": {"resourceVersion": "7"}, "spec": {"groups": [*ours, {"name": "theirs", "rules": []}]}}
+
+
+async def test_what_others_own_in_groups_of_ours_is_taken_away_and_their_own_groups_stay() -> None:
+    """S13: else the object would be different from what is wanted, and written every few seconds, for ever."""
+    repaired = {"metadata": {}, "spec": {"groups": [*BODY["spec"]["groups"], {"name": "theirs", "rules": []}]}}
+    standing = answers(200, standing_of("uid-1"))
+    async with (
+        serving(standing, answers(200, edited()), answers(200, repaired)) as api,
+        client_of(api.url) as client,
+    ):
+        assert await ApiRules(client).perform(INSTALL) == Outcome(Verb.DONE)
+
+    last = api.seen[-1]
+    assert (last.method, last.headers["Content-Type"]) == ("PATCH", "application/merge-patch+json")
+    assert last.body == {"metadata": {"resourceVersion": "7"}, "spec": repaired["spec"]}
+
+
+async def test_what_something_changes_as_it_is_written_is_refused_and_not_written_for_ever() -> None:
+    """A webhook, such as one that sets defaults."""
+    standing = answers(200, standing_of("uid-1"))
+    async with serving(standing, answers(200, edited()), answers(200, edited())) as api, client_of(api.url) as client:
+        outcome = await ApiRules(client).perform(INSTALL)
+
+    assert (outcome.verb, outcome.reason) == (Verb.REFUSED, "Invalid")
+    assert len(api.seen) == 3
+
+
 @pytest.mark.parametrize("action", [INSTALL, REMOVE], ids=["install", "remove"])
 @pytest.mark.parametrize(("owner", "reason"), [(None, "NotOurs"), ("uid-0", "Conflict")])
 async def test_what_is_not_ours_is_neither_written_nor_removed(

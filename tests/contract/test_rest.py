@@ -294,6 +294,15 @@ async def test_a_replica_that_does_not_serve_says_so(api: Api, standing: NotServ
         assert answer.headers["Retry-After"] == "5"
 
 
+async def test_a_replica_that_does_not_serve_keeps_no_client_to_itself(api: Api) -> None:
+    """The next connection may lead to the one that serves; `raw` waits for the end of this one."""
+    api.standing = NotServing.NOT_LEADER
+    answer = await api.raw(b"GET /api/v1/slo HTTP/1.1\r\nHost: homeostat\r\n\r\n")
+
+    assert b"NotLeader" in answer
+    assert b"Connection: close" in answer
+
+
 # --- alerts and statuses ----------------------------------------------------------------------------------------
 
 
@@ -409,6 +418,7 @@ async def test_a_head_is_answered_without_a_body(api: Api) -> None:
     "body",
     [
         b"", b"{", b"\x00\xff", b"nan", b'{"events": [{"good": NaN}]}', b'{"events": [{"good": Infinity}]}',
+        b'{"events": [{"good": 1, "good": 100}]}', b'{"events": [{"bad": 1}], "key": "a", "key": "b"}',
         b"[" * 100_000, b"1" * 5000, b'{"events": "' + b"\xed\xa0\x80" + b'"}',
     ],
 )  # fmt: skip
@@ -440,6 +450,23 @@ async def test_ten_megabytes_that_do_not_say_so_are_refused(monkeypatch: pytest.
         except aiohttp.ClientConnectionError:
             return  # cut off in the middle: as good
     assert answer.reason == (413, "BodyTooLarge")
+
+
+async def test_bodies_that_come_slowly_have_so_much_room_together(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What 256 clients may hold at once was as much as the operator's memory."""
+    monkeypatch.setattr(body_module, "MOST_UNDER_WAY", 3000)
+    head = f"POST {EVENTS} HTTP/1.1\r\nHost: homeostat\r\nAuthorization: Bearer good\r\nContent-Length: 9000\r\n\r\n"
+    sending = head.encode() + b" " * 2000
+    _, first = await asyncio.open_connection("127.0.0.1", api.port)
+    first.write(sending)
+    await eventually(lambda: api.access.asked)
+    refused = await api.raw(sending)
+    assert b"429" in refused
+    assert b"TooManyRequests" in refused
+    first.close()
+    await eventually(lambda: api.counted[-1] == ("events", "4xx") and len(api.counted) == 2)
+
+    assert (await api.push(events((1, 0)))).status == 200
 
 
 async def test_a_client_that_asks_first_never_sends_what_nobody_wants(api: Api) -> None:

@@ -349,6 +349,18 @@ async def test_after_a_restart_only_the_gap_is_asked_for_by_one_range() -> None:
     assert not bench.books.buckets
 
 
+async def test_a_restart_is_no_silence_even_before_anything_is_asked() -> None:
+    """S5, S13: else every restart would tell of missing data; an objective that never had any is another matter."""
+    async with running() as bench:
+        bench.open(counted=-30)
+        bench.open("new", counted=None)
+        old, new = bench.collector.seen(KEY), bench.collector.seen(KEY._replace(name="new"))
+
+    assert old is not None
+    assert new is not None
+    assert (old.observed_at, new.observed_at) == (bench.clock.now(), None)
+
+
 async def test_what_was_counted_is_not_known_before_history_is_taken_up() -> None:
     async with running() as bench:
         bench.books.recalled = False
@@ -713,6 +725,22 @@ async def test_an_answer_about_all_that_is_too_large_makes_each_ask_for_itself()
     async with running() as bench:
         bench.prometheus.trouble["__name__"] = Trouble.TOO_LARGE
         bench.open(is_recorded=True)
-        await bench.go(300)
+        await bench.go(600)
+        assert bench.reason() == ""
 
-    assert bench.books.minutes()
+    minutes = bench.books.minutes()
+    assert len(minutes) >= 9
+    assert list(minutes) == list(range(len(minutes)))
+
+
+async def test_what_rules_recorded_for_ten_thousand_objectives_is_not_too_large() -> None:
+    async with running() as bench:
+        others = [f"other-{number}" for number in range(10_000)]
+        bench.prometheus.says("__name__", recorded(0.5, 2.0, "checkout", *others))
+        bench.open(is_recorded=True)
+        await bench.go(120)
+        bench.prometheus.asked.clear()
+        await bench.go(120)
+
+    assert {query for _, query, _, _ in bench.prometheus.asked} == {'{__name__=~"homeostat:slo_(bad|total):rate5m"}'}
+    assert list(bench.books.minutes().values())[-1] == (30.0, 120.0)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fakes import NOON, FakeClock, FakeHistory, eventually
+from homeostat.core.history import Known
 from homeostat.core.pushing import Accepted, PushReason, Refused
 from homeostat.engine import ingest as ingest_module
 from homeostat.engine.counting import Counting
@@ -58,6 +59,17 @@ async def test_events_of_a_group_are_delivered_to_the_group_and_to_the_whole() -
         "slo/web/region=us": 2.0,
     }
     assert (books.events(), books.events(group="region=eu")) == (7, 5)
+
+
+async def test_a_new_group_is_introduced_with_its_first_events_and_not_again() -> None:
+    """S14: whoever is killed right after finds it by its name."""
+    history = FakeHistory()
+    async with ingesting(store_of(objective_body("web", "region")), NotingBooks(), history) as ingest:
+        for _ in range(2):
+            await ingest.push("shop", "web", "", {"events": [in_group("eu", 5)]})
+
+    known = Known("slo/web/region=eu", "shop", "web", "region=eu", int(NOON.timestamp()))
+    assert [delivery.known for delivery in history.delivered] == [(known,), ()]
 
 
 async def test_a_repeated_key_counts_nothing() -> None:

@@ -1,5 +1,6 @@
 """The watch over rules: what it finds out about the objects and about Prometheus, and how much it asks for that."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -77,6 +78,9 @@ class FakePrometheus:
     answer: tuple[LoadedGroup, ...] | Failure = ()
     recorded: Vector | Failure = field(default_factory=lambda: Vector(()))
     asked: list[str] = field(default_factory=list)
+    stalls: str = ""
+    is_told: asyncio.Event = field(default_factory=asyncio.Event)
+    """Whether another than the one that stalls was asked."""
 
     async def query(self, url: str, query: str, at: float) -> Vector | Failure:
         return self.recorded
@@ -86,6 +90,10 @@ class FakePrometheus:
 
     async def groups(self, url: str) -> tuple[LoadedGroup, ...] | Failure:
         self.asked.append(url)
+        if self.stalls and url == self.stalls:
+            await self.is_told.wait()
+        else:
+            self.is_told.set()
         return self.answer
 
     def load(self, *, is_healthy: bool = True) -> None:
@@ -268,6 +276,19 @@ async def test_each_prometheus_is_asked_for_its_own_objectives(scene: Scene) -> 
     await scene.look()
 
     assert scene.prometheus.asked == ["", "http://other:9090"]
+
+
+async def test_a_prometheus_that_stalls_holds_up_no_other(scene: Scene) -> None:
+    """A round of many that stall took longer than an answer counts: all rules were unknown again and again."""
+    for name in ("a", "b"):
+        ref = Ref("ServiceLevelObjective", "shop", name, f"uid-{name}")
+        scene.watch.open(Key(ref.kind, "shop", name), ref, spec_of({"url": f"http://{name}:9090", "ratioQuery": "x"}))
+    scene.watch.close(KEY)
+    scene.prometheus.stalls = "http://a:9090"
+    async with asyncio.timeout(5):
+        await scene.watch.look()
+
+    assert scene.prometheus.asked == ["http://a:9090", "http://b:9090"]
 
 
 async def test_after_a_write_nothing_is_known_until_the_next_look(scene: Scene) -> None:

@@ -102,7 +102,40 @@ def test_what_was_written_is_known_again_and_an_edit_is_seen(holder: Holder) -> 
     assert found(metadata=others) == wanted
     assert found(metadata={**body["metadata"], "labels": {}}) != wanted
     assert found(spec={"groups": []}, data={"homeostat-slo-checkout.rules.yaml": "groups: ["}) != wanted
-    assert wanted != wanted_digest((), labels)
+    assert wanted != wanted_digest(holder, (), labels)
+
+
+_ALIASES = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "groups: [a]",
+        "groups: 5",
+        "groups: [{name: 'homeostat:x', since: 2020-01-01}]",
+        "groups: [&a {name: 'homeostat:x', again: *a}]",
+        f"a0: &a0 [x]\n{_ALIASES}groups: [{{name: 'homeostat:x', all: *a11}}]",
+        "[" * 900_000,
+    ],
+    ids=["no groups", "a number", "a date", "a circle", "aliases of aliases", "too deep"],
+)
+def test_whoever_edits_a_configmap_costs_the_operator_nothing(text: str) -> None:
+    """S13: it is only seen to be another; reading it took minutes, or the process with it."""
+    body = body_of(decided(RulesSeen(Holder.CONFIG_MAP, Found.ABSENT)))
+    labels, wanted = labels_of(Holder.CONFIG_MAP, {}), body["metadata"]["annotations"]["homeostat.dev/rules-digest"]
+
+    edited = body | {"data": {"homeostat-slo-checkout.rules.yaml": text}}
+
+    assert found_digest(Holder.CONFIG_MAP, edited, labels) != wanted
+
+
+def test_the_key_in_a_configmap_is_one_that_the_api_server_takes_however_long_the_name() -> None:
+    ref = Ref("ServiceLevelObjective", "shop", "a" * 253, "uid-1")
+    body = body_of(decide_rules(spec_of(), BLANK, RulesSeen(Holder.CONFIG_MAP, Found.ABSENT), ref, {}))
+
+    (key,) = body["data"]
+    assert len(key) <= 253
 
 
 @pytest.mark.parametrize(

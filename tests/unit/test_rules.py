@@ -183,6 +183,9 @@ def test_a_group_is_called_by_its_version() -> None:
         ({"indicator": {"prometheus": {"ratio": REQUESTS | {"bad": "max(errors_total)"}}}}, "aggregation max"),
         ({"indicator": {"prometheus": {"ratio": REQUESTS | {"bad": "abs(errors_total)"}}}}, "function abs"),
         ({"indicator": {"prometheus": {"ratio": REQUESTS | {"bad": "errors_total offset 5m"}}}}, "offset"),
+        ({"indicator": {"prometheus": {"ratio": REQUESTS | {"bad": "errors_total[5m]"}}}}, "got matrix"),
+        ({"indicator": {"prometheus": {"ratio": REQUESTS | {"total": "1"}}}}, "got scalar"),
+        ({"indicator": {"prometheus": {"ratioQuery": "scalar(my:errors:ratio)"}}}, "got scalar"),
     ],
 )
 def test_what_cannot_be_written_as_rules_is_said(changes: dict[str, Any], why: str) -> None:

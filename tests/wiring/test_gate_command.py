@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +162,17 @@ async def test_the_exit_code_is_the_answer(
 ) -> None:
     """R12: what is not known may be taken for go, but lets no hold go that stands."""
     assert await run(tmp_path, body, "slo/checkout", *arguments) == code
+
+
+@contextmanager
+def written_to_a_full_disk() -> Iterator[None]:
+    with Path("/dev/full").open("w") as full, redirect_stdout(full):
+        yield
+
+
+async def test_an_answer_that_cannot_be_written_is_neither_go_nor_stop(tmp_path: Path) -> None:
+    with written_to_a_full_disk():
+        assert await run(tmp_path, objective(), "slo/checkout") == 2
 
 
 @pytest.mark.parametrize("name", ["slo/checkout", "servicelevelobjectives/checkout", "ServiceLevelObjective/checkout"])

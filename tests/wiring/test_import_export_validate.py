@@ -186,3 +186,23 @@ def test_export_takes_the_list_that_kubectl_gives(
     out, err = capsys.readouterr()
     assert [one["kind"] for one in yaml.safe_load_all(out)] == ["SLO"]
     assert "spec.objective: error: objective must be above 0 and below 100 percent: skipped" in err
+
+
+@pytest.mark.parametrize("command", [["import", "sloth"], ["export", "openslo"], ["validate", "-f"]])
+def test_no_text_of_a_file_commands_the_terminal_or_makes_a_line_of_its_own(
+    command: list[str], file: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "a\x1b]0;title\a\nhomeostat: all is well"
+    ours, theirs = (
+        {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": {"\x1b[2J\n": 1, "slos": [{}]}}
+        for version, kind in (
+            ("homeostat.dev/v1alpha1", "ServiceLevelObjective"),
+            ("sloth.slok.dev/v1", "PrometheusServiceLevel"),
+        )
+    )
+    main([*command, file(json.dumps([ours, theirs]))])
+    shown = capsys.readouterr()
+
+    lines = f"{shown.out}{shown.err}".splitlines()
+    assert lines
+    assert all(line.isprintable() and not line.startswith("homeostat: all is well") for line in lines)

@@ -40,6 +40,8 @@ def test_the_environment_and_flags_say_the_same(
         ("WORKERS", "0"),
         ("WORKERS", "many"),
         ("PORT", "70000"),
+        ("PORT", "tcp://10.96.0.17:8080"),
+        ("API_TLS_CERT_FILE", "cert.pem"),
         ("LOG_LEVEL", "LOUD"),
         ("RESYNC_SECONDS", "0"),
         ("RESYNC_SECONDS", "-1"),
@@ -57,7 +59,7 @@ def test_a_bad_value_is_told_by_the_name_of_its_setting(
     assert main(["settings"]) == 2
     told = capsys.readouterr()
     assert told.out == ""
-    assert f"setting {name.lower()}" in told.err
+    assert f"setting {name.lower()}" in told.err or f"{name.lower()} and" in told.err
     assert "Traceback" not in told.err
 
 
@@ -70,6 +72,16 @@ def test_a_list_that_is_not_json_is_told_by_name_and_not_by_a_traceback(
     assert main(["settings"]) in {0, 2}
     told = capsys.readouterr()
     assert name.lower() in told.out + told.err
+
+
+def test_a_link_of_a_service_is_told_as_what_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Kubernetes gives every Pod of a namespace HOMEOSTAT_PORT=tcp://… for a Service called homeostat."""
+    monkeypatch.setenv("HOMEOSTAT_PORT", "tcp://10.96.0.17:8080")
+
+    assert main(["settings"]) == 2
+    assert "enableServiceLinks: false" in capsys.readouterr().err
 
 
 def test_a_network_with_host_bits_is_refused() -> None:

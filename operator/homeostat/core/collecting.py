@@ -160,9 +160,9 @@ def points_of(answer: Vector | Matrix, at: int) -> Points:
     return points
 
 
-def is_too_large(answer: Vector | Matrix) -> bool:
+def is_too_large(answer: Vector | Matrix, most: int = MOST_SERIES) -> bool:
     """Say whether an answer has more series than are taken."""
-    return len(answer.samples if isinstance(answer, Vector) else answer.lines) > MOST_SERIES
+    return len(answer.samples if isinstance(answer, Vector) else answer.lines) > most
 
 
 Values = Mapping[Labels, tuple[float, int]]

@@ -18,6 +18,7 @@ import structlog
 
 from homeostat.api.objective_indicator import MOST_GROUPS, PrometheusIndicator
 from homeostat.core.collecting import (
+    MOST_SERIES,
     Finding,
     Points,
     Problem,
@@ -65,6 +66,9 @@ PAUSE: Final = 0.1
 HISTORY_SECONDS: Final = 120.0
 """Seconds that we wait for history to be taken up: a store that is lost must not keep us from counting."""
 LOOK_AGAIN: Final = 1.0
+
+MOST_RECORDED_SERIES: Final = 40_000
+"""Series that rules may have recorded in one Prometheus, two for each objective or group, to be read all at once."""
 
 _LATE: Final = 1.0  # second by which a timer may ring early
 _PAST_SHARE: Final = 4  # one worker of so many takes up history
@@ -189,8 +193,13 @@ class Collector:
 
     def seen(self, key: Key) -> SourceSeen | None:
         """Say how fresh the data of an objective is, and what is wrong with it; None when we do not feed it."""
-        source = self._sources.get(key)
-        return None if source is None else source.seen(self._clock.now())
+        source, now = self._sources.get(key), self._clock.now()
+        if source is None:
+            return None
+        seen = source.seen(now)
+        if source.is_known or seen.observed_at is not None or self._meters.last_counted(key) is None:
+            return seen
+        return replace(seen, observed_at=now)  # a restart is not a silence: it is asked for in a moment
 
     def _made(self, key: Key, uid: str, indicator: PrometheusIndicator, reach: int, old: Source | None) -> Source:
         source = Source(key, uid, indicator, reach, is_recorded=False, asked_until=None, opened_at=None)
@@ -312,7 +321,9 @@ class Collector:
         part = await self._query(source.url, queries.query, asked)
         return part if isinstance(part, Failure) else _Answers(part[0], points, is_partial or part[1])
 
-    async def _query(self, url: str, query: Query, segment: Segment) -> tuple[Points, bool] | Failure:
+    async def _query(
+        self, url: str, query: Query, segment: Segment, most: int = MOST_SERIES
+    ) -> tuple[Points, bool] | Failure:
         """Ask for each period of a segment; give what was found, and whether it is partial."""
         text, start, end = query.text(segment.step), segment.start + segment.step, segment.end
         answer: Vector | Matrix | Failure
@@ -322,7 +333,7 @@ class Collector:
             answer = await self._prometheus.query_range(url, text, start, end, segment.step)
         if isinstance(answer, Failure):
             return answer
-        return Failure(Trouble.TOO_LARGE) if is_too_large(answer) else (points_of(answer, end), answer.is_partial)
+        return Failure(Trouble.TOO_LARGE) if is_too_large(answer, most) else (points_of(answer, end), answer.is_partial)
 
     def _take(self, source: Source, segment: Segment, answers: _Answers | Failure, *, is_owed: bool) -> bool:
         """Book what was answered, unless the objective was edited or deleted meanwhile; say whether to go on."""
@@ -385,15 +396,15 @@ class Collector:
         known = (source.asked_until for source in self._fed(shared) if source.asked_until is not None)
         since = min(known, default=end) if shared.asked_until is None else shared.asked_until
         segment = Segment(min(max(since, end - HOUR), end - MINUTE), end, MINUTE, MINUTE, is_added=True)
-        answer = await self._query(shared.url, Query(RECORDED, Unit.RATE), segment)
+        answer = await self._query(shared.url, Query(RECORDED, Unit.RATE), segment, MOST_RECORDED_SERIES)
         fed = self._fed(shared)
         server = self._servers[shared.url]
         if isinstance(answer, Failure):
             server.fail(shared.url, answer.trouble, self._clock.monotonic())
-            if answer.trouble is Trouble.TOO_LARGE:  # then each catches up for itself
+            if answer.trouble is Trouble.TOO_LARGE:  # then each asks for itself
                 shared.asked_until = end
             for source in fed:
-                self._tell(source, answer.trouble)
+                self._ask_or_tell(source, answer.trouble)
             return
         server.succeed()
         shared.asked_until = end
@@ -402,6 +413,13 @@ class Collector:
         for source in fed:
             part, total = recorded.get((source.key.namespace, source.key.name), ({}, {}))
             self._share(source, _Answers(part, total, is_partial), segment)
+
+    def _ask_or_tell(self, source: Source, trouble: Trouble) -> None:
+        """Ask for an objective itself where all together are too much; any other trouble is its own, too."""
+        if trouble is Trouble.TOO_LARGE:
+            self._enqueue(source)
+        else:
+            self._tell(source, trouble)
 
     def _share(self, source: Source, answers: _Answers, asked: Segment) -> None:
         """Book what was recorded for one objective; ask for itself where that leaves a gap."""

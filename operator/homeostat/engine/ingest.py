@@ -7,7 +7,7 @@ request with its key, and the store knows whether it was counted.
 
 import asyncio
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,6 +15,7 @@ import structlog
 
 from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.api.objective_indicator import MOST_GROUPS
+from homeostat.core.history import Known
 from homeostat.core.pushing import Accepted, Batch, PushReason, Refused, read_batch
 from homeostat.engine.objects import Entry, Key, ObjectStore
 from homeostat.ports import Clock, Delivery, History, HistoryUnavailable
@@ -197,7 +198,10 @@ class Ingest:
             del self._coming[key]
 
     def _delivery(self, entry: Entry, whole: str, batch: Batch) -> Delivery:
-        """Name the series of each count; those of a group are part of the whole too."""
+        """Name the series of each count; those of a group are part of the whole too.
+
+        A group that nobody counts yet is introduced with its events, as it is found by its name after a kill.
+        """
         bad, total = Counter[tuple[str, int]](), Counter[tuple[str, int]]()
         for count in batch.counts:
             names = {whole, self._books.series_name(entry.key, count.group) or whole}
@@ -205,7 +209,15 @@ class Ingest:
                 bad[name, count.minute] += count.bad
                 total[name, count.minute] += count.total
         rows = tuple((*place, float(bad[place]), float(total[place])) for place in total)
-        return Delivery(entry.ref.uid, batch.key, rows)
+        return Delivery(entry.ref.uid, batch.key, rows, tuple(self._news(entry, batch)))
+
+    def _news(self, entry: Entry, batch: Batch) -> Iterator[Known]:
+        """Introduce the groups that are not counted yet."""
+        ref, seen = entry.ref, int(self._clock.now().timestamp())
+        for group in batch.groups.keys() - {"", *self._books.groups(entry.key)}:
+            name = self._books.series_name(entry.key, group)
+            if name is not None:
+                yield Known(name, ref.namespace, ref.name, group, seen)
 
     async def _deliver(self, key: Key, batch: Batch, delivery: Delivery) -> Accepted | Refused:
         if self._is_over:

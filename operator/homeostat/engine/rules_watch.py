@@ -39,7 +39,7 @@ RECHECK = 600.0
 """Seconds until the kind that holds rules, the selectors of Prometheus and what was refused are looked at again."""
 _IDENTITY = (NAMESPACE_LABEL, OBJECTIVE_LABEL, VERSION_LABEL)
 _RECORDED = f"group by ({', '.join(_IDENTITY)}) ({INFO})"
-MOST_URLS = 32  # of Prometheus, asked each
+MOST_URLS, URLS_AT_ONCE = 32, 8  # of Prometheus, asked each
 MOST_BODIES = 50  # read one by one; of more, all are listed
 
 
@@ -136,6 +136,7 @@ class RulesWatch:
         self._selectors_at = float("-inf")
         self._answers: dict[str, _Answer] = {}
         self._soon = asyncio.Event()
+        self._turns = asyncio.Semaphore(URLS_AT_ONCE)
         self._is_forbidden = False
 
     def open(self, key: Key, ref: Ref, spec: ServiceLevelObjectiveSpec) -> None:
@@ -286,14 +287,22 @@ class RulesWatch:
     # --- Prometheus -------------------------------------------------------------------------------------
 
     async def _look_at_prometheus(self) -> None:
-        for url in sorted({one.url for one in self._followed.values() if not one.problem})[:MOST_URLS]:
-            answer = await self._ask(url)
-            if answer is not None:
-                self._answers[url] = answer
+        urls = sorted({one.url for one in self._followed.values() if not one.problem})[:MOST_URLS]
+        self._answers = {url: answer for url, answer in self._answers.items() if url in urls}
+        async with asyncio.TaskGroup() as asking:
+            for url in urls:
+                asking.create_task(self._ask_in_turn(url))
         now = self._clock.monotonic()
         for one in self._followed.values():
             if one.wanted_since is not None:
                 one.loaded = self._loaded(one, now - one.wanted_since, now)
+
+    async def _ask_in_turn(self, url: str) -> None:
+        """Ask one beside others: a user's Prometheus that stalls must not make what the others said old."""
+        async with self._turns:
+            answer = await self._ask(url)
+        if answer is not None:
+            self._answers[url] = answer
 
     async def _ask(self, url: str) -> _Answer | None:
         """Ask one Prometheus what it has loaded; None when it does not say."""
@@ -344,7 +353,7 @@ def _followed(ref: Ref, spec: ServiceLevelObjectiveSpec) -> _Followed:
         one.problem = str(error)
         return one
     one.asked = dict(spec.rules_.labels) if spec.rules_ else {}
-    one.digests = {holder: wanted_digest(rules.groups, labels_of(holder, one.asked)) for holder in Holder}
+    one.digests = {holder: wanted_digest(holder, rules.groups, labels_of(holder, one.asked)) for holder in Holder}
     one.groups, one.version_wanted, one.left_out = frozenset(rules.names), rules.version, rules.left_out
     return one
 

@@ -2,7 +2,8 @@
 
 A token is known here by its hash only; the token itself goes to the API server and is forgotten. When the API server
 does not say, the answer is Undecided: nobody is ever let in by default. Strangers who try tokens cost the API server
-no more than `REVIEWS_PER_SECOND`.
+no more than `REVIEWS_PER_SECOND`, and whoever was let in before has as many for themselves: no flood of guesses keeps
+them out.
 """
 
 import asyncio
@@ -27,6 +28,8 @@ from homeostat.ports import Attributes, Conflict, Forbidden, Gone, Refusal, Reje
 log = structlog.get_logger("homeostat.access")
 
 ALLOW_FOR, DENY_FOR = 60.0, 10.0  # seconds
+GUEST_FOR = 3600.0
+"""Seconds that who was let in is no stranger."""
 MOST_REMEMBERED = 4096
 REVIEWS_PER_SECOND, REVIEWS_AT_ONCE = 100.0, 16
 PATIENCE = 5.0  # seconds, for both reviews
@@ -76,7 +79,10 @@ class ApiAccess:
         self._verdicts = _Memory[Refusal | None]()
         self._turns = WeakValueDictionary[Hashable, asyncio.Lock]()
         self._places = asyncio.Semaphore(REVIEWS_AT_ONCE)
-        self._pace = TokenBucket(REVIEWS_PER_SECOND, burst=REVIEWS_PER_SECOND)
+        self._guests = _Memory[bool]()
+        self._paces = {
+            is_guest: TokenBucket(REVIEWS_PER_SECOND, burst=REVIEWS_PER_SECOND) for is_guest in (True, False)
+        }
 
     async def check(self, token: str, attributes: Attributes) -> Refusal | None:
         """Say why the bearer of a token may not; None when they may."""
@@ -102,9 +108,11 @@ class ApiAccess:
             if known is not None:
                 return known[1]
             until, user = await self._user(holder, token)
-            refusal = Refusal.UNKNOWN if user is None else await self._refusal(user, attributes)
+            refusal = Refusal.UNKNOWN if user is None else await self._refusal(holder, user, attributes)
             if refusal is not None:
                 until = min(until, self._now() + DENY_FOR)
+            else:
+                self._guests.put(holder, self._now() + GUEST_FOR, value=True)
             self._verdicts.put((holder, attributes), until, refusal)
             return refusal
 
@@ -116,13 +124,13 @@ class ApiAccess:
         known = self._users.get(holder, self._now())
         if known is not None:
             return known
-        status = await self._review(TOKEN_REVIEW, {"token": token})
+        status = await self._review(holder, TOKEN_REVIEW, {"token": token})
         user = _user_of(status)
         until = self._now() + (DENY_FOR if user is None else ALLOW_FOR)
         self._users.put(holder, until, user)
         return until, user
 
-    async def _refusal(self, user: _User, attributes: Attributes) -> Refusal | None:
+    async def _refusal(self, holder: bytes, user: _User, attributes: Attributes) -> Refusal | None:
         asked = {
             "group": GROUP,
             "verb": attributes.verb,
@@ -132,12 +140,13 @@ class ApiAccess:
             "name": attributes.name,
         }
         present = {name: value for name, value in asked.items() if value}
-        status = await self._review(SUBJECT_ACCESS_REVIEW, {**user.spec, "resourceAttributes": present})
+        status = await self._review(holder, SUBJECT_ACCESS_REVIEW, {**user.spec, "resourceAttributes": present})
         return None if status.get("allowed") is True and status.get("denied") is not True else Refusal.FORBIDDEN
 
-    async def _review(self, resource: Resource, spec: Mapping[str, Any]) -> dict[str, Any]:
+    async def _review(self, holder: bytes, resource: Resource, spec: Mapping[str, Any]) -> dict[str, Any]:
         """Have the API server review something; give the status it answers with."""
-        if not self._pace.take_if_there(self._now()):
+        now = self._now()
+        if not self._paces[self._guests.get(holder, now) is not None].take_if_there(now):
             raise Unavailable("too many reviews")
         body = {"apiVersion": resource.api_version, "kind": _KINDS[resource.plural], "spec": spec}
         async with self._places:

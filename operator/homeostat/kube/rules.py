@@ -9,8 +9,18 @@ from contextlib import suppress
 from typing import Any
 
 from homeostat.core.decision import InstallRules, Outcome, Ref, RemoveRules, Verb
-from homeostat.core.rules.holder import MANAGED_BY, MONITORING, US, Holder, RuleSelector, Standing, owner_uid, standing
-from homeostat.kube.client import APPLY_PATCH, METADATA_LIST, ApiClient
+from homeostat.core.rules.holder import (
+    MANAGED_BY,
+    MONITORING,
+    US,
+    Holder,
+    RuleSelector,
+    Standing,
+    groups_of_ours,
+    owner_uid,
+    standing,
+)
+from homeostat.kube.client import APPLY_PATCH, MERGE_PATCH, METADATA_LIST, ApiClient
 from homeostat.kube.gate import Urgency
 from homeostat.kube.resources import CONFIG_MAP, PROMETHEUS, PROMETHEUS_RULE, Resource
 from homeostat.ports import Gone
@@ -21,6 +31,7 @@ RESOURCES: Mapping[str, Resource] = {Holder.PROMETHEUS_RULE: PROMETHEUS_RULE, Ho
 _SELECTOR = {"labelSelector": f"{MANAGED_BY}={US}"}
 _APPLY = {"fieldManager": FIELD_MANAGER, "force": "true"}
 _NOT_OURS = Outcome(Verb.REFUSED, "NotOurs", "there is an object of that name that is not ours")
+_CHANGED = Outcome(Verb.REFUSED, "Invalid", "something in the cluster changes the rules as they are written")
 _LEAVING = Outcome(Verb.REFUSED, "Conflict", "the object of a deleted objective of that name is not gone yet")
 
 
@@ -77,10 +88,22 @@ class ApiRules:
         refusal = _refusal(await self._get(path), action.owner)
         if refusal is not None:
             return refusal
-        await self._client.request(
+        written = await self._client.request(
             "PATCH", path, query=_APPLY, body=dict(action.body), content_type=APPLY_PATCH, urgency=Urgency.STATUS
         )
-        return Outcome(Verb.DONE)
+        return Outcome(Verb.DONE) if _is_as_told(written, action.body) else await self._insist(path, action, written)
+
+    async def _insist(self, path: str, action: InstallRules, written: Mapping[str, Any]) -> Outcome:
+        """Take away what others own in groups of ours, which applying leaves there; their own groups stay."""
+        wanted = [*action.body["spec"]["groups"]]
+        others = [group for group in written["spec"]["groups"] if group not in groups_of_ours(written)]
+        version = written["metadata"].get("resourceVersion", "")
+        patch = {"metadata": {"resourceVersion": version}, "spec": {"groups": wanted + others}}
+        query = {"fieldManager": FIELD_MANAGER}
+        written = await self._client.request(
+            "PATCH", path, query=query, body=patch, content_type=MERGE_PATCH, urgency=Urgency.STATUS
+        )
+        return Outcome(Verb.DONE) if _is_as_told(written, action.body) else _CHANGED
 
     async def _remove(self, action: RemoveRules) -> Outcome:
         """Delete the object, if it is ours."""
@@ -101,6 +124,11 @@ class ApiRules:
             return await self._client.request("GET", path)
         except Gone:
             return None
+
+
+def _is_as_told(written: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
+    """Say whether an object has our groups as we wrote them. A file in a ConfigMap is there as a whole."""
+    return "spec" not in written or groups_of_ours(written) == list(body["spec"]["groups"])
 
 
 def _refusal(found: Mapping[str, Any] | None, owner: Ref) -> Outcome | None:

@@ -60,7 +60,7 @@ class Alertmanager:
                 self._url, json=[_postable(one) for one in postings], headers=self._headers(), allow_redirects=False
             ) as response:
                 return _fate(response.status)
-        except (aiohttp.ClientError, OSError, TimeoutError, UnicodeError):
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError):  # ValueError: a token that no header may hold
             return Fate.UNAVAILABLE
 
     def _headers(self) -> dict[str, str]:

@@ -58,8 +58,11 @@ def answer(body: object, status: int = HTTPStatus.OK, headers: Mapping[str, str]
 
 
 def trouble_answer(trouble: Trouble) -> web.Response:
-    """Answer with an error."""
-    return answer({"error": trouble.error}, trouble.status, trouble.headers)
+    """Answer with an error, the last on its connection if it says so."""
+    response = answer({"error": trouble.error}, trouble.status, trouble.headers)
+    if trouble.headers.get("Connection") == "close":
+        response.force_close()
+    return response
 
 
 def away(reason: str, message: str) -> Trouble:

@@ -13,7 +13,8 @@ from aiohttp import web
 from typing_extensions import override
 
 from homeostat.rest import routes
-from homeostat.rest.answers import SOON, Trouble, answer, away, trouble_answer
+from homeostat.rest.answers import LATER, SOON, Trouble, answer, away, trouble_answer
+from homeostat.rest.body import BODIES, Bodies
 from homeostat.rest.certificate import ServerCertificate
 from homeostat.rest.desk import Desk, NotServing
 
@@ -91,6 +92,7 @@ def _port_of(sockets: "tuple[socket.socket, ...]") -> int:
 def _application(desk: GetDesk, count: CountRequest) -> web.Application:
     gate = _Gate(desk, count)
     app = web.Application(middlewares=[gate.answer_errors])
+    app[BODIES] = Bodies()
     objective = "/api/v1/slo/{namespace}/{name}"
     for method, path, name, route in (
         ("POST", f"{objective}/events", "events", routes.push_events),
@@ -123,7 +125,7 @@ class _Gate:
             request[_ROUTE] = name
             desk = self._desk()
             if isinstance(desk, NotServing):
-                raise away(desk, _SAID[desk])
+                raise _elsewhere(desk)
             if self._inside >= MOST_AT_ONCE:
                 told = "Too many requests at the same time."
                 raise Trouble(HTTPStatus.TOO_MANY_REQUESTS, "TooManyRequests", told, headers={"Retry-After": SOON})
@@ -165,6 +167,12 @@ class _Gate:
         if routes.BEGUN in request:
             raise ConnectionError("half an answer is on its way: the client sees that it is not whole")
         return response
+
+
+def _elsewhere(standing: NotServing) -> Trouble:
+    """Make the error of a replica that serves nobody. A client that kept the connection would come back to it."""
+    headers = {"Retry-After": LATER, "Connection": "close"}
+    return Trouble(HTTPStatus.SERVICE_UNAVAILABLE, standing, _SAID[standing], headers=headers)
 
 
 _INTERNAL = {"error": {"reason": "Internal", "message": "This is a bug of ours, and is in our log."}}

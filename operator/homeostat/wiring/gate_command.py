@@ -20,6 +20,7 @@ from homeostat.kube.objects import ApiObjects
 from homeostat.ports import Forbidden, Gone, Rejected, Unavailable
 from homeostat.wiring.arguments import BadArguments, Parser
 from homeostat.wiring.gate_report import Answer, as_json, as_line, judge, settled
+from homeostat.wiring.streams import print_out
 
 CODES = {Answer.GO: 0, Answer.STOP: 1, Answer.UNKNOWN: 3}
 FAILED = 2
@@ -40,8 +41,8 @@ def main(arguments: Sequence[str]) -> int:
         print(f"homeostat: {_explained(error)}", file=sys.stderr)  # noqa: T201 - to whoever sits at the terminal
         return FAILED
     verdict = settled(judge(body, Hold(asked.hold)), _UNKNOWN[asked.unknown])
-    print(json.dumps(as_json(verdict), indent=2) if asked.output == "json" else as_line(verdict))  # noqa: T201
-    return CODES[verdict.answer]
+    told = json.dumps(as_json(verdict), indent=2) if asked.output == "json" else as_line(verdict)
+    return CODES[verdict.answer] if print_out(f"{told}\n") else FAILED
 
 
 async def read(credentials: Credentials, namespace: str, name: str) -> dict[str, Any]:

@@ -107,6 +107,13 @@ class Settings(BaseSettings):
             raise ValueError("must be http://HOST[:PORT][/PATH] or https://…, without user and password")
         return url.rstrip("/")
 
+    @field_validator("port", "api_port", mode="before")
+    @classmethod
+    def _is_no_service_link(cls, port: object) -> object:
+        if isinstance(port, str) and port.startswith("tcp://"):
+            raise ValueError("this is a Service's link by Kubernetes: set enableServiceLinks: false in the Pod's spec")
+        return port
+
     @model_validator(mode="after")
     def _has_both_files(self) -> Self:
         if bool(self.api_tls_cert_file) is not bool(self.api_tls_key_file):

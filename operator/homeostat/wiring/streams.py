@@ -47,4 +47,9 @@ def as_yaml(documents: Iterable[object]) -> str:
 def complain(problems: Iterable[str], prefix: str = "homeostat: ") -> None:
     """Tell whoever sits at the terminal, a line each."""
     for problem in problems:
-        print(f"{prefix}{problem}", file=sys.stderr)  # noqa: T201 - to whoever sits at the terminal
+        print(f"{prefix}{in_one_line(problem)}", file=sys.stderr)  # noqa: T201 - to whoever sits at the terminal
+
+
+def in_one_line(text: str) -> str:
+    """Show a text that may have parts of a file in it: no character of it ends the line, or commands a terminal."""
+    return "".join(character if character.isprintable() else " " for character in text)

@@ -11,7 +11,7 @@ from homeostat.interchange.structural import Problem, Severity
 from homeostat.interchange.validation import Checked, check
 from homeostat.wiring.arguments import BadArguments, Parser
 from homeostat.wiring.check_file import BadInput, Given, objects
-from homeostat.wiring.streams import complain, print_out
+from homeostat.wiring.streams import complain, in_one_line, print_out
 
 VALID, INVALID, UNREADABLE = 0, 1, 2
 _SUFFIXES = (".yaml", ".yml", ".json")
@@ -86,7 +86,7 @@ def _lines(findings: Sequence[Finding]) -> Iterator[str]:
         for problem in one.problems:
             warning = "warning: " if problem.severity is Severity.WARNING else ""
             message = " ".join(problem.message.split())
-            yield f"{where}: {problem.path}: {warning}{message}"
+            yield in_one_line(f"{where}: {problem.path}: {warning}{message}")
 
 
 def _as_json(findings: Sequence[Finding]) -> str:

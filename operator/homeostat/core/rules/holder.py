@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 import yaml
+from typing_extensions import override
 
 from homeostat.api.meta import API_VERSION, GROUP
 from homeostat.core.decision import Ref
@@ -69,7 +70,7 @@ def manifest(holder: Holder, owner: Ref, groups: Sequence[Group], asked: Mapping
         "name": name,
         "namespace": owner.namespace,
         "labels": labels,
-        "annotations": {DIGEST: wanted_digest(groups, labels)},
+        "annotations": {DIGEST: wanted_digest(holder, groups, labels)},
         "ownerReferences": [
             {
                 "apiVersion": API_VERSION, "kind": owner.kind, "name": owner.name, "uid": owner.uid,
@@ -93,30 +94,28 @@ def as_file(groups: Sequence[Group]) -> str:
     return text
 
 
-def wanted_digest(groups: Sequence[Group], labels: Mapping[str, str]) -> str:
+def wanted_digest(holder: Holder, groups: Sequence[Group], labels: Mapping[str, str]) -> str:
     """Give what stands for the object as it should be."""
-    return digest([list(groups), dict(labels)])
+    content = as_file(groups) if holder is Holder.CONFIG_MAP else list(groups)
+    return digest([content, dict(labels)])
 
 
 def found_digest(holder: Holder, body: Mapping[str, Any], labels: Mapping[str, str]) -> str:
-    """Give what stands for the object as it is; what others added to it does not count."""
+    """Give what stands for the object as it is; what others added to it does not count.
+
+    A file is compared as a text and never read: whoever may edit a ConfigMap could make that cost any time and memory.
+    """
     metadata = body.get("metadata") or {}
     found = {key: value for key, value in (metadata.get("labels") or {}).items() if key in labels}
-    content: Any = body.get("spec")
     if holder is Holder.CONFIG_MAP:
-        content = _read((body.get("data") or {}).get(_key(metadata.get("name", "")), ""))
-    groups = content.get("groups") if isinstance(content, dict) else None
-    ours = [group for group in groups or () if str(group.get("name", "")).startswith(GROUP_PREFIX)]
-    return digest([ours, found])
+        return digest([(body.get("data") or {}).get(_key(metadata.get("name", ""))), found])
+    return digest([groups_of_ours(body), found])
 
 
-def _read(text: str) -> object:
-    """Read a file of rules that anybody may have edited."""
-    try:
-        found: object = yaml.load(text, _Loader)  # noqa: S506 - a safe one
-    except (yaml.YAMLError, ValueError, RecursionError):
-        return None
-    return found
+def groups_of_ours(body: Mapping[str, Any]) -> list[Any]:
+    """Give those groups of a PrometheusRule that only we can have written."""
+    groups = (body.get("spec") or {}).get("groups") or ()
+    return [group for group in groups if str(group.get("name", "")).startswith(GROUP_PREFIX)]
 
 
 def standing(body: Mapping[str, Any]) -> Standing:
@@ -144,11 +143,16 @@ def _key(name: str) -> str:
     return f"{name}.rules.yaml"
 
 
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Fast: type[yaml.SafeDumper] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
-class _Dumper(yaml.SafeDumper):
-    """Writes texts of several lines as such."""
+class _Dumper(_Fast):  # type: ignore[misc,valid-type]
+    """Writes texts of several lines as such, and nothing by reference."""
+
+    @override
+    def ignore_aliases(self, data: object) -> bool:
+        """Write out in full what is there twice."""
+        return True
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:

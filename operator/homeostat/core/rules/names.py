@@ -26,7 +26,7 @@ OBJECTIVE, BUDGET, WINDOW, INFO = (
 SLICE = "homeostat:slo_slice:bad"
 
 GROUP_PREFIX = "homeostat:"
-LONGEST_NAME = 253  # of an object
+LONGEST_NAME = 240  # of an object: with its ending, the key in a ConfigMap has 253 characters at most
 _PREFIX = "homeostat-slo-"
 _HASH = 8
 _SIGNIFICANT = Context(prec=15)

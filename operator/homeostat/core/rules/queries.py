@@ -66,6 +66,9 @@ def _per_second(query: Query, within: timedelta) -> str:
     window = format_duration(within)
     text = PLACEHOLDER.sub(window, query.template)
     found = _parsed(text)
+    if "#" in text:  # it may be a comment, which ends with its line
+        text = f"{text}\n"
+    _parsed(f"sum({text})")  # a number or a range would make rules that no Prometheus loads, nor others beside them
     if query.unit is Unit.COUNTER:
         return _rated(found, window)
     if query.unit is Unit.COUNT:
