@@ -7,6 +7,10 @@ probes in the cases that say so; CPU and memory are those of the operator and it
 restart, as the operator does it, and one interval in which each check starts once; then a minute is measured, in which
 one minute of history is written. The part without checks is what the figures "above idle" are above.
 
+Cases that say so have an objective of 30 days on each check. Then all fails for three minutes, and it is measured
+how long after its burn rates crossed the factor (looked at every half second) each objective has the page in its
+status. Writes wait at the operator's own gate, as they do before an API server.
+
 Bytes on disk: two hours of 512 checks are written to a database of its own, with the latencies that the case measured.
 By what the second hour made it grow a day is reckoned, of all that is written; raw runs and minutes go before that.
 """
@@ -17,6 +21,7 @@ import gc
 import json
 import multiprocessing
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -45,11 +50,13 @@ from homeostat.core.decision import Event, Ref
 from homeostat.core.ledger import Closed
 from homeostat.core.probing import Reason, Verdict
 from homeostat.core.run import Run
+from homeostat.core.survey import burn_rates
 from homeostat.core.window import HOUR, MINUTE
 from homeostat.engine.clock import SystemClock
 from homeostat.engine.gate import PacedGate
-from homeostat.engine.meters import Meters
-from homeostat.engine.minutes import LAG_EVERY, book_minutes, measure_lag
+from homeostat.engine.meters import Meters, minute_of
+from homeostat.engine.minutes import LAG_EVERY, book_minutes, keep_unfinished, measure_lag, survey_often
+from homeostat.kube.gate import Urgency
 from homeostat.probe.address import Guard
 from homeostat.probe.prober import Probes
 from homeostat.probe.promql import PromqlProbe
@@ -59,13 +66,17 @@ from homeostat.telemetry.metrics import Metrics
 from homeostat.wiring.compose import Operator, Outside, compose, network_of
 from homeostat.wiring.settings import Settings
 
+FAILURE = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 128\r\n\r\n" + b"x" * 128
 LOOPBACK = ip_network("127.0.0.0/8")
 ADDRESSES = 32
 SERVICES = 500
 SCRAPE_EVERY = 30.0  # seconds
 TICKS = os.sysconf("SC_CLK_TCK")
-CASES = "0,1000,10000,30000,30000/2"
+CASES = "0,1000,10000,30000,30000/2,10000+slo"
+OUTAGE = 180.0  # seconds
+PAGE = (HOUR, 300, 14.4)
+BAD_SHARE = 0.001
 PEAK_AIM = 1.5
 UNITS = {
     "probes per second": "1/s", "CPU share of one core": "%", "CPU per probe": "us", "of it in probe processes": "%",
@@ -73,6 +84,12 @@ UNITS = {
     "peak second / mean second": f"x (aim {PEAK_AIM})", "API writes per check at start": "1",
     "API writes": "1/s", "history rows written": "1/s", "history transactions": "1/s", "bytes on disk": "B/(check d)",
     "metrics page took at most": "ms", "failed or missed runs": "1", "server's share of one core": "%",
+}  # fmt: skip
+OUTAGE_UNITS = {
+    "outage: CPU share of one core": "%", "outage: loop lag p99": "ms", "outage: lateness p99": "ms",
+    "outage: memory": "MiB", "outage: API writes": "1/s", "outage: API writes of objectives": "1/s",
+    "outage: page after crossing p50": "s", "outage: page after crossing p99": "s",
+    "outage: page after crossing at most": "s", "outage: crossed and no page": "1",
 }  # fmt: skip
 OF_IDLE = ("CPU share of one core", "loop lag p99", "memory")
 
@@ -88,31 +105,38 @@ class Case:
     port: int
     server: int
     status: dict[str, Any] = field(default_factory=dict)
+    has_objectives: bool = False
 
     @property
     def name(self) -> str:
         """Name the case in tables."""
-        return f"{self.checks} checks" + (f", {self.processes} probe processes" if self.processes else "")
+        processes = f", {self.processes} probe processes" if self.processes else ""
+        return f"{self.checks} checks{processes}" + (", an objective on each" if self.has_objectives else "")
 
 
 # --- the world around the operator ----------------------------------------------------------------------
 
 
 class Server(asyncio.Protocol):
-    """Answers any request at once."""
+    """Answers any request at once: all is well, or nothing is."""
+
+    answer = ANSWER
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
 
     def data_received(self, _: bytes) -> None:
-        self._transport.write(ANSWER)
+        self._transport.write(self.answer)
         self._transport.close()
 
 
 def serve(port: "multiprocessing.Queue[int]") -> None:
-    """Run the server to be probed; tell its port."""
+    """Run the server to be probed; tell its port. All fails from a SIGUSR1 on, and no longer from a SIGUSR2 on."""
 
     async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGUSR1, setattr, Server, "answer", FAILURE)
+        loop.add_signal_handler(signal.SIGUSR2, setattr, Server, "answer", ANSWER)
         server = await asyncio.get_running_loop().create_server(Server, "0.0.0.0", 0, backlog=4096)
         port.put(server.sockets[0].getsockname()[1])
         await server.serve_forever()
@@ -121,12 +145,14 @@ def serve(port: "multiprocessing.Queue[int]") -> None:
 
 
 class InMemoryObjects:
-    """An API server of nothing but our checks; counts the writes it gets."""
+    """An API server of nothing but our checks and objectives; counts the writes it gets, and notes who has a page."""
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: Case, gate: PacedGate) -> None:
         self._case = case
+        self._gate = gate
         self._version = 1_000_000
-        self.writes = 0
+        self.writes = self.writes_of_objectives = 0
+        self.paged_at: dict[str, float] = {}
         self.last: dict[str, Any] = {}
 
     async def apply_status(
@@ -138,18 +164,27 @@ class InMemoryObjects:
         resource_version: str | None = None,
         is_urgent: bool = False,
     ) -> dict[str, Any]:
+        await self._gate.pass_(Urgency.STATUS)
         self.writes += 1
         self._version += 1
         self.last = status
-        body = check(int(ref.name[-5:]), self._case)
+        if kind.kind == "HealthCheck":
+            body = check(int(ref.name[-5:]), self._case)
+        else:
+            body = objective(int(ref.name[-5:]))
+            self.writes_of_objectives += 1
+            if any(alert["severity"] == "Page" and alert["type"] == "BurnRate" for alert in status.get("alerts", ())):
+                self.paged_at.setdefault(ref.uid, time.monotonic())
         body["metadata"]["resourceVersion"] = str(self._version)
         return {**body, "status": status}
 
     async def list(self, kind: Kind, namespaces: Sequence[str] = ()) -> AsyncIterator[dict[str, Any]]:
-        for number in range(self._case.checks if kind.kind == "HealthCheck" else 0):
+        is_check = kind.kind == "HealthCheck"
+        is_listed = is_check or (kind.kind == "ServiceLevelObjective" and self._case.has_objectives)
+        for number in range(self._case.checks if is_listed else 0):
             if number % 500 == 0:  # a page of the answer
                 await asyncio.sleep(0)
-            yield check(number, self._case)
+            yield check(number, self._case) if is_check else objective(number)
 
 
 def check(number: int, case: Case) -> dict[str, Any]:
@@ -164,6 +199,17 @@ def check(number: int, case: Case) -> dict[str, Any]:
     uid = f"00000000-0000-4000-8000-{number:012d}"
     meta = {"name": f"check-{number:05d}", "namespace": "bench", "uid": uid, "generation": 1}
     return {"metadata": {**meta, "resourceVersion": str(number + 1)}, "spec": spec, "status": case.status}
+
+
+def objective(number: int) -> dict[str, Any]:
+    """Give one ServiceLevelObjective on a check as the API server would."""
+    uid = f"00000000-0000-4000-9000-{number:012d}"
+    spec = {
+        "objective": "99.9", "indicator": {"healthCheck": {"name": f"check-{number:05d}", "good": "Passed"}},
+        "window": {"rolling": "30d"},
+    }  # fmt: skip
+    meta = {"name": f"objective-{number:05d}", "namespace": "bench", "uid": uid, "generation": 1}
+    return {"metadata": {**meta, "resourceVersion": str(number + 1)}, "spec": spec, "status": {}}
 
 
 class Silent:
@@ -267,7 +313,7 @@ class Fleet:
         self.clock, self.metrics, self.objects, self.written = (
             SystemClock(),
             Measured(),
-            InMemoryObjects(case),
+            InMemoryObjects(case, PacedGate(SystemClock(), rate=settings.writes_per_second, refresh_rate=1)),
             Written(),
         )
         self.network = network_of(Guard(allow=[LOOPBACK]), case.processes)
@@ -275,7 +321,7 @@ class Fleet:
         prober = Probes(self.network, cluster=nobody, secrets=nobody, jobs=nobody, promql=PromqlProbe(None))
         outside = Outside(
             cast("Any", self.objects), nobody, nobody, cast("Any", Silent()), prober, self.history, self.clock, nothing,
-            unmarked,
+            unmarked, nobody, nobody, nobody,
         )  # fmt: skip
         gate = PacedGate(self.clock, rate=settings.writes_per_second, refresh_rate=settings.refreshes_per_second)
         self.operator = compose(outside, settings, self.metrics, gate, lambda: True, ready)
@@ -294,6 +340,8 @@ class Fleet:
                     tasks.create_task(operator.engine.run()),
                     tasks.create_task(operator.archive.run()),
                     tasks.create_task(book_minutes(operator.end_minute, self.clock)),
+                    tasks.create_task(survey_often(operator.survey)),
+                    tasks.create_task(keep_unfinished(operator.meters, operator.archive)),
                     tasks.create_task(measure_lag(self.metrics, self.clock, LAG_EVERY / 10)),
                     tasks.create_task(self._scrape()),
                 ]
@@ -315,15 +363,18 @@ class Fleet:
 
 
 def recall(meters: Meters, now: datetime, interval: int) -> None:
-    """Fill the windows of all checks, as a month of history would."""
-    book = meters.books[0]
-    book.roll(int(now.timestamp()) // MINUTE)
-    for tier in book.tiers:
-        newest = book.minute * MINUTE // tier.seconds
-        counts = [[0], [tier.seconds // interval], [tier.seconds // MINUTE]]
-        counted = np.repeat(np.array(counts, dtype=np.float64), len(book.series), axis=1)
-        for number in range(newest - tier.count + 1, newest):
-            book.load(Closed(number * tier.seconds, tier.seconds, book.series, counted))
+    """Fill the windows of all checks and objectives, as a month of history would."""
+    for book in meters.books:
+        book.roll(minute_of(now))
+        names = book.series
+        for tier in book.tiers if names else ():
+            newest = book.minute * MINUTE // tier.seconds
+            counts = [[0], [tier.seconds // interval], [tier.seconds // MINUTE]]
+            counted = np.repeat(np.array(counts, dtype=np.float64), len(names), axis=1)
+            for number in range(newest - tier.count + 1, newest):
+                book.load(Closed(number * tier.seconds, tier.seconds, names, counted))
+    for wanted in meters.wanted():
+        meters.recalled(wanted)
 
 
 async def steady(fleet: Fleet) -> dict[str, float]:
@@ -334,6 +385,7 @@ async def steady(fleet: Fleet) -> dict[str, float]:
     first_writes = objects.writes
     pids = children()
     await settled(operator, case.interval)
+    await quiet(objects)
     metrics.forget()
     writes, rows, transactions, probes = objects.writes, written.rows, written.transactions, total_runs(operator)
     before = {pid: cpu(pid) for pid in (os.getpid(), *pids, case.server)}
@@ -343,6 +395,8 @@ async def steady(fleet: Fleet) -> dict[str, float]:
     spent = {pid: cpu(pid) - before[pid] for pid in before}
     served = spent.pop(case.server)
     probes = total_runs(operator) - probes
+    lateness, lag = percentile(metrics.late, 0.99), percentile(metrics.lags, 0.99)
+    failed = sum(sum(one.track.counts[1:]) + one.track.missed for one in operator.checks)
     return {
         "peak second / mean second": peak * case.interval / max(1, case.checks),
         "API writes per check at start": first_writes / max(1, case.checks),
@@ -350,17 +404,64 @@ async def steady(fleet: Fleet) -> dict[str, float]:
         "CPU share of one core": 100 * sum(spent.values()) / took,
         "CPU per probe": 1e6 * sum(spent.values()) / probes if probes else 0.0,
         "of it in probe processes": 100 * sum(spent[pid] for pid in pids) / max(sum(spent.values()), 1 / TICKS),
-        "lateness p99": 1000 * percentile(metrics.late, 0.99),
-        "loop lag p99": 1000 * percentile(metrics.lags, 0.99),
+        "lateness p99": 1000 * lateness,
+        "loop lag p99": 1000 * lag,
         "memory": sum(map(rss, spent)),
         "API writes": (objects.writes - writes) / took,
         "history rows written": (written.rows - rows) / took,
         "history transactions": (written.transactions - transactions) / took,
         "bytes on disk": await bytes_a_day(metrics.took, case.interval) if case.checks else 0.0,
         "metrics page took at most": 1000 * fleet.slowest_page,
-        "failed or missed runs": sum(sum(one.track.counts[1:]) + one.track.missed for one in operator.checks),
+        "failed or missed runs": failed,
         "server's share of one core": 100 * served / took,
+        **(await outage(fleet) if case.has_objectives else {}),
     }
+
+
+async def outage(fleet: Fleet) -> dict[str, float]:
+    """Let all fail; give what that costs, and how long after its burn rates crossed an objective has its page."""
+    operator, metrics, objects = fleet.operator, fleet.metrics, fleet.objects
+    metrics.forget()
+    writes, of_objectives, pids = objects.writes, objects.writes_of_objectives, (os.getpid(), *children())
+    before, began = sum(map(cpu, pids)), time.monotonic()
+    os.kill(fleet.case.server, signal.SIGUSR1)
+    crossed_at: dict[str, float] = {}
+    while time.monotonic() - began < OUTAGE:
+        await asyncio.sleep(0.5)
+        for name in crossed(operator.meters):
+            crossed_at.setdefault(name.partition("/")[2], time.monotonic())
+    os.kill(fleet.case.server, signal.SIGUSR2)
+    took = time.monotonic() - began
+    lags = array("d", (objects.paged_at[uid] - at for uid, at in crossed_at.items() if uid in objects.paged_at))
+    return {
+        "outage: CPU share of one core": 100 * (sum(map(cpu, pids)) - before) / took,
+        "outage: loop lag p99": 1000 * percentile(metrics.lags, 0.99),
+        "outage: lateness p99": 1000 * percentile(metrics.late, 0.99),
+        "outage: memory": sum(map(rss, pids)),
+        "outage: API writes": (objects.writes - writes) / took,
+        "outage: API writes of objectives": (objects.writes_of_objectives - of_objectives) / took,
+        "outage: page after crossing p50": percentile(lags, 0.5),
+        "outage: page after crossing p99": percentile(lags, 0.99),
+        "outage: page after crossing at most": max(lags, default=0.0),
+        "outage: crossed and no page": len(crossed_at.keys() - objects.paged_at.keys()),
+    }
+
+
+def crossed(meters: Meters) -> list[str]:
+    """Name the series of objectives that burn fast enough for a page."""
+    book = meters.books[1]
+    (long, short), _ = burn_rates(book, PAGE[:2], np.full(book.width, BAD_SHARE))
+    names = book.series
+    return [names[slot] for slot in np.flatnonzero((long >= PAGE[2]) & (short >= PAGE[2])).tolist()]
+
+
+async def quiet(objects: InMemoryObjects) -> None:
+    """Wait, for at most three minutes, until what was written at the start is written."""
+    for _ in range(36):
+        writes = objects.writes
+        await asyncio.sleep(5)
+        if objects.writes - writes <= 100:
+            return
 
 
 async def settled(operator: Operator, interval: int) -> None:
@@ -445,14 +546,17 @@ def rows(options: argparse.Namespace, port: int, server: int) -> list[Row]:
     found: list[Row] = []
     idle = 0.0
     for text in options.cases.split(","):
-        checks, _, processes = text.partition("/")
-        case = Case(int(checks), int(processes or 0), options.interval, options.seconds, port, server, status)
+        size, _, with_objectives = text.partition("+")
+        checks, _, processes = size.partition("/")
+        case = Case(int(checks), int(processes or 0), options.interval, options.seconds, port, server, status,
+                    has_objectives=bool(with_objectives))  # fmt: skip
         say(f"{case.name} every {case.interval} s: about {1.5 * case.interval + case.seconds:.0f} s")
         figures = run_apart(case)
         idle = figures["memory"] if case.checks == 0 else idle
         figures["memory above idle"] = figures["memory"] - idle
         say(", ".join(f"{name} {figures[name]:.3g} {UNITS[name]}" for name in OF_IDLE))
-        shown = UNITS if case.checks else {name: UNITS[name] for name in OF_IDLE}
+        units = UNITS | OUTAGE_UNITS if case.has_objectives else UNITS
+        shown = units if case.checks else {name: UNITS[name] for name in OF_IDLE}
         found += [Row(case.name, "homeostat", name, figures[name], unit) for name, unit in shown.items()]
     return found
 
@@ -460,7 +564,7 @@ def rows(options: argparse.Namespace, port: int, server: int) -> list[Row]:
 def main() -> None:
     """Run all cases, each in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", default=CASES, help="numbers of checks, each with /N for N probe processes")
+    parser.add_argument("--cases", default=CASES, help="numbers of checks, /N: N probe processes, +slo: objectives")
     parser.add_argument("--interval", type=int, default=10, help="seconds")
     parser.add_argument("--seconds", type=float, default=60.0, help="measured per case")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)

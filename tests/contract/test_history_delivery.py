@@ -74,6 +74,15 @@ async def test_a_key_is_counted_once_for_each_objective_also_within_one_call(his
     assert await stored(history, 60, "slo/a") == [(NOON, 4, 8, 1)]
 
 
+async def test_whose_series_are_counted_is_known_as_soon_as_they_are(history: SqlHistory) -> None:
+    """S14: a group whose name is lost with a kill would begin anew while the whole does not."""
+    known = [Known("slo/a/1", "shop", "web", "region=eu", seen) for seen in (NOON, NOON + 1)]
+    counts = (("slo/a/1", MINUTE, 0, 1),)
+    await history.deliver([Delivery("uid-1", str(one.seen), counts, (one,)) for one in known], NOW)
+
+    assert await history.known("shop", "web") == known[1:]
+
+
 async def test_without_a_key_every_delivery_counts(history: SqlHistory) -> None:
     told = [await history.deliver([pushed("", ("slo/a", MINUTE, 0, 1))] * 2, NOW) for _ in range(2)]
 

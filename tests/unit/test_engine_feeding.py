@@ -3,8 +3,13 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from fakes import NOON, FakeClock, body_of
 from homeostat.api.objective import ServiceLevelObjectiveSpec
+from homeostat.core.calendar import period_at
+from homeostat.core.tally import Tally
+from homeostat.core.window import Counts
 from homeostat.engine.checks import Checks
 from homeostat.engine.collector import Collector
 from homeostat.engine.feeding import KIND, Feeding
@@ -21,16 +26,18 @@ class World:
 
     def __init__(self) -> None:
         self.clock, self.meters, self.store = FakeClock(), Meters(), ObjectStore()
+        self.version = 0
         self.meters.roll(self.clock.now())
         nobody: Any = None
         prometheus: Prometheus = nobody
         collector = Collector(prometheus, self.meters, self.clock, lambda _: None)
         self.feeding = Feeding(Checks(), self.meters, collector, self.store, self.clock)
 
-    def put(self, name: str, indicator: dict[str, Any]) -> Entry:
+    def put(self, name: str, indicator: dict[str, Any], **more: Any) -> Entry:
         """Let there be an objective, with its history taken up."""
-        spec = {"objective": "99", "window": {"rolling": "30d"}, "indicator": indicator}
-        entry = entry_from(body_of(KIND, name, spec, uid=f"uid-{name}"), KIND)
+        spec = {"objective": "99", "window": {"rolling": "30d"}, "indicator": indicator} | more
+        self.version += 1
+        entry = entry_from(body_of(KIND, name, spec, uid=f"uid-{name}", version=self.version), KIND)
         self.store.put(entry)
         self.feeding.open(entry, spec_of(entry))
         for wanted in self.meters.wanted():
@@ -169,3 +176,36 @@ def test_what_is_gone_is_no_member_any_more() -> None:
     assert seen is not None
     assert seen.reason == "MemberMissing"
     assert world.meters.series(a.key) is None
+
+
+@pytest.mark.parametrize("mode", ["Weighted", "Sum"])
+@pytest.mark.parametrize("is_nested", [False, True])
+@pytest.mark.parametrize("exclusion", ["Remove", "CountAsGood"])
+def test_what_a_composite_excludes_is_taken_out_of_each_member(mode: str, exclusion: str, *, is_nested: bool) -> None:
+    """S9, S12: a load test of one member, taken out of the whole, must not hide that it was down ever after."""
+    world, until = World(), NOON + timedelta(minutes=30)
+    loaded, other = world.put("loaded", PUSHED), world.put("other", PUSHED)
+    composite = {"composite": {"mode": mode, "members": [{"name": "loaded"}, {"name": "other"}]}}
+    excluded = [{"from": NOON.isoformat(), "to": until.isoformat(), "mode": exclusion}]
+    for minute in range(60):
+        world.push(loaded.key, 1, 1 if minute >= 30 else 1000)
+        world.push(other.key, 0, 10)
+        world.advance(1)
+
+    if is_nested:
+        world.put("inner", composite)
+        composite = {"composite": {"members": [{"name": "inner"}]}}
+    whole = world.put("whole", composite, exclusions=excluded)
+    found = counted_by(world, whole)
+    for name in ("loaded", "other"):
+        world.put(name, PUSHED, exclusions=excluded)
+    assert found == counted_by(world, world.put("whole", composite))
+    if exclusion == "Remove":
+        assert found.bad / found.total == pytest.approx(0.5 if mode == "Weighted" else 1 / 11)
+
+
+def counted_by(world: World, entry: Entry) -> Counts:
+    """Give what an objective is decided by."""
+    now, spec = world.clock.now(), spec_of(entry)
+    series = world.feeding.series(entry, spec)
+    return Tally(spec, series, timedelta(minutes=1), period_at(spec.window, now), now).last(timedelta(hours=2))

@@ -401,6 +401,23 @@ def test_a_restart_in_the_middle_of_a_slice_loses_nothing() -> None:
     assert counted(after.slices(SLO)) == (0.25, 1)
 
 
+def test_a_slice_that_late_events_made_bad_is_bad_after_a_kill_that_lost_its_new_verdict() -> None:
+    """S7: the events are in the store before they are acknowledged, the verdict of their slice is only on its way."""
+    counting = Counting(MONTH, slicing=MINUTELY)
+    before = opened(counting)
+    before.add(SLO, "", NOW, 0, 10)
+    written = of_kind(Closed, before.roll(minutes_later(30)))
+    events = Closed(NOW * 60, 60, ("slo/slo-1",), np.array([[90.0], [100.0], [1.0]]))
+
+    after = Meters()
+    after.open_objective(SLO, "slo-1", counting)
+    for book in after.books:
+        book.roll(NOW + 30)
+    take_up(after, *written, events)
+
+    assert (counted(before.slices(SLO)), counted(after.slices(SLO))) == ((0, 1), (1, 1))
+
+
 def test_an_hour_that_is_backfilled_is_a_slice_of_an_hour() -> None:
     meters = opened(Counting(MONTH, slicing=Slicing(BudgetingMethod.RATIO_TIMESLICES, 3600)))
 
@@ -528,3 +545,16 @@ def test_watched_objectives_are_told_of_when_their_budgets_move() -> None:
     meters.close_objective(SLO)
 
     assert [*told, meters.moved()] == [(SLO,), (), (SLO,), (SLO,), (SLO,), (), ()]
+
+
+def test_an_objective_is_told_of_within_the_minute_when_an_alert_of_it_or_of_a_group_may_begin() -> None:
+    """S2: and not when its budget only moves."""
+    meters = opened()
+    meters.watch(SLO, Watched(0.01, 30 * 86400, ((3600, 300, 14.4),), interval=3600))
+    told = [meters.moved(), meters.crossed()]
+    meters.add(SLO, "", NOW, 1, 100)
+    told.append(meters.crossed())
+    meters.add(SLO, "region=eu", NOW, 20, 20)
+    told += [meters.crossed(), meters.crossed()]
+
+    assert told == [(SLO,), (), (), (SLO,), ()]

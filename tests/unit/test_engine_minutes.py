@@ -20,7 +20,7 @@ from homeostat.engine.archive import Archive
 from homeostat.engine.checks import Check
 from homeostat.engine.counting import Counting
 from homeostat.engine.meters import Meters
-from homeostat.engine.minutes import AHEAD, book_minutes, keep_unfinished, recall, recall_wanted
+from homeostat.engine.minutes import AHEAD, book_minutes, keep_unfinished, recall, recall_wanted, survey_often
 from homeostat.engine.objects import Key, entry_from
 from homeostat.ports import HistoryUnavailable, Record
 from homeostat.telemetry.metrics import Metrics
@@ -100,6 +100,26 @@ async def test_a_start_goes_on_where_the_last_one_stopped() -> None:
     assert second.uptime("1h") == (3, 52)
     assert second.objective(timedelta(hours=6)) == (53, 103)
     assert second.objective(timedelta(days=28)) == (53, 103)
+
+
+async def test_the_hour_before_a_long_rest_is_whole_although_its_minutes_are_pruned() -> None:
+    """H6: of a start that was followed by another, history has its newest minute again, and those before no more."""
+    history = FakeHistory()
+    first = Process(history, NOON)
+    await first.start()
+    await first.live(10)
+    await first.live(1, FAIL)
+    newest = int(NOON.timestamp()) + 10 * MINUTE
+    second = Process(history, NOON + timedelta(days=1))
+    await second.start()
+    history.kept = [
+        one for one in history.kept if not (isinstance(one, Closed) and one.seconds == MINUTE and one.start != newest)
+    ]
+    third = Process(history, NOON + timedelta(days=1))
+    await third.start()
+
+    assert [one.objective(timedelta(days=28)) for one in (second, third)] == [(10, 11)] * 2
+    assert [one.uptime("30d") for one in (second, third)] == [(10, 11)] * 2
 
 
 async def test_what_a_killed_process_did_not_close_is_closed_by_the_next() -> None:
@@ -252,6 +272,16 @@ async def test_the_unfinished_minute_is_kept_by_itself_while_the_store_can_be_wr
         task.cancel()
 
     assert closed(history, MINUTE)["check/uid-1", 0] == 3
+
+
+async def test_objectives_are_surveyed_again_and_again() -> None:
+    """S2: an alert does not wait for the minute's end."""
+    surveyed: list[int] = []
+    task = asyncio.create_task(survey_often(lambda: surveyed.append(1), 0.001))
+    try:
+        await eventually(lambda: len(surveyed) > 2)
+    finally:
+        task.cancel()
 
 
 async def test_history_of_an_objective_that_comes_late_is_taken_up_and_what_it_counted_is_written() -> None:

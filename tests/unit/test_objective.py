@@ -445,6 +445,13 @@ def test_a_service_in_trouble_is_looked_at_more_often() -> None:
     assert troubled.check_again_at == NOW + timedelta(seconds=10)
 
 
+def test_where_thousands_are_in_trouble_each_is_looked_at_less_often() -> None:
+    """S2: the survey tells when a page may begin."""
+    seen = replace(seen_of(OUTAGE), trouble_again_in=timedelta(seconds=100))
+
+    assert decide(SPEC, BLANK, seen, NOW).check_again_at == NOW + timedelta(seconds=100)
+
+
 def difference(before: ObjectiveSeen, after: ObjectiveSeen, spec: ServiceLevelObjectiveSpec = SPEC) -> Significance:
     old = decide(spec, BLANK, before, NOW).status
     return significance(old, decide(spec, old, after, NOW + MINUTE).status)

@@ -53,6 +53,21 @@ def test_a_whole_number_is_kept_exactly(total: int, observed: int, data: st.Data
     assert kept(bad, total, observed) == (bad, total, observed)
 
 
+@pytest.mark.parametrize("bits", [13, 29])
+@given(st.lists(st.tuples(totals, st.floats(0, 1), st.integers(0, 70)), min_size=1, max_size=5))
+def test_one_cell_is_packed_and_unpacked_as_many_are(bits: int, counts: list[tuple[float, float, int]]) -> None:
+    one, many = Ring(Tier(60, 4, bits)), Ring(Tier(60, 4, bits))
+    for total, share, observed in counts:
+        three = (total * share, total, float(observed))
+        before = one.one(3, 7)
+        gained = one.put_one(3, 7, three, 5)
+        many.put_at(7, np.array([3]), cells(three), 5)
+
+        assert one.one(3, 7) == pytest.approx(many.at(7, np.array([3]))[:, 0].tolist())
+        assert gained == pytest.approx([new - old for new, old in zip(one.one(3, 7), before, strict=True)])
+    assert one.one(3, 6) == one.one(9, 7) == (0, 0, 0)
+
+
 @given(totals)
 def test_what_was_rounded_is_not_rounded_again(total: float) -> None:
     """A restart changes no figure, however often."""

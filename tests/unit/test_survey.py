@@ -74,6 +74,41 @@ def test_an_alert_that_ends_is_given_although_the_budget_hardly_moves() -> None:
     assert (begun, still, survey.changed()) == ((slot,), (), (slot,))
 
 
+def test_an_alert_that_may_begin_is_given_within_the_minute_once() -> None:
+    """S2: and budgets that only move are left to the minute's end."""
+    ledger, slots = books(2)
+    survey = Survey(ledger)
+    live(ledger, 60, dict.fromkeys(slots, 0))
+    for slot in slots:
+        survey.watch(slot, WATCHED)
+    told = [survey.changed(), survey.crossed()]
+    ledger.add(slots[0], 50, 50)
+    ledger.add(slots[1], 1, 50)
+    told.append(survey.crossed())
+    ledger.add(slots[0], 2000, 2000)
+    told += [survey.crossed(), survey.crossed(), survey.changed()]
+
+    assert told == [tuple(slots), (), (), (slots[0],), (), tuple(slots)]
+
+
+@pytest.mark.parametrize(("interval", "minutes"), [(60.0, 9), (240.0, 3)])
+def test_a_long_window_that_is_not_lived_through_yet_counts_as_filled_with_good_events(
+    interval: float, minutes: int
+) -> None:
+    """S6: all is bad, and 14.4 % of an hour are 8 minutes and 38 s, or as many that one result speaks for."""
+    ledger, [slot] = books(1)
+    survey = Survey(ledger)
+    survey.watch(slot, Watched(0.01, 30 * 86400, ((3600, 300, 14.4),), interval))
+    survey.changed()
+    for _ in range(minutes - 1):
+        ledger.add(slot, 1, 1)
+        assert survey.crossed() == ()
+        ledger.roll(ledger.minute + 1)
+    ledger.add(slot, 1, 1)
+
+    assert survey.crossed() == (slot,)
+
+
 def test_a_slot_that_is_watched_no_longer_or_anew_starts_over() -> None:
     ledger, slots = books(2)
     survey = Survey(ledger)

@@ -221,7 +221,9 @@ def test_the_status_of_a_calendar_objective_shows_its_period() -> None:
     slow = Minutes().fill(END - WEEK, END, 0.9, 1000)
     wire = status(spec_of(window=MONTH), calm)
 
-    assert wire["window"] == {"start": "2026-12-01T00:00:00Z", "end": "2027-01-01T00:00:00Z", "coverage": "22.5"}
+    assert wire["window"] == {
+        "start": "2026-12-01T00:00:00Z", "end": "2027-01-01T00:00:00Z", "coverage": "22.5", "length": "Month"
+    }  # fmt: skip
     assert wire["exhaustionAt"] == "2026-12-16T11:59:00Z"
     assert wire["budget"]["provisional"] is False
     assert "exhaustionAt" not in status(spec_of(window=MONTH), slow)
@@ -399,4 +401,4 @@ def test_a_member_of_a_composite_is_seen_by_its_own_method_and_exclusions() -> N
 
     assert (counts.bad, counts.total, counts.span_seconds) == (15, 45, 45 * MINUTE)
     assert (plain.last(HOUR).total, len(plain.buckets(END - HOUR, END))) == (15, 15)
-    assert len(member(spec, series, timedelta(minutes=1), NOW).buckets(END - HOUR, END)) == 15
+    assert len(list(member(spec, series, timedelta(minutes=1), NOW).buckets(END - HOUR, END))) == 15

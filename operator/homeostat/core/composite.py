@@ -11,18 +11,18 @@ without traffic is no outage (S5), and the others speak for it. What a missing m
 all are missing there is no data, whatever that says.
 """
 
-from bisect import bisect_right
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
-from typing import NamedTuple
+
+import numpy as np
 
 from homeostat.api.objective_indicator import CompositeMode, WhenMissing
 from homeostat.core.dependencies import Graph, find_cycle
-from homeostat.core.series import Series, counted, end_of_minute, has_data
-from homeostat.core.window import HOUR, MINUTE, Bucket, Counts
+from homeostat.core.ring import Flags
+from homeostat.core.series import Buckets, Numbers, Series, Table, counted, end_of_minute, has_data
+from homeostat.core.window import HOUR, MINUTE, Counts
 
 MOST_MEMBERS, MOST_LEVELS = 256, 8
 """Members on one level of a composite, each as often as it is met, and levels that it has at most."""
@@ -38,21 +38,27 @@ class Part:
     interval: timedelta = timedelta(minutes=1)
 
 
-class _Share(NamedTuple):
-    """What one member has to say of a stretch of time."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Shares:
+    """What members have to say of stretches of time: a row a member, a column a stretch; nothing where total is 0."""
 
-    weight: int
-    bad: float
-    total: float
+    weights: Numbers
+    bad: Table
+    total: Table
 
 
-class _Stretch(NamedTuple):
-    """A stretch of time (epoch s) in which one bucket of each member counts, at most, and what they make up."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Timeline:
+    """Stretches of time (epoch s), in each of which one bucket of a member counts at most; what they make up."""
 
-    start: int
-    end: int
-    bad: float
-    total: float
+    starts: Numbers
+    ends: Numbers
+    bad: Numbers
+    total: Numbers
+
+    def where(self, chosen: slice | Flags) -> "_Timeline":
+        """Give those that are chosen."""
+        return _Timeline(self.starts[chosen], self.ends[chosen], self.bad[chosen], self.total[chosen])
 
 
 class Composite:
@@ -62,9 +68,10 @@ class Composite:
         self._mode = mode
         self._when_missing = when_missing
         self._parts = tuple(parts)
+        self._weights = np.array([[float(part.weight)] for part in parts])
         self._end = end_of_minute(now)
         self._known_from = self._end
-        self._known: list[_Stretch] = []
+        self._known: _Timeline | None = None
 
     def last(self, seconds: int) -> Counts:
         """Count the last `seconds`."""
@@ -78,26 +85,26 @@ class Composite:
             return self._over_time(since, until)
         return self._together([_between(part, since, until) for part in self._parts], since, until)
 
-    def buckets(self, since: int, until: int) -> Sequence[Bucket]:
+    def buckets(self, since: int, until: int) -> Buckets:
         """Give the range in stretches, each as long as the shortest bucket of a member that counts in it."""
-        return [
-            Bucket(
-                "", one.start, one.end - one.start, one.total - one.bad, one.total, -(-(one.end - one.start) // MINUTE)
-            )
-            for one in self._timeline(since, until)
-        ]
+        known = self._timeline(since, until)
+        seconds = known.ends - known.starts
+        return Buckets(np.stack((known.starts, seconds, known.bad, known.total, np.ceil(seconds / MINUTE))))
 
     def _together(self, counts: Sequence[Counts], since: int, until: int) -> Counts:
         """Make the members' counts of a range one. What is covered is what any of them covers."""
-        shares, missing = [], 0
-        for part, held in zip(self._parts, counts, strict=True):
-            if held.total > 0:
-                shares.append(_Share(part.weight, held.bad, held.total))
-            elif not has_data(held) and self._is_missing(part, since, until):
-                missing += part.weight
-        bad, total = self._made(shares, missing)
+        missing = sum(
+            part.weight
+            for part, held in zip(self._parts, counts, strict=True)
+            if not has_data(held) and self._is_missing(part, since, until)
+        )
+        bad, total = self._made(
+            np.array([[held.bad] for held in counts]), np.array([[held.total] for held in counts]), np.array([missing])
+        )
         observed = max((_spoken_for(part, held) for part, held in zip(self._parts, counts, strict=True)), default=0)
-        return counted(bad, total, min(observed, _span(counts, until - since)), _span(counts, until - since))
+        return counted(
+            bad.item(), total.item(), min(observed, _span(counts, until - since)), _span(counts, until - since)
+        )
 
     def _is_missing(self, part: Part, since: int, until: int) -> bool:
         if self._when_missing is WhenMissing.IGNORE:
@@ -106,108 +113,104 @@ class Composite:
             return True
         return not has_data(part.series.between(until - HOUR, until))
 
-    def _made(self, shares: Sequence[_Share], missing: int) -> tuple[float, float]:
-        """Give bad and total of what members say; `missing` is the weight of those that are."""
-        if not shares:
-            return 0.0, 0.0
+    def _made(self, bad: Table, total: Table, missing: Numbers) -> tuple[Numbers, Numbers]:
+        """Give bad and total of what members say, a row each; `missing` is the weight of those that are, by column."""
+        if not self._parts:
+            return np.zeros(len(missing)), np.zeros(len(missing))
         if self._when_missing is WhenMissing.IGNORE:
-            missing = 0
-        return _SUMS[self._mode](shares, missing, float(self._when_missing is WhenMissing.BAD))
+            missing = np.zeros(len(missing))
+        shares = _Shares(self._weights, bad, total)
+        made = _SUMS[self._mode](shares, missing, float(self._when_missing is WhenMissing.BAD))
+        is_known = (total > 0).any(axis=0)
+        return np.where(is_known, made[0], 0.0), np.where(is_known, made[1], 0.0)
 
     # --- bucket by bucket ---------------------------------------------------------------------------------
 
     def _over_time(self, since: int, until: int) -> Counts:
-        bad = total = time = 0.0
-        for one in self._timeline(since, until):
-            length = min(one.end, until) - max(one.start, since)
-            time += length
-            if one.total > 0:
-                bad += one.bad / one.total * length
-                total += length
-        return counted(bad / MINUTE, total / MINUTE, time, until - since)
+        known = self._timeline(since, until)
+        lengths = np.minimum(known.ends, until) - np.maximum(known.starts, since)
+        has_events = known.total > 0
+        ratios = known.bad[has_events] / known.total[has_events]
+        bad, total = float(ratios @ lengths[has_events]), float(lengths[has_events].sum())
+        return counted(bad / MINUTE, total / MINUTE, float(lengths.sum()), until - since)
 
-    def _timeline(self, since: int, until: int) -> Sequence[_Stretch]:
+    def _timeline(self, since: int, until: int) -> _Timeline:
         """Give the stretches that touch a range; what was asked for once is remembered."""
-        until = min(until, self._end)
-        if since < self._known_from:
-            self._known = list(self._swept(since, self._end))
+        if self._known is None or since < self._known_from:
+            self._known = self._swept(since, self._end)
             self._known_from = since
-        first = bisect_right(self._known, since, key=lambda one: one.end)
-        last = bisect_right(self._known, until - 1, key=lambda one: one.start)
-        return self._known[first:last]
+        first = np.searchsorted(self._known.ends, since, "right")
+        last = np.searchsorted(self._known.starts, min(until, self._end) - 1, "right")
+        return self._known.where(slice(int(first), int(last)))
 
-    def _swept(self, since: int, until: int) -> Iterator[_Stretch]:
-        """Go through a range, and the hour before it, as that decides who is missing."""
+    def _swept(self, since: int, until: int) -> _Timeline:
+        """Lay the members' buckets over each other, and the hour before, as that decides who is missing."""
         lanes = [_Lane(part, since - HOUR, until) for part in self._parts]
-        bounds = sorted({since, *(bound for lane in lanes for bound in lane.bounds)})
-        for start, end in pairwise(bounds):
-            shares, missing, is_known = [], 0, False
-            for lane in lanes:
-                bucket = lane.at(start)
-                is_known = is_known or bucket is not None
-                if bucket is not None and bucket.total > 0:
-                    part = min((end - start) / bucket.seconds, 1.0)
-                    shares.append(_Share(lane.weight, bucket.bad * part, bucket.total * part))
-                elif bucket is None and end - lane.known_until >= HOUR:
-                    missing += lane.weight
-            bad, total = self._made(shares, missing)
-            if is_known:
-                yield _Stretch(start, end, bad, total)
+        bounds = np.unique(np.concatenate(([since], *(lane.starts for lane in lanes), *(lane.ends for lane in lanes))))
+        starts, ends = bounds[:-1], bounds[1:]
+        bad, total = np.zeros((2, len(lanes), len(starts)))
+        missing, is_known = np.zeros(len(starts)), np.zeros(len(starts), dtype=np.bool_)
+        for row, lane in enumerate(lanes):
+            bad[row], total[row], has_bucket, known_until = lane.over(starts, ends)
+            is_known |= has_bucket
+            missing += self._parts[row].weight * (~has_bucket & (ends - known_until >= HOUR))
+        return _Timeline(starts, ends, *self._made(bad, total, missing)).where(is_known)
 
 
 class _Lane:
-    """The buckets of one member, walked along from the oldest to the newest; each speaks for its interval."""
+    """The buckets of one member; each speaks for its interval, as far as to the next."""
 
     def __init__(self, part: Part, since: int, until: int) -> None:
-        self.weight = part.weight
-        self.known_until = since
-        self._at = 0
-        buckets = part.series.buckets(since, until) if part.series else ()
-        speaks_for = int(part.interval.total_seconds())
-        starts = [bucket.start for bucket in buckets[1:]] + [until]
-        self._buckets = [
-            (bucket.start, max(bucket.start + bucket.seconds, min(bucket.start + speaks_for, following)), bucket)
-            for bucket, following in zip(buckets, starts, strict=False)
-        ]
+        self._since = since
+        self._buckets = Buckets.of(part.series.buckets(since, until) if part.series else ())
+        self.starts = self._buckets.starts
+        following = np.append(self.starts[1:], until)[: len(self.starts)]
+        spoken_for = np.minimum(self.starts + int(part.interval.total_seconds()), following)
+        self.ends = np.maximum(self._buckets.ends, spoken_for)
 
-    @property
-    def bounds(self) -> Iterator[int]:
-        """Give where buckets begin and end."""
-        for start, end, _ in self._buckets:
-            yield start
-            yield end
-
-    def at(self, start: int) -> Bucket | None:
-        """Give the bucket that a time lies in; times are asked for in order."""
-        while self._at < len(self._buckets) and self._buckets[self._at][1] <= start:
-            self.known_until = self._buckets[self._at][1]
-            self._at += 1
-        if self._at < len(self._buckets) and self._buckets[self._at][0] <= start:
-            return self._buckets[self._at][2]
-        return None
+    def over(self, starts: Numbers, ends: Numbers) -> tuple[Numbers, Numbers, Flags, Numbers]:
+        """Give bad and total of stretches that no bucket begins or ends in, where there is one, and since when none."""
+        at = np.searchsorted(self.ends, starts, "right")
+        known_until = np.append(self._since, self.ends)[at]
+        if not len(self.starts):
+            return np.zeros(len(starts)), np.zeros(len(starts)), np.zeros(len(starts), dtype=np.bool_), known_until
+        inside, of = at < len(self.starts), np.minimum(at, len(self.starts) - 1)
+        has_bucket = inside & (self.starts[of] <= starts)
+        shares = np.minimum((ends - starts) / self._buckets.seconds[of], 1.0) * has_bucket
+        return self._buckets.bad[of] * shares, self._buckets.total[of] * shares, has_bucket, known_until
 
 
 # --- the modes --------------------------------------------------------------------------------------------
 
 
-def _weighted(shares: Sequence[_Share], missing: int, ratio: float) -> tuple[float, float]:
-    total = sum(share.total for share in shares)
-    weights = sum(share.weight for share in shares) + missing
-    mean = (sum(share.weight * share.bad / share.total for share in shares) + missing * ratio) / weights
-    return mean * total, total
+def _weighted(shares: _Shares, missing: Numbers, ratio: float) -> tuple[Numbers, Numbers]:
+    total = shares.total.sum(axis=0)
+    has_events = shares.total > 0
+    weights = (shares.weights * has_events).sum(axis=0) + missing
+    mean = (shares.weights * _ratios(shares)).sum(axis=0) + missing * ratio
+    return _divided(mean, weights) * total, total
 
 
-def _worst(shares: Sequence[_Share], missing: int, ratio: float) -> tuple[float, float]:
-    total = sum(share.total for share in shares)
-    worst = max(share.bad / share.total for share in shares)
-    return max(worst, ratio if missing else 0.0) * total, total
+def _worst(shares: _Shares, missing: Numbers, ratio: float) -> tuple[Numbers, Numbers]:
+    total = shares.total.sum(axis=0)
+    worst = _ratios(shares).max(axis=0)
+    return np.maximum(worst, np.where(missing > 0, ratio, 0.0)) * total, total
 
 
-def _summed(shares: Sequence[_Share], missing: int, ratio: float) -> tuple[float, float]:
+def _summed(shares: _Shares, missing: Numbers, ratio: float) -> tuple[Numbers, Numbers]:
     """Sum up; a member that is missing has as many events as the others have by weight."""
-    bad, total = sum(share.bad for share in shares), sum(share.total for share in shares)
-    unseen = total * missing / sum(share.weight for share in shares)
+    bad, total = shares.bad.sum(axis=0), shares.total.sum(axis=0)
+    unseen = _divided(total * missing, (shares.weights * (shares.total > 0)).sum(axis=0))
     return bad + unseen * ratio, total + unseen
+
+
+def _ratios(shares: _Shares) -> Table:
+    return _divided(shares.bad, shares.total)
+
+
+def _divided(what: Table, by: Table) -> Table:
+    """Divide; 0 where there is nothing to divide by."""
+    return np.divide(what, by, out=np.zeros(what.shape), where=by > 0)
 
 
 _SUMS = {CompositeMode.WEIGHTED: _weighted, CompositeMode.ALL: _worst, CompositeMode.SUM: _summed}

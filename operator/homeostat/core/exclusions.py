@@ -9,13 +9,15 @@ most what the two buckets at its ends hold.
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 
+import numpy as np
+
 from homeostat.api.objective import Exclusion, ExclusionMode
-from homeostat.core.series import Series, counted, end_of_minute
-from homeostat.core.window import MINUTE, Bucket, Counts
+from homeostat.core.series import Buckets, Numbers, Series, counted, end_of_minute
+from homeostat.core.window import MINUTE, Counts
 
 Stretch = tuple[int, int]
 """From (epoch s), and up to, without."""
@@ -82,17 +84,14 @@ class Excluded:
         """Count a range."""
         return self._apply(self._series.between(since, until), since, until)
 
-    def buckets(self, since: int, until: int) -> Sequence[Bucket]:
+    def buckets(self, since: int, until: int) -> Buckets:
         """Give the buckets of a range, each with the share of it that counts; those taken out are not there."""
-        shares = (
-            (bucket, self._share(self._cut.removed, bucket), self._share(self._cut.forgiven, bucket))
-            for bucket in self._series.buckets(since, until)
-        )
-        return [_shrunk(bucket, removed, forgiven) for bucket, removed, forgiven in shares if removed < 1]
-
-    def _share(self, stretches: tuple[Stretch, ...], bucket: Bucket) -> float:
-        end = bucket.start + bucket.seconds
-        return sum(b - a for a, b in inside(stretches, bucket.start, end)) / bucket.seconds
+        whole = Buckets.of(self._series.buckets(since, until))
+        removed, forgiven = _shares(self._cut.removed, whole), _shares(self._cut.forgiven, whole)
+        table = whole.table.copy()
+        table[2] *= np.maximum(1 - removed - forgiven, 0)
+        table[3] *= 1 - removed
+        return Buckets(table[:, removed < 1], whole.series)
 
     def _apply(self, counts: Counts, since: int, until: int) -> Counts:
         for start, end in inside(self._cut.removed, since, until):
@@ -159,9 +158,11 @@ def _without(stretches: tuple[Stretch, ...], taken: tuple[Stretch, ...]) -> Iter
             yield start, until
 
 
-def _shrunk(bucket: Bucket, removed: float, forgiven: float) -> Bucket:
-    if not removed and not forgiven:
-        return bucket
-    total = bucket.total * (1 - removed)
-    bad = (bucket.total - bucket.good) * max(1 - removed - forgiven, 0.0)
-    return replace(bucket, good=total - bad, total=total)
+def _shares(stretches: tuple[Stretch, ...], buckets: Buckets) -> Numbers:
+    """Give the share of each bucket that lies in some stretches."""
+    ends = buckets.ends
+    shares = np.zeros(len(buckets))
+    if len(buckets):
+        for start, end in inside(stretches, int(buckets.starts[0]), int(ends[-1])):
+            shares += np.maximum(np.minimum(ends, end) - np.maximum(buckets.starts, start), 0) / buckets.seconds
+    return shares

@@ -9,7 +9,7 @@ What was counted late, into a minute that is over, goes into the buckets of ever
 given by `corrections` to be written once more.
 
 Memory of a series whose every bucket was lived through, with n windows asked for: CHECK_TIERS 1,074 x 4 = 4,296
-bytes, MONTH_TIERS 1,975 x 8 = 15,800, QUARTER_TIERS 27,696, YEAR_TIERS 80,496; to each 24 + 24 n, and the name.
+bytes, MONTH_TIERS 1,975 x 8 = 15,800, QUARTER_TIERS 27,696, YEAR_TIERS 80,496; to each 72 + 24 n, and the name.
 Series are held in blocks of 32.
 """
 
@@ -30,9 +30,11 @@ from homeostat.core.ring import (
     Ring,
     RunningSum,
     Slots,
+    Three,
     fuller,
     nothing,
 )
+from homeostat.core.series import Buckets, Table
 from homeostat.core.window import HOUR, MINUTE, Bucket, Counts, Tier
 
 BLOCK = 32
@@ -47,6 +49,8 @@ _ROUNDING = 1 + 3e-6
 """A longer bucket may have so much more than its parts, as all of them are rounded."""
 
 Sums = dict[int, RunningSum]
+_Run = tuple[int, int, int, float]
+"""What makes up a window: the tier, its closed buckets from and up to, and the share of the one before."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,6 +105,8 @@ class Ledger:
         self._told = array("d")  # totals of the unfinished minute as `unfinished` gave them
         self._sums: Sums = {}  # by the seconds of the window
         self._growing: Sums = {}  # by the first bucket of the last tier
+        self._begun = [RunningSum(ring) for ring in self._rings[:-1]]  # of what the unfinished longer bucket is made of
+        self._runs: dict[int, _Run] = {}  # by the seconds of the window, of this minute
         self._late: set[tuple[int, int, int]] = set()  # ring, bucket, slot
         self._silent: set[int] = set()
         self._looked_up: tuple[tuple[str, ...], Slots] | None = None
@@ -185,13 +191,14 @@ class Ledger:
             return True
         if not self._holds(0, minute):
             return False
-        observed = float(not self._rings[0].of(slot, (minute,))[OBSERVED, 0])
+        news = 0.0 if self._rings[0].one(slot, minute)[OBSERVED] else 1.0
         for place, ring in enumerate(self._rings):
             number = ring.bucket_of(minute)
-            if number < ring.bucket_of(self._minute):
-                old = ring.of(slot, (number,))[:, 0]
-                minutes = min(float(old[OBSERVED]) + observed, ring.tier.seconds // MINUTE)
-                self._replace(place, number, slot, float(old[BAD]) + bad, float(old[TOTAL]) + total, minutes)
+            if number == ring.bucket_of(self._minute):
+                break  # and so are all longer ones not over
+            had_bad, had, observed = ring.one(slot, number)
+            minutes = min(observed + news, ring.tier.seconds // MINUTE)
+            self._replace(place, number, slot, had_bad + bad, had + total, minutes)
         return True
 
     def put(self, slot: int, bucket: Bucket) -> bool:
@@ -225,9 +232,9 @@ class Ledger:
             self._bad[slot], self._total[slot], self._observed[slot] = bad, total, 1
             return True
         if self._holds(0, minute):
-            old = self._rings[0].of(slot, (minute,))[:, 0]
-            if (old[BAD], old[TOTAL]) != (bad, total) or not old[OBSERVED]:
-                self.add_at(slot, minute, bad - float(old[BAD]), total - float(old[TOTAL]))
+            had_bad, had, observed = self._rings[0].one(slot, minute)
+            if (had_bad, had) != (bad, total) or not observed:
+                self.add_at(slot, minute, bad - had_bad, total - had)
             return True
         for place, ring in enumerate(self._rings):
             number = ring.bucket_of(minute)
@@ -246,6 +253,7 @@ class Ledger:
         if minute <= self._minute:
             return ()
         booked, self._minute = self._minute, minute
+        self._runs = {}
         if booked < 0:
             self._opened = dict.fromkeys(self._opened, minute)
             return ()
@@ -385,13 +393,15 @@ class Ledger:
         ring = self._rings[place]
         running = self._running(self._sums, seconds, ring)
         if running is None:
-            counted = ring.of(slot, range(first, last)).sum(axis=1)
+            bad, total, observed = ring.of(slot, range(first, last)).sum(axis=1).tolist()
         else:
-            counted = running.over(first, last, self.width)[:, slot].copy()
-        counted += self._unfinished_of(slot, place)
+            bad, total, observed = running.of(slot, first, last, self.width)
+        more_bad, more, minutes = self._unfinished_of(slot, place)
+        bad, total, observed = bad + more_bad, total + more, observed + minutes
         if share:
-            counted += share * ring.of(slot, (first - 1,))[:, 0]
-        return _counts(counted, seconds)
+            more_bad, more, minutes = ring.one(slot, first - 1)
+            bad, total, observed = bad + share * more_bad, total + share * more, observed + share * minutes
+        return _counts(bad, total, observed, seconds)
 
     def windows(self, wanted: Iterable[int]) -> dict[int, Counted]:
         """Count the last seconds of all series at once, by slot, for each of the windows `wanted`."""
@@ -417,7 +427,7 @@ class Ledger:
         begin, end = max(since, oldest * size), min(until, (self._minute + 1) * MINUTE)
         first, last = -(-begin // size), min(end // size, newest)
         if first > last:
-            return _counts(self._part(place, slot, begin, end), until - since)
+            return _counts_of(self._part(place, slot, begin, end), until - since)
         counted = self._part(place, slot, begin, first * size) + self._part(place, slot, last * size, end)
         is_growing = last == newest and begin == since
         running = self._running(self._growing, first, ring) if is_growing else None
@@ -425,19 +435,19 @@ class Ledger:
             counted += ring.of(slot, range(first, last)).sum(axis=1)
         else:
             counted += running.over(first, last, self.width)[:, slot]
-        return _counts(counted, until - since)
+        return _counts_of(counted, until - since)
 
-    def buckets(self, slot: int, since: int, until: int) -> list[Bucket]:
+    def buckets(self, slot: int, since: int, until: int) -> Buckets:
         """Give the buckets with data that lie in a range, oldest first, the shortest there are; none overlap.
 
         A longer one is given where the shorter ones in it know less. The unfinished minute is one too.
         """
-        found = self._buckets(slot, len(self._rings) - 1, since, min(until, self._minute * MINUTE))
         start = self._minute * MINUTE
-        bad, total, observed = self._unfinished_of(slot, 0).tolist()
-        if since <= start < until and start + MINUTE <= until and observed:
-            found.append(Bucket(self._names[slot], start, MINUTE, total - bad, total, 1))
-        return found
+        found = self._buckets(slot, since, min(until, start))
+        bad, total, observed = self._unfinished_of(slot, 0)
+        if since <= start and start + MINUTE <= until and observed:
+            found = np.concatenate((found, np.array([[start, MINUTE, bad, total, 1.0]]).T), axis=1)
+        return Buckets(found, self._names[slot])
 
     def periods(self, slot: int, seconds: int, count: int) -> tuple[tuple[float, float], ...]:
         """Give good and total of the newest `count` buckets of `seconds`, oldest first; the last is unfinished.
@@ -465,31 +475,35 @@ class Ledger:
 
     # --- how --------------------------------------------------------------------------------------------
 
-    def _run(self, seconds: int) -> tuple[int, int, int, float]:
-        """Give what makes up a window: the tier, its closed buckets from and up to, and the share of one before."""
+    def _run(self, seconds: int) -> _Run:
+        """Give what makes up a window; worked out once a minute."""
+        run = self._runs.get(seconds)
+        if run is None:
+            run = self._runs[seconds] = self._run_of(seconds)
+        return run
+
+    def _run_of(self, seconds: int) -> _Run:
         place = next((at for at, tier in enumerate(self.tiers) if tier.reach >= seconds), len(self.tiers) - 1)
         tier = self.tiers[place]
         edge = (self._minute + 1) * MINUTE - min(max(seconds, MINUTE), tier.reach)
         first = -(-edge // tier.seconds)
         return place, first, self._rings[place].bucket_of(self._minute), first - edge / tier.seconds
 
-    def _unfinished_of(self, slot: int, place: int) -> npt.NDArray[np.float64]:
+    def _unfinished_of(self, slot: int, place: int) -> Three:
         """Sum up the unfinished bucket of a tier, for one series."""
-        total = self._total[slot]
-        counted = np.array([self._bad[slot], total, 1.0 if total or self._observed[slot] else 0.0])
-        for fine, first, last in self._open_parts(place):
+        bad, total = self._bad[slot], self._total[slot]
+        observed = 1.0 if total or self._observed[slot] else 0.0
+        for begun, first, last in self._open_parts(place):
             if first < last:
-                counted += fine.of(slot, range(first, last)).sum(axis=1)
-        return counted
+                more_bad, more, minutes = begun.of(slot, first, last, self.width)
+                bad, total, observed = bad + more_bad, total + more, observed + minutes
+        return bad, total, observed
 
     def _unfinished_of_all(self) -> list[Counted]:
         """Sum up the unfinished bucket of each tier, for all series."""
         found = [self._pending()]
-        for fine, first, last in self._open_parts(len(self._rings) - 1):
-            counted = found[-1].copy()
-            for number in range(first, last):
-                counted += fine.counted(number, self.width)
-            found.append(counted)
+        for begun, first, last in self._open_parts(len(self._rings) - 1):
+            found.append(found[-1] + begun.over(first, last, self.width))
         return found
 
     def _pending(self) -> Counted:
@@ -500,11 +514,12 @@ class Ledger:
         counted[OBSERVED, :count] = (counted[TOTAL, :count] > 0) | np.array(self._observed, dtype=np.bool_)
         return counted
 
-    def _open_parts(self, place: int) -> Iterator[tuple[Ring, int, int]]:
-        """Give the closed buckets of shorter tiers that the unfinished bucket of a tier is made of."""
-        for fine, coarse in pairwise(self._rings[: place + 1]):
+    def _open_parts(self, place: int) -> Iterator[tuple[RunningSum, int, int]]:
+        """Give the sums over closed buckets of shorter tiers that make up the unfinished bucket of a tier."""
+        for begun, coarse in zip(self._begun[:place], self._rings[1:], strict=False):
+            fine = begun.ring
             start = coarse.bucket_of(self._minute) * coarse.tier.seconds
-            yield fine, start // fine.tier.seconds, fine.bucket_of(self._minute)
+            yield begun, start // fine.tier.seconds, fine.bucket_of(self._minute)
 
     def _part(self, place: int, slot: int, since: int, until: int) -> npt.NDArray[np.float64]:
         """Count a stretch within one bucket of a tier: from shorter ones as far back as they reach, if they know all.
@@ -517,7 +532,9 @@ class Ledger:
         size = ring.tier.seconds
         number = since // size
         if number == ring.bucket_of(self._minute):
-            return self._stretch(place - 1, slot, since, until) if place else self._unfinished_of(slot, 0)
+            if since == number * size and until >= (self._minute + 1) * MINUTE:
+                return np.array(self._unfinished_of(slot, place))
+            return self._stretch(place - 1, slot, since, until) if place else np.array(self._unfinished_of(slot, 0))
         whole, start = ring.of(slot, (number,))[:, 0], number * size
         if place == 0:
             return self._share(whole, until - since, size)
@@ -551,25 +568,30 @@ class Ledger:
         counted = self._part(place, slot, since, first * size) + self._part(place, slot, last * size, until)
         return counted + ring.of(slot, range(first, last)).sum(axis=1) if first < last else counted
 
-    def _buckets(self, slot: int, place: int, since: int, until: int) -> list[Bucket]:
-        """Give the closed buckets of a tier and of shorter ones in a range."""
-        ring = self._rings[place]
-        size, newest = ring.tier.seconds, ring.bucket_of(self._minute)
-        oldest = newest - ring.tier.count + 1
-        since = max(since, oldest * size)
-        numbers = range(since // size, min(-(-until // size), newest + 1))
-        name, counted = self._names[slot], ring.of(slot, numbers).T.tolist()
-        finer = self.tiers[max(place - 1, 0)].seconds
-        found: list[Bucket] = []
-        for number, (bad, total, observed) in zip(numbers, counted, strict=True):
-            start, end = number * size, (number + 1) * size
-            parts: list[Bucket] = []
-            if place and (number == newest or (observed and self._holds(place - 1, end // finer - 1))):
-                parts = self._buckets(slot, place - 1, max(since, start), min(until, end))
-            is_whole = since <= start and end <= until and number < newest
-            if is_whole and observed and (not parts or total > sum(part.total for part in parts) * _ROUNDING):
-                parts = [Bucket(name, start, size, total - bad, total, int(observed))]
-            found += parts
+    def _buckets(self, slot: int, since: int, until: int) -> Table:
+        """Give the closed buckets in a range: those of a tier, in place of all shorter ones that know less."""
+        found: Table = np.zeros((5, 0))
+        for place, ring in enumerate(self._rings):
+            size, newest = ring.tier.seconds, ring.bucket_of(self._minute)
+            first = max(since // size, newest - ring.tier.count + 1)
+            last = min(-(-until // size), newest + 1)
+            numbers = np.arange(first, max(first, last))
+            bad, total, observed = ring.of(slot, range(first, last))
+            starts = numbers * size
+            at = found[0].astype(np.int64) // size - first  # what of this tier each shorter one lies in
+            found, at = found[:, at >= 0], at[at >= 0]
+            known = np.bincount(at, found[3], len(numbers))
+            is_divided = np.bincount(at, minlength=len(numbers)) > 0
+            if place:
+                finer = self.tiers[place - 1].seconds
+                is_divided &= (numbers == newest) | (
+                    (observed > 0) & self._hold(place - 1, (starts + size) // finer - 1)
+                )
+            is_whole = (starts >= since) & (starts + size <= until) & (numbers < newest)
+            is_given = is_whole & (observed > 0) & ~(is_divided & (total <= known * _ROUNDING))
+            own = np.stack((starts, np.full(len(starts), size), bad, total, observed))[:, is_given]
+            found = np.concatenate((found[:, (is_divided & ~is_given)[at]], own), axis=1)
+            found = found[:, np.argsort(found[0], kind="stable")]
         return found
 
     def _holds(self, place: int, number: int) -> bool:
@@ -577,6 +599,13 @@ class Ledger:
         ring = self._rings[place]
         newest = ring.bucket_of(self._minute)
         return max(newest - ring.tier.count, -1) < number < newest
+
+    def _hold(self, place: int, numbers: Slots) -> Flags:
+        """Say the same of many buckets."""
+        ring = self._rings[place]
+        newest = ring.bucket_of(self._minute)
+        held: Flags = (max(newest - ring.tier.count, -1) < numbers) & (numbers < newest)
+        return held
 
     def _book(self, minute: int) -> None:
         counted = self._pending()
@@ -620,7 +649,11 @@ class Ledger:
         """Let a closed bucket of one series have these counts."""
         total = max(total, 0.0)
         bad = min(max(bad, 0.0), total)
-        self._put_at(place, number, np.array([slot]), np.array([[bad], [total], [observed]]))
+        ring = self._rings[place]
+        gained = ring.put_one(slot, number, (bad, total, observed), self.width)
+        for one in self._all_sums():
+            if one.ring is ring:
+                one.correct_one(number, slot, gained)
         self._late.add((place, number, slot))
 
     def _put_at(self, place: int, number: int, slots: Slots, counted: Counted) -> None:
@@ -671,6 +704,7 @@ class Ledger:
     def _all_sums(self) -> Iterator[RunningSum]:
         yield from self._sums.values()
         yield from self._growing.values()
+        yield from self._begun
 
     def _drop_sums(self) -> None:
         for sums in (self._sums, self._growing):
@@ -695,13 +729,17 @@ class LedgerSeries:
         """Count from `since` up to, without, `until` (epoch s, whole minutes)."""
         return self._ledger.between(self._slot, since, until)
 
-    def buckets(self, since: int, until: int) -> list[Bucket]:
+    def buckets(self, since: int, until: int) -> Buckets:
         """Give the buckets with data that lie in a range, oldest first, the shortest there are."""
         return self._ledger.buckets(self._slot, since, until)
 
 
-def _counts(counted: npt.NDArray[np.float64], seconds: int) -> Counts:
+def _counts_of(counted: Counted, seconds: int) -> Counts:
     bad, total, observed = counted.tolist()
+    return _counts(bad, total, observed, seconds)
+
+
+def _counts(bad: float, total: float, observed: float, seconds: int) -> Counts:
     total = max(total, 0.0)
     return Counts(total - min(max(bad, 0.0), total), total, MINUTE * max(observed, 0.0), seconds)
 

@@ -45,7 +45,6 @@ from homeostat.core.objective_alerts import (
 )
 from homeostat.core.objective_conditions import (
     FRESH,
-    HEALTH_CHECK_NOT_RUNNING,
     NO_DATA_YET,
     NOT_COUNTED,
     PARTIAL,
@@ -59,6 +58,7 @@ from homeostat.core.objective_conditions import (
     false_since,
     is_true,
     not_evaluated,
+    not_running,
 )
 from homeostat.core.objective_figures import (
     Figures,
@@ -79,8 +79,8 @@ from homeostat.core.tally import Tally, slice_seconds
 
 __all__ = ["ObjectiveSeen", "SourceSeen", "decide", "significance"]
 
-QUIET, TROUBLED = timedelta(seconds=30), timedelta(seconds=10)
-"""How soon to look again: sooner while the shortest window has bad events."""
+QUIET = timedelta(seconds=30)
+"""How soon to look again; while the shortest window has bad events `objective_watch` says how soon."""
 SURVEYED = timedelta(minutes=5)
 """How soon to look again at what is surveyed, and well: time passes there, too."""
 RESTORED_AT = Decimal("0.99")
@@ -135,15 +135,24 @@ def decide(
 
 
 def _again_at(case: _Case, found: Findings) -> datetime:
-    """Say when to look again: what is surveyed rests until its data goes stale or its period ends."""
+    """Say when to look again: what is surveyed rests until its data goes stale, its period or an exclusion ends.
+
+    Of the silence of a check we are told.
+    """
     now, source = case.now, case.seen.source
     if any(rate > 0 for _, rate in found.figures.rates[:1]):
-        return now + TROUBLED
+        return now + case.seen.trouble_again_in
     if not case.seen.is_surveyed or found.state is not ObjectiveState.MET or source is None:
-        return now + QUIET
-    stale_at = (source.observed_at or now) + source.stale_after
-    ends_at = case.period.end if case.spec.window.calendar else now + SURVEYED
-    return max(now + QUIET, min(now + SURVEYED, stale_at, ends_at))
+        return now + max(QUIET, case.seen.trouble_again_in)
+    if case.spec.no_data is NoData.BAD and slice_seconds(case.spec):
+        return now + max(QUIET, case.seen.well_again_in)  # slices that are missing are bad, and no survey sees them
+    bounds = [
+        now + SURVEYED,
+        *(() if case.spec.indicator.health_check else ((source.observed_at or now) + source.stale_after,)),
+        *(bound for one in case.spec.exclusions for bound in (one.from_, one.to) if bound > now),
+        *((case.period.end,) if case.spec.window.calendar else ()),
+    ]
+    return max(now + max(QUIET, case.seen.well_again_in), min(bounds))
 
 
 def _problem(spec: ServiceLevelObjectiveSpec) -> tuple[str, str] | None:
@@ -236,7 +245,7 @@ def _find(case: _Case) -> tuple[Findings, tuple[Identity, ...]]:
 def _data(case: _Case, figures: Figures) -> Cause:
     source = case.seen.source
     if source is None:
-        return HEALTH_CHECK_NOT_RUNNING if case.spec.indicator.health_check else NOT_COUNTED
+        return _nothing_counts(case)
     if source.observed_at is not None and case.now - source.observed_at <= source.stale_after:
         return NO_DATA_YET if figures.bad_ratio is None else FRESH
     if source.reason and source.reason not in PARTIAL:
@@ -244,11 +253,16 @@ def _data(case: _Case, figures: Figures) -> Cause:
     return NO_DATA_YET if source.observed_at is None or figures.bad_ratio is None else STALE
 
 
+def _nothing_counts(case: _Case) -> Cause:
+    check = case.spec.indicator.health_check
+    return not_running(check.name) if check else NOT_COUNTED
+
+
 def _trouble(case: _Case) -> tuple[Cause | None, bool]:
     """Say what is wrong with the source, and whether the objective is evaluated as it is written all the same."""
     source = case.seen.source
     if source is None:
-        return (HEALTH_CHECK_NOT_RUNNING if case.spec.indicator.health_check else NOT_COUNTED), False
+        return _nothing_counts(case), False
     if source.reason in PARTIAL:
         return Cause(source.reason, source.message), True
     if not source.is_valid:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from homeostat.core.decision import Outcomes, Ref
 from homeostat.core.objective_rules import RulesSeen
+from homeostat.core.objective_watch import TROUBLED, WELL
 from homeostat.core.series import Series
 
 
@@ -33,7 +34,8 @@ class ObjectiveSeen:
     """`series` counts events, or slices where the budget is counted in them; one for each group besides.
 
     None: nothing counts. `problem` is a reason and a message why the objective is not evaluated at all. With
-    `is_surveyed` somebody else notices when its budget moves or an alert's factor is crossed.
+    `is_surveyed` somebody else notices when its budget moves or an alert's factor is crossed. `trouble_again_in` is how
+    soon to look again while there are bad events, `well_again_in` how soon at most where there are none.
     """
 
     ref: Ref
@@ -45,3 +47,5 @@ class ObjectiveSeen:
     outcomes: Outcomes = field(default_factory=dict)
     problem: tuple[str, str] | None = None
     is_surveyed: bool = False
+    trouble_again_in: timedelta = TROUBLED
+    well_again_in: timedelta = WELL

@@ -10,6 +10,7 @@ of 13 bits is a whole number; one that does not fit is scaled, with its cell.
 """
 
 from collections.abc import Iterable
+from struct import Struct
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ _DROPPED = 3
 _MOST_ROUGH = 0x7F7FFFFF >> _DROPPED  # the largest float32
 _EXACT = float(1 << 53)
 _LARGEST = float(np.finfo(np.float32).max)
+_BITS, _FLOAT = Struct("=I"), Struct("=f")
 
 Counted = npt.NDArray[np.float64]
 """Shape (3, n): bad, total, minutes observed of n series, or of n buckets. Whole numbers are exact up to 2^53."""
@@ -35,6 +37,8 @@ Cells = npt.NDArray[Any]
 """Shape (n,): packed cells, uint32 or uint64."""
 Slots = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+Three = tuple[float, float, float]
+"""Bad, total and minutes observed of one series."""
 
 
 def nothing(width: int) -> Counted:
@@ -66,7 +70,8 @@ class Ring:
         self.is_rough = False
         self._most = (1 << tier.bits) - 1
         self._type = np.uint32 if 2 * tier.bits + OBSERVED_BITS <= 32 else np.uint64  # noqa: PLR2004 - bits
-        self._rows: list[Cells] = [np.zeros(0, self._type)] * tier.count
+        self._no_row: Cells = np.zeros(0, self._type)
+        self._rows: list[Cells] = [self._no_row] * tier.count
         self._numbers = [-1] * tier.count
 
     def bucket_of(self, minute: int) -> int:
@@ -90,8 +95,46 @@ class Ring:
 
     def of(self, slot: int, buckets: Iterable[int]) -> Counted:
         """Unpack one series of some buckets."""
-        rows = map(self._row, buckets)
-        return self._unpacked(np.array([row.item(slot) if slot < len(row) else 0 for row in rows], self._type))
+        found = self._run_of(slot, buckets) if isinstance(buckets, range) else None
+        if found is None:
+            rows = map(self._row, buckets)
+            found = [row.item(slot) if slot < len(row) else 0 for row in rows]
+        return self._unpacked(np.array(found, self._type))
+
+    def _run_of(self, slot: int, buckets: range) -> list[int] | None:
+        """Give the cells of a run of buckets, in half the time; None if one of them is not there."""
+        count, first = self.tier.count, buckets.start % self.tier.count
+        if len(buckets) > count or buckets.step != 1:
+            return None
+        end = first + len(buckets)
+        if self._numbers[first:end] + self._numbers[: max(end - count, 0)] != list(buckets):
+            return None
+        try:
+            return [row.item(slot) for row in self._rows[first:end] + self._rows[: max(end - count, 0)]]
+        except IndexError:
+            return None
+
+    def one(self, slot: int, bucket: int) -> Three:
+        """Unpack one series of one bucket."""
+        row = self._row(bucket)
+        cell: int = row.item(slot) if slot < len(row) else 0
+        if not cell:
+            return 0.0, 0.0, 0.0
+        bits, most = self.tier.bits, self._most
+        bad, total = self._number(cell >> bits & most), self._number(cell & most)
+        return min(bad, total) if self.is_rough else bad, total, float(cell >> 2 * bits)
+
+    def put_one(self, slot: int, bucket: int, three: Three, width: int) -> Three:
+        """Replace one series of a bucket, which must be one of the newest `tier.count`; give what it gained."""
+        bad, total, observed = three
+        before, row = self.one(slot, bucket), self._row(bucket)
+        if slot < len(row) and (total <= self._most or self.tier.bits == ROUGH_BITS):
+            bits = self.tier.bits
+            row[slot] = min(int(observed), MOST_OBSERVED) << 2 * bits | self._code(bad) << bits | self._code(total)
+        else:
+            self.put_at(bucket, np.array([slot]), np.array([three], dtype=np.float64).T, width)
+        after = self.one(slot, bucket)
+        return after[BAD] - before[BAD], after[TOTAL] - before[TOTAL], after[OBSERVED] - before[OBSERVED]
 
     def put(self, bucket: int, counted: Counted) -> None:
         """Replace a bucket, which must be one of the newest `tier.count`."""
@@ -126,7 +169,22 @@ class Ring:
 
     def _row(self, bucket: int) -> Cells:
         place = bucket % self.tier.count
-        return self._rows[place] if self._numbers[place] == bucket else np.zeros(0, self._type)
+        return self._rows[place] if self._numbers[place] == bucket else self._no_row
+
+    def _code(self, count: float) -> int:
+        """Encode one count, that needs no scaling, as `_coded` does many."""
+        if self.tier.bits != ROUGH_BITS or (count < ROUGH and count == int(count)):
+            return int(count)
+        self.is_rough = True
+        bits: int = _BITS.unpack(_FLOAT.pack(min(count, _LARGEST)))[0]
+        return min(max((bits + (1 << (_DROPPED - 1))) >> _DROPPED, 1), _MOST_ROUGH) | ROUGH
+
+    def _number(self, code: int) -> float:
+        """Decode one count."""
+        if not self.is_rough or not code & ROUGH:
+            return float(code)
+        found: float = _FLOAT.unpack(_BITS.pack((code & (ROUGH - 1)) << _DROPPED))[0]
+        return found
 
     def _unpacked(self, cells: Cells) -> Counted:
         bits, most = self.tier.bits, self._most
@@ -191,6 +249,8 @@ class RunningSum:
 
     def over(self, first: int, last: int, width: int) -> Counted:
         """Sum the buckets from `first` up to, without, `last`, for at least `width` series."""
+        if first == self._first and last == self._last and width <= self._sum.shape[1]:
+            return self._sum
         if not self._can_follow(first, last):
             self._first = self._last = first
             self._fresh_until = last
@@ -203,11 +263,25 @@ class RunningSum:
         self._first, self._last = first, last
         return self._sum
 
+    def of(self, slot: int, first: int, last: int, width: int) -> Three:
+        """Sum the same buckets for one series of `width`."""
+        bad, total, observed = self.over(first, last, width)
+        return bad.item(slot), total.item(slot), observed.item(slot)
+
     def correct(self, bucket: int, slots: Slots, gained: Counted) -> None:
         """Take note of what a bucket gained that may be in the sum."""
         if self._first <= bucket < self._last:
             self._sum = widened(self._sum, int(slots.max(initial=-1)) + 1)
             self._sum[:, slots] += gained
+
+    def correct_one(self, bucket: int, slot: int, gained: Three) -> None:
+        """Take note of what one series of a bucket gained."""
+        if self._first <= bucket < self._last:
+            if slot >= self._sum.shape[1]:
+                self._sum = widened(self._sum, slot + 1)
+            for row, count in enumerate(gained):
+                if count:
+                    self._sum[row, slot] += count
 
     def clear(self, slot: int) -> None:
         """Forget one series."""

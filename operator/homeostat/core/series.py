@@ -1,10 +1,75 @@
 """The counts of one indicator over time, whatever keeps them: a ledger, or several series that make up a whole."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from homeostat.core.window import HOUR, MINUTE, Bucket, Counts
+
+Numbers = npt.NDArray[np.float64]
+"""Shape (n,): counts, or whole seconds, of n buckets."""
+Table = npt.NDArray[np.float64]
+"""Shape (5, n): start, seconds, bad, total and minutes observed of n buckets."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Buckets:
+    """Buckets of one series, oldest first, none of which overlap. Iterates as buckets.
+
+    A month has 1,800 of them: who goes through all, of many members, goes by column.
+    """
+
+    table: Table
+    series: str = ""
+
+    @staticmethod
+    def of(buckets: Iterable[Bucket]) -> "Buckets":
+        """Give buckets in columns, whatever they come in."""
+        if isinstance(buckets, Buckets):
+            return buckets
+        rows = [(one.start, one.seconds, one.bad, one.total, one.observed) for one in buckets]
+        return Buckets(np.array(rows, dtype=np.float64).reshape(-1, 5).T)
+
+    def __len__(self) -> int:
+        return len(self.table[0])
+
+    def __iter__(self) -> Iterator[Bucket]:
+        for start, seconds, bad, total, observed in self.table.T.tolist():
+            yield Bucket(self.series, int(start), int(seconds), total - bad, total, int(observed))
+
+    @property
+    def starts(self) -> Numbers:
+        """Epoch seconds."""
+        column: Numbers = self.table[0]
+        return column
+
+    @property
+    def seconds(self) -> Numbers:
+        """Lengths."""
+        column: Numbers = self.table[1]
+        return column
+
+    @property
+    def ends(self) -> Numbers:
+        """Epoch seconds."""
+        ends: Numbers = self.table[0] + self.table[1]
+        return ends
+
+    @property
+    def bad(self) -> Numbers:
+        """Events that were not good."""
+        column: Numbers = self.table[2]
+        return column
+
+    @property
+    def total(self) -> Numbers:
+        """All events."""
+        column: Numbers = self.table[3]
+        return column
 
 
 class Series(Protocol):
@@ -22,7 +87,7 @@ class Series(Protocol):
         """
         ...
 
-    def buckets(self, since: int, until: int) -> Sequence[Bucket]:
+    def buckets(self, since: int, until: int) -> Iterable[Bucket]:
         """Give the buckets with data that lie in a range, oldest first, the finest there are; none overlap."""
         ...
 

@@ -13,12 +13,13 @@ part of the mean. One in which there was nothing to count is not without data (S
 counted has no data, however it is sliced.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from homeostat.api.objective import BudgetingMethod, NoData, ServiceLevelObjectiveSpec
+from homeostat.api.objective import BudgetingMethod, Exclusion, NoData, ServiceLevelObjectiveSpec
+from homeostat.api.objective_indicator import CompositeMode
 from homeostat.core.burn import coverage, filled
 from homeostat.core.calendar import Period, longest
 from homeostat.core.exclusions import cut, excluded
@@ -50,7 +51,7 @@ class Sliced:
         """Count a range."""
         return self._seen(self._series.between(since, until), since, until)
 
-    def buckets(self, since: int, until: int) -> Sequence[Bucket]:
+    def buckets(self, since: int, until: int) -> Iterable[Bucket]:
         """Give the slices as they were counted."""
         return self._series.buckets(since, until)
 
@@ -85,8 +86,23 @@ def member(spec: ServiceLevelObjectiveSpec, series: Series, interval: timedelta,
     `interval` is how often results come.
     """
     grain = slice_seconds(spec)
-    counts = excluded(series, spec.exclusions, now, interval, grain)
+    counts = excluded(series, _own_exclusions(spec), now, interval, grain)
     return Sliced(counts, spec, interval, now) if grain else counts
+
+
+def exclusions_of_members(spec: ServiceLevelObjectiveSpec) -> tuple[Exclusion, ...]:
+    """Give what a composite excludes of each of its members.
+
+    A mean of ratios over a window says nothing of a part of it, so nothing can be taken out of it afterwards. Where
+    it is made up minute by minute (All) it can, and a minute that is taken out is none in which a member is missing.
+    """
+    composite = spec.indicator.composite
+    return () if composite is None or composite.mode is CompositeMode.ALL else spec.exclusions
+
+
+def _own_exclusions(spec: ServiceLevelObjectiveSpec) -> tuple[Exclusion, ...]:
+    """Give what is excluded of an objective's own series: what its members do without already is not in it."""
+    return () if exclusions_of_members(spec) else spec.exclusions
 
 
 def slice_seconds(spec: ServiceLevelObjectiveSpec) -> int:
@@ -131,7 +147,7 @@ class Tally:
         self._events: Series | None = None
         self._series: Series | None = None
         if series is not None:
-            self._events = excluded(series, spec.exclusions, now, interval, self._slice)
+            self._events = excluded(series, _own_exclusions(spec), now, interval, self._slice)
             self._series = Sliced(self._events, spec, interval, now) if self._slice else self._events
         self._known: dict[timedelta, Counts] = {}
 

@@ -6,7 +6,7 @@ from time import monotonic
 
 from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.api.objective_status import ServiceLevelObjectiveStatus
-from homeostat.core.alerts import FiringAlert, alerts_of
+from homeostat.core.alerts import FiringAlert, alerts_of, factors_of
 from homeostat.engine.objects import Entry, Key, ObjectStore
 
 KIND = "ServiceLevelObjective"
@@ -43,7 +43,9 @@ class AlertBook:
         status = entry.status()
         alerts: tuple[FiringAlert, ...] = ()
         if isinstance(status, ServiceLevelObjectiveStatus):
-            alerts = alerts_of(entry.ref.namespace, entry.ref.name, service_of(entry), status)
+            spec = entry.spec()
+            factors = factors_of(spec, status) if isinstance(spec, ServiceLevelObjectiveSpec) else {}
+            alerts = alerts_of(entry.ref.namespace, entry.ref.name, service_of(entry), status, factors)
         self._known[entry.key] = entry, alerts
         return alerts
 

@@ -308,7 +308,10 @@ class Collector:
             self._crew(source.url, is_past=True).put(_Job(source, source.owed, is_owed=True))
 
     async def _ask(self, source: Source, segment: Segment, *, is_fresh: bool) -> _Answers | Failure:
-        """Ask for all events first: where there are none, or no answer, the part of them says nothing."""
+        """Ask for all events first: without an answer there is nothing more to learn, and nothing of an empty past.
+
+        Where nothing happens now, the part of it is asked for all the same: it may be what cannot be asked.
+        """
         queries = source.queries
         is_from_start = needs_start(queries, None if is_fresh else source.memory, segment)
         asked = segment if not is_from_start else replace(segment, start=segment.start - segment.step)
@@ -316,10 +319,12 @@ class Collector:
         if isinstance(total, Failure):
             return total
         points, is_partial = total
-        if queries.total is None or not points:
+        if queries.total is None or not (points or segment.is_added):
             return _Answers({}, points, is_partial)
         part = await self._query(source.url, queries.query, asked)
-        return part if isinstance(part, Failure) else _Answers(part[0], points, is_partial or part[1])
+        if isinstance(part, Failure):
+            return replace(part, is_of_part=True)
+        return _Answers(part[0], points, is_partial or part[1])
 
     async def _query(
         self, url: str, query: Query, segment: Segment, most: int = MOST_SERIES
@@ -346,9 +351,9 @@ class Collector:
             if is_owed:
                 source.fail_to_settle(segment, answers.trouble)
                 return False
-            before = source.problem
-            source.fail(answers.trouble, segment, monotonic)
-            self._wake_if(source, is_news=source.problem is not before)
+            before = source.problem, source.is_of_part
+            source.fail(answers, segment, monotonic)
+            self._wake_if(source, is_news=(source.problem, source.is_of_part) != before)
             return False
         server.succeed()
         source.succeed()
@@ -447,13 +452,15 @@ class Collector:
         source.clamped_at = max([*clamped, source.clamped_at or 0]) or None
         if not segment.is_added:
             return
+        is_first, source.is_answered = not source.is_answered, True
         problem: Problem | None = readings[-1].problem if readings else None
+        is_of_part = bool(readings) and readings[-1].is_of_part
         if problem is None and not is_counted:
             problem = Finding.TOO_MANY_GROUPS
         if problem is None and is_partial:
             problem = Finding.PARTIAL
-        is_news = problem is not source.problem or bool(observed)
-        source.problem = problem
+        is_news = is_first or (problem, is_of_part) != (source.problem, source.is_of_part) or bool(observed)
+        source.problem, source.is_of_part = problem, is_of_part
         self._wake_if(source, is_news=is_news)
 
     def _count(self, key: Key, readings: Sequence[Reading], segment: Segment) -> bool:
@@ -475,7 +482,7 @@ class Collector:
 
     def _tell(self, source: Source, problem: Problem | None) -> None:
         is_news = source.problem is not problem
-        source.problem = problem
+        source.problem, source.is_of_part = problem, False
         self._wake_if(source, is_news=is_news)
 
     def _wake_if(self, source: Source, *, is_news: bool) -> None:

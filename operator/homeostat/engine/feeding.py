@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from homeostat.api.objective import ServiceLevelObjectiveSpec
+from homeostat.api.objective import Exclusion, ServiceLevelObjectiveSpec
 from homeostat.api.objective_indicator import CompositeIndicator, Good, HealthCheckIndicator
 from homeostat.api.objective_status import ServiceLevelObjectiveStatus
 from homeostat.core import composite
@@ -13,7 +13,7 @@ from homeostat.core.calendar import longest
 from homeostat.core.composite import Composite, Part
 from homeostat.core.objective_seen import SourceSeen
 from homeostat.core.series import Series
-from homeostat.core.tally import member, slice_seconds
+from homeostat.core.tally import exclusions_of_members, member, slice_seconds
 from homeostat.core.window import MINUTE
 from homeostat.engine.checks import Checks
 from homeostat.engine.collector import Collector
@@ -102,7 +102,7 @@ class Feeding:
     def series(self, entry: Entry, spec: ServiceLevelObjectiveSpec, group: str = "") -> Series | None:
         """Give what an objective counts, as it comes; None when nothing does."""
         if spec.indicator.composite is not None:
-            return None if group else self._composite(entry.key, spec.indicator.composite)
+            return None if group else self._composite(entry.key, spec, spec.indicator.composite)
         return (self._meters.slices if slice_seconds(spec) else self._meters.series)(entry.key, group)
 
     def groups(self, entry: Entry, spec: ServiceLevelObjectiveSpec) -> dict[str, Series]:
@@ -115,13 +115,16 @@ class Feeding:
         graph = self._members[key.namespace]
         return composite.problem(graph, key.name) if key.name in graph else None
 
-    def _composite(self, key: Key, indicator: CompositeIndicator) -> Composite:
-        parts = [self._part(key._replace(name=one.name), one.weight) for one in indicator.members]
+    def _composite(self, key: Key, spec: ServiceLevelObjectiveSpec, indicator: CompositeIndicator) -> Composite:
+        excluded = exclusions_of_members(spec)
+        parts = [self._part(key._replace(name=one.name), one.weight, excluded) for one in indicator.members]
         return Composite(indicator.mode, indicator.when_missing, parts, self._clock.now())
 
-    def _part(self, key: Key, weight: int) -> Part:
-        """Give a member; the way down ends, as a composite whose members lead back has a `problem`."""
+    def _part(self, key: Key, weight: int, excluded: tuple[Exclusion, ...]) -> Part:
+        """Give a member, without what the whole excludes; a composite whose members lead back has a `problem`."""
         entry, spec = self._read(key)
+        if spec is not None and excluded:
+            spec = spec.model_copy(update={"exclusions": (*spec.exclusions, *excluded)})
         series = self.series(entry, spec) if entry and spec else None
         source = self.seen(entry, spec) if entry and spec else None
         if spec is None or series is None or source is None:

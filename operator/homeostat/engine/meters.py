@@ -144,6 +144,10 @@ class Meters:
         """Give the watched objectives whose alerts or budgets moved since they were last given."""
         return self._tallies.moved()
 
+    def crossed(self) -> tuple[Key, ...]:
+        """Give the watched objectives of which an alert may begin or end, since they were last given; cheap."""
+        return self._tallies.crossed()
+
     # --- history ----------------------------------------------------------------------------------------
 
     def roll(self, now: datetime) -> list[Record]:

@@ -16,6 +16,8 @@ from homeostat.telemetry.metrics import Metrics
 log = structlog.get_logger("homeostat.minutes")
 
 LAG_EVERY = 1.0  # seconds
+SURVEY_EVERY = 5.0
+"""Seconds between looks over the burn rates of all objectives."""
 SNAPSHOT_EVERY = 2.0
 """Seconds between snapshots of the unfinished minute: with what the archive gathers for, what a kill may lose."""
 LOOK_EVERY = 0.2
@@ -40,6 +42,13 @@ async def book_minutes(end: Callable[[], None], clock: Clock) -> None:
         await asyncio.sleep(MINUTE - now.timestamp() % MINUTE)
         now = clock.now()
         end()
+
+
+async def survey_often(survey: Callable[[], None], every: float = SURVEY_EVERY) -> None:
+    """Look over all objectives, for ever: an alert that may begin does not wait for the minute's end."""
+    while True:
+        await asyncio.sleep(every)
+        survey()
 
 
 async def keep_unfinished(meters: Meters, archive: Archive, every: float = SNAPSHOT_EVERY) -> None:
@@ -72,6 +81,9 @@ async def recall(meters: Meters, archive: Archive, clock: Clock) -> None:
     for wanted in meters.wanted():
         archive.keep(*meters.recalled(wanted))
     await _recall_runs(meters, archive, int(now.timestamp()))
+    if minute >= 0:
+        archive.keep(*meters.roll(now))
+        await _load_last(meters, archive, minute)
     await archive.flush()
 
 
@@ -137,6 +149,18 @@ async def _read(
         await ready.put(None)
         raise
     await ready.put(None)
+
+
+async def _load_last(meters: Meters, archive: Archive, minute: int) -> None:
+    """Take up the longer buckets that history ended in, now that they are over.
+
+    They were made of the minutes in them, which are pruned after a long time in which nobody counted.
+    """
+    for book in meters.books:
+        for tier in book.tiers[1:] if book.series else ():
+            since = minute * MINUTE // tier.seconds * tier.seconds
+            async for period in archive.history.periods(tier.seconds, since, book.series):
+                book.load(period)
 
 
 async def _recall_runs(meters: Meters, archive: Archive, now: int) -> None:

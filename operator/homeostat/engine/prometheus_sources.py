@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from homeostat.api.objective_indicator import PrometheusIndicator
-from homeostat.core.collecting import MOST_POINTS, Memory, Problem, Segment, explain
+from homeostat.core.collecting import MOST_POINTS, Memory, Problem, Segment, explain, not_asked_yet
 from homeostat.core.objective_seen import SourceSeen
-from homeostat.core.prometheus import Trouble
+from homeostat.core.prometheus import Failure, Trouble
 from homeostat.core.prometheus_queries import Part, Queries, Query, Unit, period_of, queries_of
 from homeostat.core.window import HOUR, MINUTE
 from homeostat.engine.objects import Key
@@ -53,6 +53,8 @@ class Source:
     observed_until: int | None = None
     clamped_at: int | None = None
     problem: Problem | None = None
+    is_of_part: bool = False  # whether the query of bad or good events has the problem, not that of all
+    is_answered: bool = False  # whether there was an answer about what happens now
     is_on: bool = True
     is_known: bool = False  # whether we know up to when it was counted
     patient_until: float = 0.0
@@ -85,7 +87,7 @@ class Source:
 
     def seen(self, now: datetime) -> SourceSeen:
         """Say how fresh the data is, and what is wrong."""
-        reason, message, is_valid = explain(self.problem) if self.problem is not None else ("", "", True)
+        reason, message, is_valid = self._complaint()
         observed = self.observed_until
         interval = timedelta(seconds=MINUTE if self.is_recorded else self.period)
         return SourceSeen(
@@ -98,9 +100,16 @@ class Source:
             is_clamped=self.clamped_at is not None and now.timestamp() - self.clamped_at < HOUR,
         )
 
-    def fail(self, trouble: Trouble, segment: Segment, monotonic: float) -> None:
+    def _complaint(self) -> tuple[str, str, bool]:
+        """Say what is wrong, and whether the indicator is valid all the same."""
+        if self.problem is not None:
+            return explain(self.problem, self.indicator, is_of_part=self.is_of_part)
+        return ("", "", True) if self.is_answered else (*not_asked_yet(self.indicator), True)
+
+    def fail(self, failure: Failure, segment: Segment, monotonic: float) -> None:
         """Take note that a segment was asked for in vain; ask for less at once where it may be too much."""
-        self.problem = trouble
+        trouble = failure.trouble
+        self.problem, self.is_of_part = trouble, failure.is_of_part
         self.failures += 1
         rest = min(self.period * (2 ** min(self.failures - 1, 10) - 1), _LONGEST_REST)
         self.rests_until = monotonic + rest

@@ -232,7 +232,10 @@ class Tallies:
         return [Wanted(ledger, until, tuple(names)) for (ledger, until), names in found.items()]
 
     def recalled(self, wanted: Wanted) -> Sequence[Closed]:
-        """Take note that history was taken up; book the slices that ended last, as that may not have been written."""
+        """Take note that history was taken up; book the slices anew whose last verdict may not have been written.
+
+        Those are the ones that ended last, and where events may come late, all that late events may fall into.
+        """
         where = (wanted.ledger, wanted.until)
         done = {name for name in wanted.series if self._wanted.get(name) == where}
         for name in done:
@@ -242,8 +245,9 @@ class Tallies:
         for key in self._sliced if end >= 0 else ():
             objective = self._objectives[key]
             if objective.ledger is wanted.ledger and objective.name(EVENTS, "") in done:
+                late = 1 if objective.counting.check else objective.ledger.tiers[0].reach
                 for tally in objective.tallies:
-                    self._reslice(objective, tally, end - 1, end)
+                    self._reslice(objective, tally, end - late, end)
         return (*closed, *wanted.ledger.corrections())
 
     # --- survey -----------------------------------------------------------------------------------------
@@ -259,8 +263,15 @@ class Tallies:
 
     def moved(self) -> tuple[Key, ...]:
         """Give the watched objectives that moved."""
-        found = (self._watchers[survey].get(slot) for survey in self._surveys for slot in survey.changed())
-        return tuple(dict.fromkeys(key for key in found if key is not None))
+        return self._watching((survey, survey.changed()) for survey in self._surveys)
+
+    def crossed(self) -> tuple[Key, ...]:
+        """Give the watched objectives of which an alert may begin or end."""
+        return self._watching((survey, survey.crossed()) for survey in self._surveys)
+
+    def _watching(self, found: Iterable[tuple[Survey, Sequence[int]]]) -> tuple[Key, ...]:
+        keys = (self._watchers[survey].get(slot) for survey, slots in found for slot in slots)
+        return tuple(dict.fromkeys(key for key in keys if key is not None))
 
     def _watch(self, objective: Objective, tally: Tally) -> None:
         is_sliced = objective.key in self._sliced and tally.slices is not None

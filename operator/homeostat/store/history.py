@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
-from itertools import compress, islice
+from itertools import chain, compress, islice
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -159,7 +159,10 @@ class SqlHistory:
         def deliver(connection: Connection) -> tuple[bool, ...]:
             are_new = delivering.unknown(connection, digests)
             delivering.remember(connection, compress(digests, are_new), at)
-            delivering.count(connection, self._writer, compress(deliveries, are_new))
+            news = list(compress(deliveries, are_new))
+            known = {one.series: one for one in chain.from_iterable(delivery.known for delivery in news)}
+            self._writer.introduce(connection, list(known.values()))
+            delivering.count(connection, self._writer, news)
             return are_new
 
         try:

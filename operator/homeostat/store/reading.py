@@ -61,9 +61,9 @@ def span(connection: Connection, number: int, grid: Grid) -> list[Step]:
     wanted = since_oldest([(grid.since, grid.until)], min(oldest.values()))
     levels: list[list[Cell]] = []
     for seconds in LENGTHS:
-        cells = _cells(connection, number, seconds, since_oldest(wanted, oldest[seconds]))
-        levels.append(cells)
-        wanted = unsettled(grid, seconds, (cell.start for cell in cells), wanted)
+        found = cells(connection, number, seconds, since_oldest(wanted, oldest[seconds]))
+        levels.append(found)
+        wanted = unsettled(grid, seconds, (cell.start for cell in found), wanted)
     return summed(grid, settle(grid, levels), _latencies(connection, number, grid))
 
 
@@ -78,7 +78,8 @@ def past_runs(connection: Connection, number: int, wanted: Iterable[Stretch]) ->
     return sorted(run for run in found if run is not None)
 
 
-def _cells(connection: Connection, number: int, seconds: int, wanted: Iterable[Stretch]) -> list[Cell]:
+def cells(connection: Connection, number: int, seconds: int, wanted: Iterable[Stretch]) -> list[Cell]:
+    """Read the buckets of one length of one series that touch what is wanted."""
     read = _rows(connection, schema.counts, COUNTS, number, starts(seconds, wanted), seconds)
     return [
         Cell(start, seconds, total - bad, total, int(observed))

@@ -31,7 +31,7 @@ class Writer:
 
     def add(self, connection: Connection, records: Sequence[Record]) -> None:
         """Write records; what is written twice is there once, and counts never give way to smaller ones."""
-        self._introduce(connection, [record for record in records if isinstance(record, Known)])
+        self.introduce(connection, [record for record in records if isinstance(record, Known)])
         for record in records:
             match record:
                 case Closed():
@@ -103,7 +103,8 @@ class Writer:
         self._upsert(connection, table, values, ["packed"])
         return there
 
-    def _introduce(self, connection: Connection, known: Sequence[Known]) -> None:
+    def introduce(self, connection: Connection, known: Sequence[Known]) -> None:
+        """Write whose series there are."""
         if not known:
             return
         numbers = self.numbers_of(connection, [one.series for one in known], 0)

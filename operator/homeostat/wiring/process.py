@@ -22,7 +22,7 @@ import structlog
 from homeostat.api.chaos import MARKER
 from homeostat.engine.clock import SystemClock
 from homeostat.engine.gate import PacedGate
-from homeostat.engine.minutes import book_minutes, keep_unfinished, measure_lag, recall, recall_wanted
+from homeostat.engine.minutes import book_minutes, keep_unfinished, measure_lag, recall, recall_wanted, survey_often
 from homeostat.kube.client import ApiClient
 from homeostat.kube.credentials import Credentials
 from homeostat.kube.kubeconfig import find_credentials
@@ -193,6 +193,7 @@ def chores(operator: Operator, settings: Settings) -> Iterator[Coroutine[Any, An
     clock = SystemClock()
     yield operator.engine.run()
     yield book_minutes(operator.end_minute, clock)
+    yield survey_often(operator.survey)
     yield keep_unfinished(operator.meters, operator.archive)
     yield recall_wanted(operator.meters, operator.archive)
     yield measure_lag(operator.metrics, clock)
