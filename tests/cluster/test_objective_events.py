@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import yaml
 
 from cluster.installation import rightful
 from cluster.objectives import (
@@ -18,6 +19,7 @@ from cluster.objectives import (
     slo,
     until_counted,
 )
+from cluster.operator_process import ROOT
 from cluster.stage import Stage
 from cluster.waiting import until
 
@@ -75,7 +77,13 @@ def test_events_go_where_they_may_and_nowhere_else(stage: Stage) -> None:
 
 def test_the_commands_that_the_documents_show_work(stage: Stage) -> None:
     """docs/api.md as it stands, from the account of a pipeline to the status that it reads; docs/slo.md: the gate."""
-    stage.put(slo(), slo("checkout-guarded", budgetPolicy=[{"remainingBelow": "0%", "hold": ["Rollouts"]}]))
+    page = (ROOT / "docs" / "api.md").read_text()
+    (shown,) = map(yaml.safe_load, re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL))
+    name = shown["metadata"]["name"]
+    stage.put(
+        shown | {"metadata": {"name": name}},
+        slo("checkout-guarded", budgetPolicy=[{"remainingBelow": "0%", "hold": ["Rollouts"]}]),
+    )
     stage.start(kubeconfig=rightful(stage), hurry=HURRY)
 
     def run(command: str, token: str = "") -> str:
@@ -88,11 +96,8 @@ def test_the_commands_that_the_documents_show_work(stage: Stage) -> None:
     (push,) = shown_commands("api.md", "curl -X POST")
     until(lambda: "error" not in run(push, token) or None, "the pipeline may push")
     assert run(push, token) == '{"accepted":0,"duplicate":true}'
-    until_counted(stage, 120, 3)
+    until_counted(stage, 120, 3, name)
 
-    reader = f"--verb=get,list --resource=servicelevelobjectives.homeostat.dev -n {stage.namespace}"
-    run(f"kubectl create role read {reader}")
-    run(f"kubectl create rolebinding read --role=read --serviceaccount=shop:pipeline -n {stage.namespace}")
     alerts, status = shown_commands("api.md", 'curl "$API')
     until(lambda: '"state":"Met"' in run(status, token) or None, "the status is read")
     assert run(alerts, token) == "[]"

@@ -115,6 +115,7 @@ def test_a_zone_that_is_not_known_is_a_problem_and_no_crash(zone: str) -> None:
 
     assert found is not None
     assert found[0] == "InvalidTimeZone"
+    assert f'"{zone}"' in found[1]
     with pytest.raises(ValueError, match="timeZone"):
         period_at(bad, at("2026-12-01T12:00"))
 

@@ -1,3 +1,4 @@
+import re
 from itertools import pairwise
 from math import inf, nan
 from typing import Any
@@ -35,8 +36,12 @@ END = 1_795_269_600  # a whole hour
 MINUTE = Segment(END - 60, END, 60, 60, is_added=True)
 
 
+def prometheus(**spec: Any) -> PrometheusIndicator:
+    return PrometheusIndicator.model_validate(spec)
+
+
 def asking(**spec: Any) -> Queries:
-    return queries_of(PrometheusIndicator.model_validate(spec))
+    return queries_of(prometheus(**spec))
 
 
 BAD = asking(ratio={"bad": "increase(b[{{window}}])", "total": "increase(t[{{window}}])"})
@@ -165,7 +170,7 @@ def test_names_of_groups_are_sorted_and_printable() -> None:
 
 
 def test_every_problem_has_a_reason_a_message_and_says_who_repairs_it() -> None:
-    told = {problem: explain(problem) for problem in (*Trouble, *Finding)}
+    told = {problem: explain(problem, prometheus(ratioQuery="r")) for problem in (*Trouble, *Finding)}
 
     assert all(reason.isalpha() and message.endswith(".") for reason, message, _ in told.values())
     assert told[Finding.SEVERAL_SERIES][0] == "InvalidQuery"
@@ -177,6 +182,67 @@ def test_every_problem_has_a_reason_a_message_and_says_who_repairs_it() -> None:
         Finding.SEVERAL_SERIES,
         Finding.NOT_FINITE,
     }
+
+
+RATIO_OF_GOOD = {"ratio": {"good": "g", "total": "t"}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "is_of_part", "field"),
+    [
+        ({"ratio": {"bad": "b", "total": "t"}}, True, "ratio.bad"),
+        (RATIO_OF_GOOD, True, "ratio.good"),
+        (RATIO_OF_GOOD, False, "ratio.total"),
+        ({"ratioQuery": "r"}, False, "ratioQuery"),
+        ({"latency": {"histogram": "h", "threshold": "1s"}}, True, "latency"),
+    ],
+)
+def test_a_query_that_is_refused_is_named(spec: dict[str, Any], field: str, *, is_of_part: bool) -> None:
+    """S13."""
+    for problem in (Trouble.INVALID_QUERY, Trouble.TOO_LARGE, Finding.SEVERAL_SERIES, Finding.NOT_FINITE):
+        _, message, _ = explain(problem, prometheus(**spec), is_of_part=is_of_part)
+
+        assert re.search(rf"spec\.indicator\.prometheus\.{re.escape(field)}[ ,]", message)
+    assert "homeostat validate -f" in explain(Trouble.INVALID_QUERY, prometheus(**spec))[1]
+
+
+def test_a_bucket_that_is_missing_is_named() -> None:
+    """S11."""
+    latency = prometheus(latency={"histogram": "request_seconds", "threshold": "300ms"})
+
+    assert explain(Finding.BUCKET_MISSING, latency)[1] == (
+        "The histogram request_seconds has no bucket at the threshold of 300ms."
+    )
+
+
+def test_whose_prometheus_it_is_is_said_without_its_address() -> None:
+    for problem in (Trouble.UNREACHABLE, Trouble.TIMEOUT, Trouble.UNAVAILABLE, Trouble.NOT_PERMITTED):
+        own, users = (
+            explain(problem, prometheus(ratioQuery="r", url=url))[1] for url in ("", "http://user:secret@host:1")
+        )
+
+        assert own.startswith("The operator's own Prometheus (its setting prometheus_url) ")
+        assert users.startswith("The Prometheus that spec.indicator.prometheus.url names ")
+        assert "secret" not in users
+
+
+@pytest.mark.parametrize(
+    ("part", "total", "is_of_part"),
+    [
+        ((value(1, pod="a"), value(2, pod="b")), (value(5),), True),
+        ((), (value(1, pod="a"), value(2, pod="b")), False),
+        ((value(inf),), (value(5),), True),
+        ((), (value(inf),), False),
+        ((value(nan),), (value(5),), True),
+        ((), (value(nan),), False),
+    ],
+)
+def test_a_reading_says_which_query_it_could_not_be_made_of(part: Any, total: Any, *, is_of_part: bool) -> None:
+    """S13."""
+    found = reading(BAD, one(*part), one(*total))
+
+    assert found.problem is not None
+    assert found.is_of_part is is_of_part
 
 
 # --- counters -------------------------------------------------------------------------------------------

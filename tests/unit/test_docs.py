@@ -20,6 +20,7 @@ from homeostat.core.burn import DEFAULT_PAIRS, factor
 from homeostat.core.decision import Ref
 from homeostat.core.plan import Plan
 from homeostat.core.plan import compile as compile_plan
+from homeostat.interchange.validation import check
 from homeostat.telemetry.metrics import Metrics
 from homeostat.wiring.settings import Settings
 
@@ -89,6 +90,17 @@ def test_every_objective_that_is_shown_can_be_read_and_none_says_what_nobody_rea
     read = [ServiceLevelObjectiveSpec.model_validate(spec) for spec in specs]
 
     assert [key for spec, model in zip(specs, read, strict=True) for key in unread(spec, model.wire())] == []
+
+
+def test_the_page_on_the_api_pushes_to_the_objective_that_it_makes() -> None:
+    """Else its reader gets a 404, or a 409."""
+    page = ROOT / "docs" / "api.md"
+    (body,) = objectives_of(page)
+    name, namespace = body["metadata"]["name"], body["metadata"]["namespace"]
+
+    assert not check(body).problems
+    assert "events" in body["spec"]["indicator"]
+    assert set(re.findall(r"/api/v1/slo/(\w+/\w+)", page.read_text())) == {f"{namespace}/{name}"}
 
 
 def unread(given: Any, kept: Any, path: str = "") -> Iterator[str]:

@@ -238,7 +238,7 @@ async def test_zero_traffic_is_data() -> None:
     assert bench.reason() == ""
 
 
-async def test_no_total_is_no_data_and_the_other_query_is_spared() -> None:
+async def test_no_total_is_no_data() -> None:
     """S5: it says what may be wrong with the resolution."""
     async with running() as bench:
         bench.prometheus.says("all", None)
@@ -247,13 +247,57 @@ async def test_no_total_is_no_data_and_the_other_query_is_spared() -> None:
 
     assert not bench.books.minutes()
     assert bench.reason() == "NoSamples"
-    assert not any("bad" in query for _, query, _, _ in bench.prometheus.asked)
     seen = bench.collector.seen(KEY)
     assert seen is not None
     assert seen.is_valid
     assert "two scrapes" in seen.message
     assert seen.observed_at is not None
     assert NOW < seen.observed_at <= NOW + timedelta(seconds=60)  # when counting went on
+
+
+async def test_a_query_of_bad_events_that_is_refused_is_told_even_where_nothing_happens() -> None:
+    """S13: else it would be noticed with the first traffic."""
+    async with running() as bench:
+        bench.prometheus.says("all", None)
+        bench.prometheus.trouble["bad"] = Trouble.INVALID_QUERY
+        bench.open()
+        await bench.go(600)
+
+        seen = bench.collector.seen(KEY)
+        assert seen is not None
+        assert (seen.reason, seen.is_valid) == ("InvalidQuery", False)
+        assert "refuses spec.indicator.prometheus.ratio.bad," in seen.message
+        del bench.prometheus.trouble["bad"]
+        await bench.go(600)
+
+    assert bench.reason() == "NoSamples"
+
+
+async def test_an_empty_past_is_asked_for_its_total_only() -> None:
+    """Fault 49: a history is many queries."""
+    async with running() as bench:
+        bench.prometheus.says("all", None)
+        bench.open(counted=None, reach=30 * 24 * HOUR)
+        await bench.go(120)
+
+    asked = bench.prometheus.asked
+    parts = [(start, end) for _, query, start, end in asked if "bad" in query]
+    assert parts
+    assert min(start for start, _ in parts) >= END - 6 * 3600
+    assert min(start for _, query, start, _ in asked if "all" in query) < END - 29 * 24 * 3600
+
+
+async def test_before_anything_was_answered_it_is_said_that_it_is_being_asked() -> None:
+    """S13: what was not asked is no want of samples."""
+    async with running() as bench:
+        bench.open(counted=None)
+        seen = bench.collector.seen(KEY)
+        await bench.go(120)
+
+    assert seen is not None
+    assert (seen.reason, seen.is_valid, seen.observed_at) == ("NotAskedYet", True, None)
+    assert seen.message.endswith("is being asked; there is no answer yet.")
+    assert bench.reason() == ""
 
 
 @pytest.mark.parametrize(

@@ -281,17 +281,59 @@ def test_the_four_usual_alerts_are_our_default() -> None:
     assert "alerting" not in spec_of(slo(alertPolicies=[policy(condition(*one)) for one in usual]))
 
 
-def test_where_no_alert_is_left_there_are_none_rather_than_the_default() -> None:
-    came = read(slo(alertPolicies=[policy(condition(2000, "1h"))]))
+NO_SPEC = {"kind": "AlertPolicy", "metadata": {"name": "p"}, "conditions": [condition(13.44, "1h")]}
+BAD_SHORT = condition(13.44, "1h") | {"metadata": {"name": "c", "annotations": {"homeostat.dev/short": "soon"}}}
 
-    assert came.manifests[0]["spec"]["alerting"] == {"disabled": True}
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [policy(condition(2000, "1h"))],
+        [{"alertPolicyRef": "nowhere"}],
+        ["nowhere"],
+        "nowhere",
+        [policy({"conditionRef": "nowhere"})],
+        [policy()],
+        [NO_SPEC],
+        [{}],
+        [policy(BAD_SHORT)],
+        [7],
+        [["pager"]],
+    ],
+    ids=str,
+)
+def test_where_alerts_were_asked_for_and_none_is_left_our_default_stays_and_that_is_told(given: Any) -> None:
+    """S13: nobody asked for silence."""
+    came = read(slo(alertPolicies=given))
+
+    assert "alerting" not in came.manifests[0]["spec"]
+    assert told(came, "spec.alertPolicies: no alert could be taken over: our default alerts stay")
+
+
+def test_a_policy_that_is_none_is_an_error_and_the_objective_comes_over() -> None:
+    came = read(slo(alertPolicies=[7, policy(condition(6.72, "2h"))]))
+
+    assert told(came, "spec.alertPolicies[0]: error: neither an alert policy nor the name of one")
+    assert not came.is_whole
+    assert came.manifests[0]["spec"]["alerting"]["burnRates"][0]["long"] == "2h"
+
+
+def test_a_text_where_a_policy_or_a_condition_should_be_is_its_name() -> None:
+    named = {"apiVersion": "openslo/v1", **condition(13.44, "1h"), "metadata": {"name": "fast"}}
+    shared = {"apiVersion": "openslo/v1", **policy("fast"), "metadata": {"name": "pager"}}  # type: ignore[arg-type]
+
+    assert spec_of(slo(alertPolicies=["pager"]), named, shared)["alerting"]["burnRates"][0]["budget"] == "2%"
 
 
 def test_without_a_policy_nobody_is_alerted_and_that_is_told() -> None:
+    """S13."""
     came = read(slo())
+    silent = read(slo(alertPolicies=[policy(condition(13.44, "1h"), alertWhenBreaching=False)]))
 
     assert came.manifests[0]["spec"]["alerting"] == {"disabled": True}
-    assert told(came, "spec.alertPolicies: there are none")
+    assert told(came, "spec.alertPolicies: there are none: this objective tells nobody")
+    assert silent.manifests[0]["spec"]["alerting"] == {"disabled": True}
+    assert told(silent, "no alerts are left: this objective tells nobody")
 
 
 # --- names, leftovers, versions ---------------------------------------------------------------------------

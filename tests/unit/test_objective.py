@@ -330,6 +330,8 @@ def test_without_fresh_data_the_state_is_what_the_policy_says(
     assert verdict(decision, "ObjectiveMet")[0] is {"Unknown": UNKNOWN, "Good": TRUE, "Bad": FALSE}[policy]
     assert verdict(decision, "Ready")[0] is (TRUE if source else FALSE)
     assert verdict(decision, "QueryValid")[0] is (TRUE if source else FALSE)
+    told = next(one.message for one in decision.status.conditions if one.type == "DataPresent")
+    assert source or told.startswith(f"The HealthCheck {SPEC.indicator.health_check.name} ")  # type: ignore[union-attr]
     assert verdict(decision, "RolloutsAllowed")[0] is (TRUE if policy == "Good" else UNKNOWN)
 
 

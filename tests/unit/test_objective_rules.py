@@ -1,5 +1,6 @@
 """What becomes of the rules of an objective, and what its condition RulesInstalled says."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -198,9 +199,27 @@ def test_another_objectives_object_is_left_alone() -> None:
     assert (word(decision), decision.actions, decision.object) == ((FALSE, "NotOurs"), (), None)
 
 
-@pytest.mark.parametrize("holder", [None, RULE])
-def test_what_may_not_be_read_is_forbidden(holder: Holder | None) -> None:
-    assert word(decided(RulesSeen(holder, Found.FORBIDDEN))) == (FALSE, "Forbidden")
+@pytest.mark.parametrize(
+    ("holder", "roles"),
+    [
+        (None, ["homeostat-rules", "homeostat-rules-configmaps"]),
+        (RULE, ["homeostat-rules"]),
+        (Holder.CONFIG_MAP, ["homeostat-rules-configmaps"]),
+    ],
+)
+def test_what_may_not_be_read_or_written_is_forbidden_and_the_missing_role_is_named(
+    holder: Holder | None, roles: list[str]
+) -> None:
+    """R15."""
+    looked = decided(RulesSeen(holder, Found.FORBIDDEN))
+
+    assert word(looked) == (FALSE, "Forbidden")
+    assert re.findall(r"homeostat-rules[a-z-]*", looked.message) == roles
+    if holder is not None:
+        wrote = decide_rules(
+            SPEC, BLANK, RulesSeen(holder, Found.ABSENT), REF, {"rules-install-x": Outcome(Verb.REFUSED, "Forbidden")}
+        )
+        assert wrote.message == looked.message
 
 
 def test_who_asks_no_more_has_the_object_removed_and_stays_installed_until_then() -> None:

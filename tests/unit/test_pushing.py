@@ -99,6 +99,23 @@ def test_an_entry_that_says_something_else_is_refused(entry: Any) -> None:
     assert refusal({"good": 1}, entry) == (PushReason.INVALID_ENTRY, 1)
 
 
+def test_a_field_that_is_not_known_is_named() -> None:
+    """It cannot command a terminal, and has an end."""
+    messages = [
+        found.message
+        for found in (
+            read({"good": 1, "badd": 1}),
+            read({"good": 1, "\x1b[2J" + "x" * 500: 1}),
+            read_batch({"events": [{"good": 1}], "kye": "a"}, "", (), NOON),
+        )
+        if isinstance(found, Refused)
+    ]
+
+    assert [message.rpartition(": ")[2] for message in messages] == [
+        '"badd" is not known.', f'"?[2J{"x" * 60}" is not known.', '"kye" is not known.',
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "body",
     [None, [], {}, "events", {"events": []}, {"events": {}}, {"events": None}, {"events": [{"good": 1}], "x": 1}],

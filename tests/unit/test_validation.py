@@ -100,7 +100,7 @@ def test_an_unknown_field_is_named_with_its_path_and_the_nearest_there_is() -> N
 @pytest.mark.parametrize(
     ("spec", "path", "message"),
     [
-        ({"objective": 99.9}, "spec.objective", "must be of type string, not number"),
+        ({"objective": 99.9}, "spec.objective", 'must be of type string, not number: write it in quotes, "99.9"'),
         ({"objective": None}, "spec.objective", "required"),
         (
             {"noData": "bad"},

@@ -68,6 +68,31 @@ def test_a_problem_is_one_line_with_file_document_object_and_path(
     assert lines[1].endswith("metadata.name: warning: given before: the later one replaces it")
 
 
+@pytest.mark.parametrize(("objective", "complaint"), [
+    ('"99.9%"', '"99.9%" does not match'), ("99.9", 'not number: write it in quotes, "99.9"'),
+])  # fmt: skip
+def test_an_objective_that_is_no_figure_is_told_in_one_plain_line(
+    file: Any, capsys: pytest.CaptureFixture[str], objective: str, complaint: str
+) -> None:
+    """What the evaluator of rules says of it would help nobody."""
+    assert main(["validate", "-f", file(OBJECTIVE.replace('"99.9"', objective))]) == 1
+    lines = [line for line in capsys.readouterr().out.splitlines() if "rules were not evaluated" not in line]
+    assert len(lines) == 1
+    assert f"spec.objective: {'must be of type string, ' if objective == '99.9' else ''}{complaint}" in lines[0]
+
+
+def test_files_are_named_with_or_without_a_flag(file: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    good, bad = file(OBJECTIVE), file(OBJECTIVE.replace("99.9", "100"), "b.yaml")
+
+    assert (main(["validate", good]), main(["validate", good, "-f", bad])) == (0, 1)
+    assert main(["validate", good, bad, "-o", "json"]) == 1
+    capsys.readouterr()
+    assert main(["validate"]) == 2
+    assert capsys.readouterr().err == (
+        "homeostat: validate: name a file: homeostat validate -f FILE, or - for standard input\n"
+    )
+
+
 def test_a_warning_alone_is_valid(file: Any, capsys: pytest.CaptureFixture[str]) -> None:
     body = yaml.safe_load(OBJECTIVE)
     body["spec"]["indicator"] = {"healthCheck": {"name": "elsewhere"}}
@@ -135,8 +160,7 @@ def test_import_prints_manifests_and_tells_losses_on_standard_error(
     assert manifest["metadata"] == {"name": "web", "namespace": "shop"}
     assert manifest["spec"]["objective"] == "99.9"
     assert (
-        err
-        == f"{path}: SLO/web: spec.alertPolicies: there are none: alerting.disabled is set, leave it out to be told\n"
+        err == f"{path}: SLO/web: spec.alertPolicies: there are none: this objective tells nobody (alerting.disabled)\n"
     )
 
 

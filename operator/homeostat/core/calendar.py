@@ -42,7 +42,8 @@ def problem(window: Window) -> tuple[str, str] | None:
     if calendar is None:
         return "Invalid", "spec.window needs rolling or calendar."
     if _zone(calendar.time_zone) is None:
-        return "InvalidTimeZone", "spec.window.calendar.timeZone is no IANA time zone that is known here."
+        told = f'spec.window.calendar.timeZone is no IANA time zone that is known here: "{calendar.time_zone}".'
+        return "InvalidTimeZone", told
     return None if _start(calendar) else ("Invalid", "spec.window.calendar.start is no date and time.")
 
 

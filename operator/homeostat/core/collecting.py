@@ -10,8 +10,10 @@ from enum import StrEnum
 from math import isfinite, isinf, isnan
 from typing import Final
 
+from homeostat.api.meta import format_duration
+from homeostat.api.objective_indicator import PrometheusIndicator
 from homeostat.core.prometheus import Matrix, Sample, Trouble, Vector
-from homeostat.core.prometheus_queries import Part, Queries, Query, Unit
+from homeostat.core.prometheus_queries import Part, Queries, Query, Unit, field_of
 from homeostat.core.pushing import group_of
 from homeostat.core.window import DAY, HOUR, MINUTE
 
@@ -39,22 +41,28 @@ class Finding(StrEnum):
 
 
 Problem = Trouble | Finding
+_OWN: Final = "The operator's own Prometheus (its setting prometheus_url)"
+_USERS: Final = "The Prometheus that spec.indicator.prometheus.url names"
 _MESSAGES: Final[Mapping[Problem, str]] = {
-    Trouble.UNREACHABLE: "Prometheus cannot be reached, or its address is not allowed.",
-    Trouble.TIMEOUT: "Prometheus did not answer in time.",
-    Trouble.UNAVAILABLE: "Prometheus failed, or what answers is no Prometheus.",
-    Trouble.NOT_PERMITTED: "Prometheus does not permit the query.",
-    Trouble.NOT_CONFIGURED: "The indicator names no Prometheus, and the operator has none.",
-    Trouble.INVALID_QUERY: "Prometheus refuses a query, or it gives what is not a number.",
-    Trouble.TOO_LARGE: f"The answer is too large: a query may give {MOST_SERIES} series and 8 MiB.",
-    Finding.NO_SAMPLES: "Prometheus has no samples for all events. "
+    Trouble.UNREACHABLE: "{server} cannot be reached, or its address is not allowed.",
+    Trouble.TIMEOUT: "{server} did not answer in time.",
+    Trouble.UNAVAILABLE: "{server} failed, or what answers is no Prometheus.",
+    Trouble.NOT_PERMITTED: "{server} does not permit the query.",
+    Trouble.NOT_CONFIGURED: "spec.indicator.prometheus.url is not set, and the operator has no Prometheus of its own "
+    "(its setting prometheus_url).",
+    Trouble.INVALID_QUERY: "{server} refuses {field}, or it gives what is not a number. "
+    "`homeostat validate -f FILE` may say why.",
+    Trouble.TOO_LARGE: f"The answer to {{field}} is too large: a query may give {MOST_SERIES} series and 8 MiB.",
+    Finding.NO_SAMPLES: "{server} has no samples for {field}. "
     "If there are some, resolution may be too short: it must be at least two scrapes long.",
-    Finding.BUCKET_MISSING: "The histogram has no bucket at the threshold.",
-    Finding.SEVERAL_SERIES: "A query gives several series where one is expected: sum them up, or divide by groupBy.",
-    Finding.NOT_FINITE: "A query gives an infinite count.",
+    Finding.BUCKET_MISSING: "The histogram {histogram} has no bucket at the threshold of {threshold}.",
+    Finding.SEVERAL_SERIES: "{field} gives several series where one is expected: sum them up, or divide by groupBy.",
+    Finding.NOT_FINITE: "{field} gives an infinite count.",
     Finding.TOO_MANY_GROUPS: "There are groups that are not counted: too many, or with labels too long.",
-    Finding.PARTIAL: "Prometheus warns that its answer is not complete.",
+    Finding.PARTIAL: "{server} warns that its answer is not complete.",
 }
+NOT_ASKED_YET: Final = "NotAskedYet"
+"""The reason before there is an answer, or any trouble."""
 _TO_REPAIR: Final[frozenset[Problem]] = frozenset(
     {
         Trouble.NOT_CONFIGURED,
@@ -71,9 +79,28 @@ _REASONS: Final[Mapping[Problem, str]] = {
 }
 
 
-def explain(problem: Problem) -> tuple[str, str, bool]:
-    """Give the reason and the message of a problem, and whether the indicator is valid all the same."""
-    return _REASONS.get(problem, problem.value), _MESSAGES[problem], problem not in _TO_REPAIR
+def explain(problem: Problem, indicator: PrometheusIndicator, *, is_of_part: bool = False) -> tuple[str, str, bool]:
+    """Give the reason and the message of a problem, and whether the indicator is valid all the same.
+
+    `is_of_part`: it is the query of bad or good events that has it, not that of all. No URL is in the message.
+    """
+    latency = indicator.latency
+    message = _MESSAGES[problem].format(
+        server=_server(indicator),
+        field=field_of(indicator, is_part=is_of_part),
+        histogram=latency.histogram if latency else "",
+        threshold=format_duration(latency.threshold) if latency else "",
+    )
+    return _REASONS.get(problem, problem.value), message, problem not in _TO_REPAIR
+
+
+def not_asked_yet(indicator: PrometheusIndicator) -> tuple[str, str]:
+    """Give reason and message before the first answer."""
+    return NOT_ASKED_YET, f"{_server(indicator)} is being asked; there is no answer yet."
+
+
+def _server(indicator: PrometheusIndicator) -> str:
+    return _USERS if indicator.url else _OWN
 
 
 # --- which periods --------------------------------------------------------------------------------------
@@ -234,13 +261,14 @@ class Reading:
     """What happened in the period that ended `at`: (bad, total) of each group, "" where there are none.
 
     `is_clamped`: something was below 0 or above the total, and was taken for that. `problem` may be beside counts: what
-    it is about is not in them.
+    it is about is not in them. `is_of_part`: the query of bad or good events has it.
     """
 
     at: int
     counts: Mapping[str, tuple[float, float]]
     problem: Problem | None = None
     is_clamped: bool = False
+    is_of_part: bool = False
 
 
 def read(queries: Queries, part: Points, total: Points, segment: Segment) -> tuple[Reading, ...]:
@@ -256,21 +284,21 @@ def _read(queries: Queries, part: Sequence[Sample], total: Sequence[Sample], sec
     if isinstance(totals, Finding):
         return Reading(at, {}, totals)
     if isinstance(parts, Finding):
-        return Reading(at, {}, parts)
+        return Reading(at, {}, parts, is_of_part=True)
     counts: dict[str, tuple[float, float]] = {}
     problem: Problem | None = None if totals else Finding.NO_SAMPLES
-    is_clamped = False
+    is_clamped = is_of_part = False
     for group, value in totals.items():
         judged = _count(queries, parts.get(group), value, seconds)
         if isinstance(judged, Finding):
-            problem = judged
+            problem, is_of_part = judged, isfinite(value)
         elif len(group) > LONGEST_GROUP:
             problem = Finding.TOO_MANY_GROUPS
         else:
             bad, of, is_outside = judged
             counts[group] = bad, of
             is_clamped |= is_outside
-    return Reading(at, counts, problem, is_clamped)
+    return Reading(at, counts, problem, is_clamped, is_of_part)
 
 
 def _by_group(

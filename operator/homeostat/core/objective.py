@@ -146,7 +146,7 @@ def _again_at(case: _Case, found: Findings) -> datetime:
         return now + max(QUIET, case.seen.trouble_again_in)
     if case.spec.no_data is NoData.BAD and slice_seconds(case.spec):
         return now + max(QUIET, case.seen.well_again_in)  # slices that are missing are bad, and no survey sees them
-    bounds = [
+    bounds: list[datetime] = [
         now + SURVEYED,
         *(() if case.spec.indicator.health_check else ((source.observed_at or now) + source.stale_after,)),
         *(bound for one in case.spec.exclusions for bound in (one.from_, one.to) if bound > now),

@@ -269,9 +269,12 @@ def _too_short(found: Findings) -> str:
     )
 
 
-HEALTH_CHECK_NOT_RUNNING = Cause(
-    ObjectiveReason.HEALTH_CHECK_NOT_RUNNING, "The HealthCheck does not exist here, is suspended, or is not accepted."
-)
+def not_running(check: str) -> Cause:
+    """Say that a HealthCheck, which it names, gives no results."""
+    told = f"The HealthCheck {check} does not exist in this namespace, is suspended, or is not accepted."
+    return Cause(ObjectiveReason.HEALTH_CHECK_NOT_RUNNING, told)
+
+
 NOT_COUNTED = Cause(ObjectiveReason.NOT_COUNTED, "Nothing is counted for this objective now.")
 FRESH = Cause(ObjectiveReason.FRESH, "Results arrive.")
 NO_DATA_YET = Cause(ObjectiveReason.NO_DATA_YET, "There is no result within the window.")

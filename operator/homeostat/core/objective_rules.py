@@ -101,7 +101,9 @@ def decide_rules(
     if seen.problem:
         return _without(status, ref, outcomes, (FALSE, RulesReason.NOT_APPLICABLE, seen.problem))
     if seen.holder is None:
-        return _waiting(status) if seen.found is not Found.FORBIDDEN else _verdict(_FORBIDDEN, status.rules_object)
+        return (
+            _waiting(status) if seen.found is not Found.FORBIDDEN else _verdict(_forbidden(None), status.rules_object)
+        )
     known = status.rules_object
     if known is not None and known.kind != seen.holder:
         moved = (UNKNOWN, RulesReason.WRITING, f"Rules are held by a {seen.holder.value} now.")
@@ -121,7 +123,7 @@ def _with(
         case Found.UNKNOWN:
             return _waiting(status)
         case Found.FORBIDDEN:
-            return _verdict(_FORBIDDEN, status.rules_object)
+            return _verdict(_forbidden(holder), status.rules_object)
         case Found.FOREIGN:
             return _verdict(_not_ours(held), None)
         case Found.AS_WANTED:
@@ -164,7 +166,7 @@ def _after(tried: Outcome, status: ServiceLevelObjectiveStatus, held: RulesObjec
     if tried.reason == RulesReason.NOT_OURS:
         return _verdict(_not_ours(held), None)
     if tried.reason == "Forbidden":
-        return _verdict(_FORBIDDEN, status.rules_object)
+        return _verdict(_forbidden(_HOLDERS.get(held.kind)), status.rules_object)
     if tried.reason == "Invalid":
         return _verdict((FALSE, RulesReason.REJECTED, f"The API server does not take it: {tried.message}"), held)
     return RulesDecision(
@@ -223,6 +225,13 @@ def _not_ours(held: RulesObject) -> "_Verdict":
     )
 
 
+def _forbidden(holder: Holder | None) -> "_Verdict":
+    """Say which right is missing; None where nobody could find out what holds rules here."""
+    what = _EITHER_RIGHT if holder is None else _MISSING_RIGHTS[holder]
+    told = f"The operator may not read or write {what} (docs/rules.md has the command)."
+    return FALSE, RulesReason.FORBIDDEN, told
+
+
 def _held(holder: Holder, ref: Ref) -> RulesObject:
     return RulesObject(kind=holder.value, name=object_name(ref.name))
 
@@ -234,8 +243,13 @@ def _labels(spec: ServiceLevelObjectiveSpec) -> dict[str, str]:
 _Verdict = tuple[ConditionStatus, str, str]
 _INSTALL, _REMOVE = "rules-install-", "rules-remove-"
 _LOADING: _Verdict = (UNKNOWN, RulesReason.LOADING, "The rules are written; Prometheus has some minutes to load them.")
-_FORBIDDEN: _Verdict = (
-    FALSE,
-    RulesReason.FORBIDDEN,
-    "The operator may not read or write the objects that hold rules (prometheusrules, else configmaps).",
+_HOLDERS = {holder.value: holder for holder in Holder}
+_MISSING_RIGHTS = {
+    Holder.PROMETHEUS_RULE: "PrometheusRules: its account needs the ClusterRole homeostat-rules",
+    Holder.CONFIG_MAP: "ConfigMaps of this namespace: its account needs the ClusterRole homeostat-rules-configmaps, "
+    "bound here",
+}
+_EITHER_RIGHT = (
+    "the objects that hold rules: its account needs the ClusterRole homeostat-rules, or without PrometheusRules "
+    "homeostat-rules-configmaps, bound here"
 )

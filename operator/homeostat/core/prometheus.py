@@ -19,9 +19,13 @@ class Trouble(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An answer that cannot be used. Nothing of what came over the wire is in it."""
+    """An answer that cannot be used. Nothing of what came over the wire is in it.
+
+    `is_of_part`: what was asked was not all events, but the bad or the good ones of them.
+    """
 
     trouble: Trouble
+    is_of_part: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,16 @@ def queries_of(indicator: PrometheusIndicator) -> Queries:
     return Queries(_query(part, groups), Part.BAD if ratio.bad else Part.GOOD, _query(ratio.total, groups), groups)
 
 
+def field_of(indicator: PrometheusIndicator, *, is_part: bool) -> str:
+    """Name the field of the spec that a query comes from: that of all events, or that of the part of them."""
+    at = "spec.indicator.prometheus"
+    if indicator.latency is not None:
+        return f"{at}.latency"
+    if indicator.ratio is None:
+        return f"{at}.ratioQuery"
+    return f"{at}.ratio.{('bad' if indicator.ratio.bad else 'good') if is_part else 'total'}"
+
+
 def period_of(resolution: timedelta) -> int:
     """Give how often Prometheus is asked, in whole minutes (s): counts are booked by the minute."""
     return max(1, -(-int(resolution.total_seconds()) // MINUTE)) * MINUTE

@@ -5,7 +5,7 @@ A batch is taken whole or not at all: one entry that cannot be counted refuses a
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -19,9 +19,9 @@ AHEAD, BEHIND = timedelta(seconds=60), timedelta(hours=6)
 """How far from now an event may be: a clock that runs ahead counts as now; minutes do not reach farther back."""
 LONGEST_VALUE, LONGEST_GROUP = 128, 253
 _KEY = re.compile(r"[!-~](?:[ -~]{0,126}[!-~])?")
-
-
-_ENTRY = 'An entry has "good" or "bad" or both, "at" or not, "labels" or not, and nothing else.'
+_BODY = 'The body must be {"events": [...]}, and "key" beside it or not'
+_ENTRY = 'An entry has "good" or "bad" or both, "at" or not, "labels" or not, and nothing else'
+_LONGEST_NAME = 64  # of a field, as it is told
 
 
 class PushReason(StrEnum):
@@ -128,8 +128,9 @@ def group_of(labels: Mapping[str, str]) -> str:
 
 
 def _entries(body: object) -> Sequence[object]:
-    if not isinstance(body, dict) or not set(body) <= {"events", "key"}:
-        raise _Refusal(PushReason.INVALID_BODY, 'The body must be {"events": [...]}, and "key" beside it or not.')
+    if not isinstance(body, dict):
+        raise _Refusal(PushReason.INVALID_BODY, f"{_BODY}.")
+    _check_fields(body, {"events", "key"}, PushReason.INVALID_BODY, _BODY)
     entries = body.get("events")
     if not isinstance(entries, list) or not entries:
         raise _Refusal(PushReason.INVALID_BODY, '"events" must be a list with at least one entry.')
@@ -157,11 +158,22 @@ def _checked(key: str) -> str:
 
 
 def _entry(raw: object, group_by: Sequence[str], now: datetime) -> _Entry:
-    if not isinstance(raw, dict) or not set(raw) <= {"good", "bad", "at", "labels"} or not {"good", "bad"} & set(raw):
-        raise _Refusal(PushReason.INVALID_ENTRY, _ENTRY)
+    if not isinstance(raw, dict):
+        raise _Refusal(PushReason.INVALID_ENTRY, f"{_ENTRY}.")
+    _check_fields(raw, {"good", "bad", "at", "labels"}, PushReason.INVALID_ENTRY, _ENTRY)
+    if not {"good", "bad"} & set(raw):
+        raise _Refusal(PushReason.INVALID_ENTRY, f"{_ENTRY}: there is neither.")
     good, bad = _count(raw, "good"), _count(raw, "bad")
     at = _time(raw["at"], now) if raw.get("at") is not None else now
     return _Entry(_group(raw.get("labels"), group_by), int(at.timestamp()) // MINUTE, good, bad)
+
+
+def _check_fields(given: Mapping[str, object], known: Collection[str], reason: PushReason, rule: str) -> None:
+    """Refuse a field that is not known, by its name: a misspelt one would be events that nobody counts."""
+    unknown = next((name for name in given if name not in known), None)
+    if unknown is not None:
+        shown = "".join(letter if letter.isprintable() else "?" for letter in unknown[:_LONGEST_NAME])
+        raise _Refusal(reason, f'{rule}: "{shown}" is not known.')
 
 
 def _count(raw: Mapping[str, object], name: str) -> int:

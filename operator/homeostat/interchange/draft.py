@@ -25,6 +25,10 @@ NOMINAL: Final[Mapping[CalendarUnit, timedelta]] = {
     CalendarUnit.YEAR: timedelta(days=365),
 }
 """What counts as the length of a period of the calendar where budgets become burn rates and back."""
+KEPT: Final = "no alert could be taken over: our default alerts stay, set alerting to change them"
+"""What is told where alerts were asked for and none is left of them."""
+NOBODY_TOLD: Final = "no alerts are left: this objective tells nobody (alerting.disabled)"
+"""What is told where no alerts were asked for."""
 _SIX_DIGITS = Decimal("0.000001")
 
 
@@ -154,19 +158,28 @@ def pair_of(alarm: Alarm, period: timedelta) -> Pair:
     return Pair(budget, alarm.long, alarm.short or alarm.long / 12, alarm.severity)
 
 
-def alerting(alarms: Sequence[Alarm], objective: Decimal, period: timedelta, notes: Notes) -> dict[str, Any]:
-    """Give the member `alerting` for those alerts that can fire, and tell of the others; {} for our default."""
-    if {pair_of(alarm, period) for alarm in alarms} == {pair for pair in DEFAULT_PAIRS if pair.long <= period} != set():
+def alerting(alarms: Sequence[Alarm], terms: Terms, path: str, notes: Notes) -> dict[str, Any]:
+    """Give the member `alerting` for those alerts that can fire, and tell of the others; {} for our default.
+
+    Where none of them is left our default stays: nobody asked for silence. Where there are none to begin with there
+    is silence, and it is told.
+    """
+    if not alarms:
+        notes.warn(path, NOBODY_TOLD)
+        return {"alerting": {"disabled": True}}
+    pairs = {pair_of(alarm, terms.period) for alarm in alarms}
+    if pairs == {pair for pair in DEFAULT_PAIRS if pair.long <= terms.period}:
         return {}
-    terms = Terms((100 - objective) / 100, period)
     kept: list[dict[str, str]] = []
     for alarm in alarms:
         why = _why_never(alarm, terms)
         if why:
             notes.warn(alarm.path, f"the alert is left out: {why}")
         else:
-            kept.append(_burn_rate(alarm, pair_of(alarm, period), notes))
-    return {"alerting": {"burnRates": kept} if kept else {"disabled": True}}
+            kept.append(_burn_rate(alarm, pair_of(alarm, terms.period), notes))
+    if not kept:
+        notes.warn(path, KEPT)
+    return {"alerting": {"burnRates": kept}} if kept else {}
 
 
 def _why_never(alarm: Alarm, terms: Terms) -> str:

@@ -1,6 +1,7 @@
 """Alert policies of OpenSLO: conditions on burn rates, inline or by name, as alarms."""
 
 import re
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
@@ -19,21 +20,35 @@ _TICKETS: Final = re.compile(r"ticket|warn|warning|info|low|medium|minor|sev-?[2
 _UNITS: Final = {"m": 1, "h": 60, "d": 1440, "w": 10080}
 
 
-def alarms(spec: Source, library: Library) -> list[Alarm] | None:
-    """Give the alerts of an SLO; None when it has no alert policy at all."""
-    policies = spec.parts("alertPolicies")
+@dataclass(slots=True)
+class Policies:
+    """The alerts of an SLO. `is_whole`: nothing of its alert policies was left out."""
+
+    alarms: list[Alarm] = field(default_factory=list)
+    is_whole: bool = True
+
+
+def policies_of(spec: Source, library: Library) -> Policies | None:
+    """Read the alert policies of an SLO; None when it has none at all."""
+    policies = spec.parts("alertPolicies", "alertPolicyRef")
     if not policies:
         return None
-    found: list[Alarm] = []
+    found = Policies()
     for policy in policies:
         try:
-            found += _of_policy(policy, library)
+            found.alarms += _of_policy(policy, library)
         except Unusable as error:
-            spec.notes.warn(error.path, f"{error.message}: the alert is left out")
+            found.is_whole = False
+            if policy.is_object:
+                spec.notes.warn(error.path, f"{error.message}: the alert is left out")
+            else:
+                spec.notes.errors.append((error.path, error.message))
     return found
 
 
 def _of_policy(policy: Source, library: Library) -> list[Alarm]:
+    if not policy.is_object:
+        raise Unusable(policy.path, "neither an alert policy nor the name of one")
     if "alertPolicyRef" in policy:
         policy = library.find("AlertPolicy", "alertPolicyRef", policy)
     else:
@@ -47,7 +62,10 @@ def _of_policy(policy: Source, library: Library) -> list[Alarm]:
     if spec.flag("alertWhenBreaching") is False:
         spec.notes.warn(spec.at("alertWhenBreaching"), "without it there is no alert: left out")
         return []
-    return [_alarm(condition, library) for condition in spec.parts("conditions")]
+    conditions = spec.parts("conditions", "conditionRef")
+    if not conditions:
+        raise Unusable(spec.at("conditions"), "there are none")
+    return [_alarm(condition, library) for condition in conditions]
 
 
 def _alarm(condition: Source, library: Library) -> Alarm:
@@ -58,10 +76,17 @@ def _alarm(condition: Source, library: Library) -> Alarm:
         condition.raw("kind")
         annotations = condition.map("metadata").get("annotations")
         text = annotations.get(SHORT) if isinstance(annotations, dict) else None
-        short = parse_duration(str(text)) if text else None
+        short = _short(str(text), condition.at("metadata")) if text else None
     spec = condition.part("spec")
     spec.lose("alerts have no description here", "description")
     return _burn_rate(spec, short)
+
+
+def _short(text: str, path: str) -> timedelta:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise Unusable(path, f"{SHORT}: {error}") from error
 
 
 def _burn_rate(spec: Source, short: timedelta | None) -> Alarm:

@@ -9,8 +9,10 @@ from typing import Any, Final
 
 from homeostat.api.meta import format_decimal
 from homeostat.api.objective import CalendarUnit
+from homeostat.core.burn import Terms
 from homeostat.interchange import promql
 from homeostat.interchange.draft import (
+    KEPT,
     NOMINAL,
     Draft,
     alerting,
@@ -24,7 +26,7 @@ from homeostat.interchange.draft import (
 )
 from homeostat.interchange.importing import Import
 from homeostat.interchange.metadata import MOST_LABEL
-from homeostat.interchange.openslo_alerts import alarms
+from homeostat.interchange.openslo_alerts import Policies, policies_of
 from homeostat.interchange.openslo_objects import (
     EXPORTED,
     INDEXED,
@@ -137,7 +139,7 @@ def _drafts(metadata: Source, spec: Source, library: Library) -> list[Draft]:
         labels=kept_labels(metadata.map("labels"), "metadata.labels", notes),
         annotations=kept_annotations(annotations, "metadata.annotations", notes),
     )
-    found = alarms(spec, library)
+    found = policies_of(spec, library)
     drafts = _of_objectives(spec, shared, template)
     for draft in drafts:
         draft.spec |= _alerting(spec, draft, shared, found)
@@ -149,14 +151,16 @@ def _service(spec: Source, *, is_left_out: bool) -> dict[str, Any]:
     return {"service": dns_name(name, spec.at("service"), spec.notes, MOST_LABEL)} if name and not is_left_out else {}
 
 
-def _alerting(spec: Source, draft: Draft, shared: _Shared, found: Any) -> dict[str, Any]:  # noqa: ANN401 - Alarms or None
+def _alerting(spec: Source, draft: Draft, shared: _Shared, found: Policies | None) -> dict[str, Any]:
     if found is None:
         if not shared.is_ours:
-            spec.notes.warn(
-                spec.at("alertPolicies"), "there are none: alerting.disabled is set, leave it out to be told"
-            )
+            spec.notes.warn(spec.at("alertPolicies"), "there are none: this objective tells nobody (alerting.disabled)")
         return {"alerting": {"disabled": True}}
-    return alerting(found, Decimal(draft.spec["objective"]), shared.period, spec.notes)
+    if not found.alarms and not found.is_whole:
+        spec.notes.warn(spec.at("alertPolicies"), KEPT)
+        return {}
+    terms = Terms((100 - Decimal(draft.spec["objective"])) / 100, shared.period)
+    return alerting(found.alarms, terms, spec.at("alertPolicies"), spec.notes)
 
 
 # --- windows --------------------------------------------------------------------------------------------

@@ -6,7 +6,16 @@ from typing import Any, Final
 
 from homeostat.api.meta import format_decimal, parse_duration
 from homeostat.interchange import promql
-from homeostat.interchange.draft import Draft, description, dns_name, go_duration, kept_annotations, kept_labels, span
+from homeostat.interchange.draft import (
+    NOBODY_TOLD,
+    Draft,
+    description,
+    dns_name,
+    go_duration,
+    kept_annotations,
+    kept_labels,
+    span,
+)
 from homeostat.interchange.importing import Import
 from homeostat.interchange.promql import WINDOW, Selector
 from homeostat.interchange.reading import Foreign, Notes, Source, Unusable
@@ -86,6 +95,7 @@ def _alerting(alerting: Source) -> dict[str, Any]:
         alerting.notes.warn(alerting.at("absent"), "the alert on absent data cannot be switched off by itself here")
     is_off = bool(alerting.flag("disabled")), alerting.flag("burnrates") is False
     if any(is_off):
+        alerting.notes.warn(alerting.path, NOBODY_TOLD)
         return {"alerting": {"disabled": True}}
     alerting.notes.warn(alerting.path, "the windows of alerts are ours, 1h, 6h, 1d and 3d, which are near to Pyrra's")
     return {}

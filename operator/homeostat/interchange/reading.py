@@ -44,6 +44,8 @@ class Source:
     def __init__(self, body: object, path: str, notes: Notes) -> None:
         self.path, self.notes = path, notes
         self._body: Mapping[str, Any] = body if isinstance(body, dict) else {}
+        self.is_object = isinstance(body, dict)
+        self._is_dropped = False
         self._asked: set[str] = set()
         self._inner: list[Source] = []
         if body is not None and not isinstance(body, dict):
@@ -107,10 +109,12 @@ class Source:
         self._inner.append(part)
         return part
 
-    def parts(self, name: str) -> list["Source"]:
-        """Give the objects of a list inside."""
+    def parts(self, name: str, reference: str = "") -> list["Source"]:
+        """Give the objects of a list inside; with `reference` a text there is an object with that one member."""
         value = self.raw(name)
         items = value if isinstance(value, list) else [] if value is None else [value]
+        if reference:
+            items = [{reference: item} if isinstance(item, str) else item for item in items]
         parts = [Source(item, f"{self.at(name)}[{index}]", self.notes) for index, item in enumerate(items)]
         self._inner += parts
         return parts
@@ -126,8 +130,14 @@ class Source:
             if self.raw(name) not in (None, "", [], {}, False):
                 self.notes.warn(self.at(name), why)
 
+    def drop(self) -> None:
+        """Take note that nothing comes of it, so that nobody need be told what of it is lost."""
+        self._is_dropped = True
+
     def tell_rest(self) -> None:
-        """Tell of all that nobody asked for, here and inside."""
+        """Tell of all that nobody asked for, here and inside, except of what was dropped."""
+        if self._is_dropped:
+            return
         for name in self._unasked():
             self.notes.warn(self.at(name), f"not known here: left out{nearest(name, sorted(self._asked))}")
         for part in self._inner:

@@ -7,7 +7,7 @@ confinement that expressions of tenants need.
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import lru_cache
 from types import ModuleType
 from typing import Any, Final
@@ -47,28 +47,32 @@ _RESERVED: Final = frozenset(
 _ESCAPES: Final = (("__", "__underscores__"), (".", "__dot__"), ("-", "__dash__"), ("/", "__slash__"))
 
 
-def broken_rules(value: object, schema: Schema, path: str) -> Iterator[Problem]:
-    """Evaluate the rules of a value and of all inside it; it must have its defaults and be what the schema allows."""
+def broken_rules(value: object, schema: Schema, path: str, told: Collection[str] = frozenset()) -> Iterator[Problem]:
+    """Evaluate the rules of a value and of all inside it; it must have its defaults and be what the schema allows.
+
+    A rule that cannot be evaluated says nothing where something is `told` already of what it looks into: paths.
+    """
     rules = schema.get(_RULES, ())
     if rules:
         self = _for_cel(value, schema)
         for rule in rules:
-            complaint = _complaint(rule["rule"], rule["message"], self)
-            if complaint:
-                yield Problem(path + rule.get("fieldPath", ""), complaint)
+            holds = _holds(rule["rule"], self)
+            if holds is None and any(one == path or one.startswith((f"{path}.", f"{path}[")) for one in told):
+                continue
+            if not holds:
+                yield Problem(path + rule.get("fieldPath", ""), rule["message"])
     for name, inner, inner_schema in inside(value, schema):
-        yield from broken_rules(inner, inner_schema, path + name)
+        yield from broken_rules(inner, inner_schema, path + name, told)
 
 
-def _complaint(expression: str, message: str, self: object) -> str:
-    """Say what a rule has against a value; "" when it holds."""
+def _holds(expression: str, self: object) -> bool | None:
+    """Say whether a rule holds; None when it cannot be evaluated, for which the server refuses the object, too."""
     context = _context()
     context.update({"self": self})
     try:
-        holds = program(expression).execute(context)
-    except Exception as error:  # noqa: BLE001 - whatever the library raises, the server says it like this
-        return f"{error} evaluating rule: {message}"
-    return "" if holds is True else message
+        return program(expression).execute(context) is True
+    except Exception:  # noqa: BLE001 - whatever the library raises: the text of it would help nobody
+        return None
 
 
 def _for_cel(value: Any, schema: Schema) -> Any:  # noqa: ANN401 - what JSON can hold

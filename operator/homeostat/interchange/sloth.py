@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from homeostat.api.meta import format_decimal, parse_duration
 from homeostat.api.objective_status import Severity
-from homeostat.core.burn import DEFAULT_PAIRS, Pair, factor
+from homeostat.core.burn import DEFAULT_PAIRS, Pair, Terms, factor
 from homeostat.interchange import promql
 from homeostat.interchange.draft import (
     Alarm,
@@ -89,6 +89,7 @@ def _converted(one: Foreign, windows: Windows) -> Import:
         try:
             found.drafts.append(_draft(slo, shared))
         except (Unusable, ValueError) as error:
+            slo.drop()
             path = error.path if isinstance(error, Unusable) else slo.path
             notes.errors.append((path, f"{error.message if isinstance(error, Unusable) else error}: skipped"))
     whole.tell_rest()
@@ -175,7 +176,7 @@ def _alerting(source: Source, objective: Decimal, windows: Windows) -> dict[str,
         for pair in windows.pairs
         if wanted[pair.severity]
     ]
-    return alerting(alarms, objective, windows.period, source.notes)
+    return alerting(alarms, Terms((100 - objective) / 100, windows.period), source.path, source.notes)
 
 
 def _is_wanted(source: Source, *names: str) -> bool:

@@ -109,7 +109,7 @@ def violations(value: object, schema: Schema, path: str) -> Iterator[Problem]:
     """Say what of a value the schema does not allow; `path` is the value's own."""
     if not _has_type(value, schema):
         wanted = schema.get("type", "integer or string")
-        yield Problem(path, f"must be of type {wanted}, not {type_name(value)}", blocks=True)
+        yield Problem(path, f"must be of type {wanted}, not {type_name(value)}{_quoted(value, wanted)}", blocks=True)
         return
     if "enum" in schema and value not in schema["enum"]:
         wanted = ", ".join(f'"{one}"' for one in schema["enum"])
@@ -135,6 +135,12 @@ def _has_type(value: object, schema: Schema) -> bool:
     if wanted is None:
         return True
     return isinstance(value, _TYPES[wanted]) and (wanted == "boolean" or not isinstance(value, bool))
+
+
+def _quoted(value: object, wanted: str) -> str:
+    """Give the hint that YAML takes what has no quotes for a number; "" where that is not it."""
+    is_plain = isinstance(value, bool | int | float)
+    return f': write it in quotes, "{str(value).lower()}"' if is_plain and wanted == "string" else ""
 
 
 def type_name(value: object) -> str:

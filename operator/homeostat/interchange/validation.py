@@ -87,7 +87,7 @@ def _by_schema(whole: dict[str, Any], kind: Kind) -> Iterator[Problem]:
     if any(problem.blocks for problem in found):
         yield Problem("spec", UNCHECKED)
     else:
-        yield from broken_rules(full, schema, "spec")
+        yield from broken_rules(full, schema, "spec", {problem.path for problem in found})
 
 
 def _of_models(error: ValidationError) -> Iterator[Problem]:

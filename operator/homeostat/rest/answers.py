@@ -7,8 +7,9 @@ from typing import Any
 
 from aiohttp import web
 
+from homeostat.api.meta import GROUP
 from homeostat.core.pushing import PushReason, Refused
-from homeostat.ports import Refusal
+from homeostat.ports import Attributes, Refusal
 
 JSON = "application/json"
 SOON, LATER = "1", "5"
@@ -77,11 +78,17 @@ def trouble_of(refused: Refused) -> Trouble:
     return Trouble(status, refused.reason, refused.message, index=refused.index, headers=headers)
 
 
-def trouble_of_access(refusal: Refusal) -> Trouble:
-    """Make the error of somebody who may not, or of whom that is not known."""
+def trouble_of_access(refusal: Refusal, asked: Attributes) -> Trouble:
+    """Make the error of somebody who may not, or of whom that is not known; what they asked for names the right."""
     if refusal is Refusal.UNDECIDED:
         return away(refusal, "The cluster does not say now who you are and what you may do.")
     if refusal is Refusal.FORBIDDEN:
-        return Trouble(HTTPStatus.FORBIDDEN, refusal, "Your account has no right to do this.")
+        return Trouble(HTTPStatus.FORBIDDEN, refusal, _missing_right(asked))
     told = "A bearer token of an account of the cluster is needed."
     return Trouble(HTTPStatus.UNAUTHORIZED, refusal, told, headers={"WWW-Authenticate": "Bearer"})
+
+
+def _missing_right(asked: Attributes) -> str:
+    resource = f"{asked.resource}.{GROUP}" + (f"/{asked.subresource}" if asked.subresource else "")
+    where = f"in the namespace {asked.namespace}" if asked.namespace else "in the whole cluster"
+    return f'Your account lacks the right "{asked.verb}" on {resource} {where}.'

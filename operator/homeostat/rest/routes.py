@@ -93,7 +93,6 @@ def gettable(alert: FiringAlert, now: datetime) -> dict[str, Any]:
         "endsAt": timestamp(max(now, alert.since) + ENDS_AFTER),
         "updatedAt": timestamp(now),
         "fingerprint": alert.fingerprint,
-        "generatorURL": f"/api/v1/slo/{labels['namespace']}/{labels['slo']}",
         "receivers": [],
         "status": {"state": "active", "inhibitedBy": [], "silencedBy": []},
     }
@@ -112,7 +111,7 @@ async def _admit(request: web.Request, desk: Desk, attributes: Attributes) -> No
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     refusal = await desk.access.check(token.strip() if scheme.lower() == "bearer" else "", attributes)
     if refusal is not None:
-        raise trouble_of_access(refusal)
+        raise trouble_of_access(refusal, attributes)
 
 
 def _objective(request: web.Request) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """`homeostat validate -f FILE …`: says of objects what the API server and the controllers would, without either."""
 
 import json
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code."""
     try:
         asked = _parser().parse_args(arguments)
-        findings = _findings([file for path in asked.file for file in _files(path)])
+        findings = _findings([file for path in _paths(asked) for file in _files(path)])
     except (BadArguments, BadInput) as error:
         complain([str(error)])
         return UNREADABLE
@@ -50,11 +51,20 @@ def _parser() -> Parser:
         "left alone.",
     )
     parser.add_argument(
-        "-f", "--file", required=True, nargs="+", action="extend", metavar="FILE",
+        "-f", "--file", default=[], nargs="+", action="extend", metavar="FILE",
         help="YAML or JSON, or a directory of it; - for standard input",
     )  # fmt: skip
+    parser.add_argument("files", nargs="*", metavar="FILE", help="the same, without -f")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="how to print")
     return parser
+
+
+def _paths(asked: Namespace) -> list[str]:
+    """Give what is to be read, with or without -f. Raises BadArguments when nothing is named."""
+    paths = [*asked.files, *asked.file]
+    if not paths:
+        raise BadArguments("validate: name a file: homeostat validate -f FILE, or - for standard input")
+    return paths
 
 
 def _files(path: str) -> list[str]:
