@@ -20,8 +20,11 @@ from homeostat.core.compliance import (
     Month,
     Verdict,
     course,
+    cut_hours,
     filled,
+    finest,
     outline,
+    refined,
     report,
 )
 
@@ -130,9 +133,65 @@ def test_ten_thousand_events_with_one_bad_consume_ten_percent() -> None:
 @pytest.mark.parametrize(("bad", "verdict"), [(267, Verdict.MET), (268, Verdict.MISSED)])
 def test_the_verdict_is_exact_at_the_edge(bad: int, verdict: Verdict) -> None:
     """S1: 0.1 % of 267,000 events are 267, not one more."""
-    hours = [hour(OCTOBER.stretch.since, bad, total=267_000)]
+    first = OCTOBER.stretch.since
+    hours = [hour(first + HOUR * at, 0 if at else bad, total=Fraction(267_000, 744)) for at in range(744)]
 
     assert report(OCTOBER, hours, THREE_NINES, LONG_AFTER).whole.verdict is verdict
+
+
+# --- what a month is called -----------------------------------------------------------------------------
+
+
+def month_of(hours: int, bad: float, now: int = LONG_AFTER) -> Any:
+    """Report so many hours from the first on, of 360 events each; all bad ones come in the first."""
+    first = OCTOBER.stretch.since
+    return report(
+        OCTOBER, [hour(first + HOUR * at, 0 if at else bad) for at in range(hours)], THREE_NINES, now
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("hours", "bad", "verdict"),
+    [
+        (744, 267, Verdict.MET),
+        (744, 268, Verdict.MISSED),
+        (720, 258, Verdict.MET),
+        (720, 260, Verdict.INCOMPLETE),
+        (720, 268, Verdict.MISSED),
+        (372, 0, Verdict.INCOMPLETE),
+        (1, 1, Verdict.INCOMPLETE),
+        (1, 268, Verdict.MISSED),
+    ],
+)
+def test_a_month_that_is_over_is_met_only_if_what_is_unknown_cannot_change_it(
+    hours: int, bad: int, verdict: Verdict
+) -> None:
+    """S6: missed is what took more than the budget of the month, incomplete what lacks data that decides."""
+    found = month_of(hours, bad)
+
+    assert found.whole.verdict is verdict
+    assert found.whole.consumed == found.burn * found.counted_share
+    assert (verdict is Verdict.MISSED) == (found.whole.consumed > 1)
+
+
+@pytest.mark.parametrize(
+    ("hours", "bad", "verdict"),
+    [(240, 0, Verdict.MET), (240, 200, Verdict.MET), (240, 268, Verdict.MISSED), (2, 1, Verdict.INCOMPLETE)],
+)
+def test_a_month_that_goes_on_is_met_while_budget_is_left(hours: int, bad: int, verdict: Verdict) -> None:
+    """As the status, which is Met while budget is left, and says that it is provisional; on the tenth of the month."""
+    found = month_of(hours, bad, OCTOBER.stretch.since + 10 * DAY)
+
+    assert found.whole.verdict is verdict
+    assert found.whole.consumed == found.burn * found.counted_share
+
+
+def test_a_complete_month_is_one_that_is_over_and_has_all_data() -> None:
+    whole, lacking = month_of(744, 1), month_of(743, 1)
+
+    assert (whole.is_complete, lacking.is_complete, month_of(744, 1, OCTOBER.stretch.until - 1).is_complete) == (
+        True, False, False,
+    )  # fmt: skip
 
 
 def test_the_budget_read_as_time_is_a_share_of_the_month() -> None:
@@ -331,6 +390,45 @@ def test_an_exclusion_cuts_an_hour_by_its_share() -> None:
     assert found.whole.kept.bad == 270
     assert found.worst_hour is not None
     assert found.worst_hour.kept.bad == 270
+
+
+def test_finer_counts_say_what_of_an_hour_an_exclusion_takes() -> None:
+    """S9: the failures were in the quarter that is excluded, so none is left."""
+    at_two, quarter = at("2026-10-12T14:00"), exclusion("2026-10-12T14:15", "2026-10-12T14:30")
+    parts = [
+        Hour(start, start + 300, Fraction(90 if 900 <= start - at_two < 1800 else 0), Fraction(120), Fraction(300))
+        for start in range(at_two, at_two + HOUR, 300)
+    ]
+    measure = excluding(quarter)
+    whole = hour(at_two, 270, 12 * 120)
+    found = report(OCTOBER, refined([*hours_of()], finest(whole, [parts, ()])), measure, LONG_AFTER)
+
+    assert cut_hours(measure, OCTOBER.stretch) == (at_two,)
+    assert (found.whole.kept.bad, found.whole.kept.total) == (0, 743 * 360 + 9 * 120)
+    assert (found.whole.kept.coverage, found.gaps, len(found.days)) == (1, (), 31)
+
+
+def test_an_hour_is_divided_only_by_what_knows_all_of_it() -> None:
+    """S9: buckets that are past their retention are not an hour without events."""
+    whole = hour(0, 10, 120)
+    fives = [Hour(start, start + 300, Fraction(0), Fraction(10), Fraction(300)) for start in range(0, HOUR, 300)]
+    minutes = [Hour(start, start + 60, Fraction(0), Fraction(2), Fraction(60)) for start in range(600, HOUR, 60)]
+
+    assert finest(whole, [fives[1:], ()]) == (whole,)
+    assert finest(whole, [fives, ()]) == tuple(fives)
+    assert finest(whole, [fives, minutes]) == (*fives[:2], *minutes)
+
+
+def test_a_result_in_a_part_of_an_hour_speaks_for_the_time_after_it() -> None:
+    """One minute in five has data, also in an hour that an exclusion cuts through."""
+    first = OCTOBER.stretch.since
+    hours = [hour(start.start, 0, 12, observed=720) for start in hours_of()]
+    minutes = [Hour(at, at + 60, Fraction(0), Fraction(1), Fraction(60)) for at in range(first, first + HOUR, 300)]
+    found = report(
+        OCTOBER, filled(hours, minutes), excluding(exclusion("2026-10-01T00:15", "2026-10-01T00:30")), LONG_AFTER
+    )
+
+    assert (found.whole.kept.coverage, found.gaps, found.whole.kept.total) == (1, (), 744 * 12 - 3)
 
 
 def test_exclusions_that_overlap_remove_time_once_and_removal_is_the_stronger() -> None:

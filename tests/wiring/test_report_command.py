@@ -5,7 +5,9 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,16 @@ import yaml
 
 from contract.kube_server import answers, refuses, serving
 from homeostat.__main__ import main as homeostat
+from homeostat.api.meta import format_decimal
+from homeostat.api.objective import ServiceLevelObjectiveSpec
+from homeostat.core.burn import Terms
+from homeostat.core.calendar import period_at
 from homeostat.core.history import Known
-from homeostat.core.ledger import Closed
+from homeostat.core.ledger import Closed, Ledger, LedgerSeries
+from homeostat.core.objective_figures import measure as status_figures
+from homeostat.core.objective_figures import shown_budget, shown_sli
+from homeostat.core.tally import Tally
+from homeostat.core.window import MONTH_TIERS
 from homeostat.kube.client import Patience
 from homeostat.ports import Record
 from homeostat.store.history import SqlHistory
@@ -124,7 +134,8 @@ def test_a_month_is_told_in_markdown(store: str, tmp_path: Path, capsys: pytest.
 
 Checkout answers
 
-**Met.** 99.943 % good, 99.9 % asked for.
+**Met.** 56.1 % of the month's budget is consumed; 43.9 % left. What was counted, 99.7 % of the month, is \
+99.943 % good; 99.9 % asked for.
 
 |  |  |
 | --- | --- |
@@ -134,7 +145,7 @@ Checkout answers
 | Counted in | events |
 | Month | 2026-10-01 00:00+00:00 to 2026-11-01 00:00+00:00, UTC (744 h) |
 | Budget | 0.1 % of it: 44.64 min of the month |
-| Counted | 266970 good and 150 bad events; 267.12 bad are allowed |
+| Counted | 266970 good and 150 bad events; of so many 267 may be bad |
 | Consumed | 56.1 % of the budget (25 min); 43.9 % left |
 | Data | 99.7 % of the time |
 | Worst day | 2026-10-12: 120 bad, 98.611 % good, 44.9 % of the budget |
@@ -147,11 +158,11 @@ Checkout answers
 | --- | --- | --- | --- | --- | --- | --- |
 | 2026-10 | Met | 99.943 | 266970 | 150 | 56.1 | 99.7 |
 | 2026-09 | Met | 99.922 | 259000 | 200 | 77.2 | 100 |
-| 2026-08 | Met | 100 | 17280 | 0 | 0 | 6.4 |
+| 2026-08 | Incomplete | 100 | 17280 | 0 | 0 | 6.4 |
 
 """
     )
-    assert "| 2026-10-12 | Missed | 98.611 | 8520 | 120 | 44.9 | 100 |" in days
+    assert "| 2026-10-12 | below | 98.611 | 8520 | 120 | 44.9 | 100 |" in days
     assert (
         "2h in whole hours, for which nothing is claimed:\n\n- 2026-10-06 00:00+00:00 to 2026-10-06 02:00+00:00" in days
     )
@@ -252,10 +263,10 @@ def test_groups_have_a_line_each(store: str, capsys: pytest.CaptureFixture[str])
     found = data(capsys)
 
     assert [(one["name"], one["sli"], one["verdict"]) for one in found["groups"]] == [
-        ("region=eu", "97", "Missed"), ("region=us", "100", "Met"),
+        ("region=eu", "97", "Incomplete"), ("region=us", "100", "Incomplete"),
     ]  # fmt: skip
     assert found["whole"]["sli"] == "99"
-    assert "| region=eu | Missed | 97 |" in told(capsys)
+    assert "| region=eu | Incomplete | 97 |" in told(capsys)
 
 
 def test_counts_that_are_not_whole_are_told_without_the_noise_of_floats(
@@ -268,12 +279,167 @@ def test_counts_that_are_not_whole_are_told_without_the_noise_of_floats(
     assert (whole["bad"], whole["good"]) == ("0.3", "301.2")
 
 
+def test_counts_for_humans_are_whole_against_the_service(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """No figure claims better than the truth."""
+    written(store, [known("9"), *(closed(OCTOBER + HOUR * index, slo_9=(0.1, 100.5)) for index in range(3))])
+    page = told(capsys)
+
+    assert "| Counted | 301 good and 1 bad events; of so many 0 may be bad |" in page
+    assert "| 2026-10-01 | kept | 99.9 | 301 | 1 | 0.5 | 12.5 |" in page
+
+
+def test_days_at_the_ends_without_data_are_one_line(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    written(store, [known("9"), closed(OCTOBER + DAY, slo_9=(0, 9)), closed(OCTOBER + 3 * DAY, slo_9=(0, 9))])
+    page = told(capsys)
+
+    assert "Without any data, and left out: 2026-10-01 to 2026-10-01 and 2026-10-05 to 2026-10-31." in page
+    assert [line.split(" | ")[0] for line in page.splitlines() if line.startswith("| 2026-10-")] == [
+        "| 2026-10-02", "| 2026-10-03", "| 2026-10-04",
+    ]  # fmt: skip
+    assert "left out: 2026-05-01 to 2026-05-31." in told(capsys, "--month", "2026-05")
+
+
+# --- one statement --------------------------------------------------------------------------------------
+
+
+def test_a_young_objective_is_not_missed_beside_a_budget_that_is_left(
+    store: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was counted is below the objective, and is next to nothing of the month: both are said, and why."""
+    counts = closed(int(NOW.timestamp()) - HOUR, slo_9=(75.6, 40_499.6))
+    written(store, [known("9"), counts])
+    found, page = data(capsys, "--month", "this"), told(capsys, "--month", "this")
+
+    assert (
+        "**Incomplete so far: only 0.2 % of the time has data.** 0.3 % of the month's budget is consumed; 99.7 % "
+        "left. What was counted, 0.1 % of the month, is 99.813 % good, below the 99.9 % asked for: a whole month like "
+        "it would consume 186.7 % of the budget.\n"
+    ) in page
+    assert "| Counted | 40424 good and 76 bad events; of so many 40 may be bad |" in page
+    assert (found["verdict"], found["complete"], found["whole"]["below"]) == ("Incomplete", False, True)
+    assert (found["budget"]["burnRate"], found["budget"]["countedShare"]) == ("1.87", "0.138")
+
+
+def test_a_month_whose_budget_is_gone_is_missed_while_it_goes_on(
+    store: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hours = months(datetime(2026, 11, 1, tzinfo=UTC), until=NOW, bad={OCTOBER + 33 * DAY: 360})
+    written(store, [known("9"), *hours])
+
+    assert (
+        "**Missed so far.** 138.9 % of the month's budget is consumed; none is left. What was counted, 68.3 % of the "
+        "month, is 99.796 % good, below the 99.9 % asked for.\n"
+    ) in told(capsys, "--month", "this")
+
+
+def test_a_complete_month_is_told_in_one_sentence(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    end = datetime(2026, 11, 1, tzinfo=UTC)
+    written(store, [known("9"), *months(datetime(2026, 10, 1, tzinfo=UTC), until=end, bad={OCTOBER: 300})])
+
+    assert "\n**Missed.** 99.887 % good, 99.9 % asked for.\n" in told(capsys)
+
+
+EXCLUDED = [
+    ("11:03", "11:17", 0, "Remove"),
+    ("10:20", "10:50", 0, "CountAsGood"),
+    ("07:31", "09:02", 2, "Remove"),
+    ("20:43", "21:12", 2, "CountAsGood"),
+    ("05:10", "05:40", 5, "Remove"),
+]
+"""From, to, days ago: where there still are minutes, five minutes, and hours alone."""
+
+
+@pytest.mark.parametrize("excluded", [EXCLUDED, *([one] for one in EXCLUDED)])
+@pytest.mark.parametrize("every", [1, 5])
+def test_exclusions_set_afterwards_give_the_figures_of_the_status(
+    excluded: list[tuple[str, str, int, str]],
+    every: int,
+    store: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """S9: as fine as the status applies them, as long as the store is."""
+    exclusions = [
+        {"from": f"{NOW - timedelta(days=days):%Y-%m-%d}T{since}:00Z",
+         "to": f"{NOW - timedelta(days=days):%Y-%m-%d}T{until}:00Z", "mode": mode, "reason": "migration"}
+        for since, until, days, mode in excluded
+    ]  # fmt: skip
+    window = {"calendar": {"unit": "Month", "start": "2026-01-01T00:00:00", "timeZone": "UTC"}}
+    spec = ServiceLevelObjectiveSpec.model_validate(SPEC | {"window": window, "exclusions": exclusions})
+    series = counted_for_days(store, every)
+    period, interval = period_at(spec.window, NOW), timedelta(minutes=every)
+    terms = Terms((100 - spec.objective) / 100, period.length)
+    figures = status_figures(Tally(spec, series, interval, period, NOW), terms)
+    budget = shown_budget(figures, terms)
+    asked = ["--month", "this", "-o", "json"]
+    found = json.loads(of_file(capsys, tmp_path, *asked, window=window, exclusions=exclusions))
+
+    assert budget is not None
+    assert (Decimal(found["budget"]["consumed"]), Decimal(found["whole"]["sli"])) == (
+        budget.consumed, shown_sli(figures, spec.objective),
+    )  # fmt: skip
+    assert ceil(Decimal(found["whole"]["bad"])) == figures.bad
+
+
+def test_exclusions_of_slices_give_the_figures_of_the_status(
+    store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """S7, S9: a slice that an exclusion touches is excluded as a whole, and booked in the minute in which it ends."""
+    day = f"{NOW:%Y-%m-%d}"
+    changes: dict[str, Any] = {
+        "window": {"calendar": {"unit": "Month", "start": "2026-01-01T00:00:00", "timeZone": "UTC"}},
+        "budgeting": {"method": "Timeslices", "slice": "5m", "sliceObjective": "95"},
+        "exclusions": [
+            {"from": f"{day}T11:03:00Z", "to": f"{day}T11:17:00Z", "reason": "migration"},
+            {"from": f"{day}T09:08:00Z", "to": f"{day}T09:12:00Z", "mode": "CountAsGood", "reason": "provider"},
+        ],
+    }
+    spec = ServiceLevelObjectiveSpec.model_validate(SPEC | changes)
+    series = counted_for_days(store, 5, "slice")
+    period = period_at(spec.window, NOW)
+    terms = Terms((100 - spec.objective) / 100, period.length)
+    figures = status_figures(Tally(spec, series, timedelta(minutes=1), period, NOW), terms)
+    budget = shown_budget(figures, terms)
+    found = json.loads(of_file(capsys, tmp_path, "--month", "this", "-o", "json", **changes))
+
+    assert budget is not None
+    assert (found["budget"]["consumed"], found["whole"]["bad"]) == (format_decimal(budget.consumed), str(figures.bad))
+
+
+def counted_for_days(url: str, every: int, what: str = "slo") -> LedgerSeries:
+    """Count for six days as the operator does, a bad quarter in each hour; the store keeps what it usually does."""
+    ledger, last = Ledger(MONTH_TIERS), int(NOW.timestamp()) // 60
+    first = 4 if what == "slice" else 0  # a slice of five minutes is booked in the last of them
+    records: list[Record] = [known("9", prefix=what)]
+    slot = ledger.open(f"{what}/9")
+    for minute in range(last - 6 * 1440 + first, last, every):
+        records.extend(ledger.roll(minute))
+        if what == "slice":
+            ledger.add(slot, minute % 60 < 15, 1)
+        else:
+            ledger.add(slot, 5 + minute % 7 if minute % 60 < 15 else 0.25, 60)
+    records.extend(ledger.roll(last))
+
+    async def write() -> None:
+        history = SqlHistory(url)
+        await history.add(records)
+        await history.prune(NOW)
+        await history.close()
+
+    asyncio.run(write())
+    return LedgerSeries(ledger, slot)
+
+
+# --- other outputs --------------------------------------------------------------------------------------
+
+
 def test_a_spreadsheet_gets_a_line_for_each_month_group_and_day_and_no_formula(
     store: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     counts = closed(OCTOBER, slo_9=(3, 300), slo_9_a=(3, 100))
     written(store, [known("9"), known("9/a", "=HYPERLINK(1),x"), counts])
     rows = list(csv.DictReader(io.StringIO(told(capsys, "-o", "csv"))))
+    assert [rows[at]["below_objective"] for at in (0, 1, 3)] == ["true", "true", ""]
 
     assert [row["part"] for row in rows] == ["month", "group", *["day"] * 31]
     assert rows[1]["name"] == "'=HYPERLINK(1),x"
@@ -361,6 +527,10 @@ def test_an_earlier_object_of_the_name_is_read_by_its_uid(store: str, capsys: py
         (["-f", "nowhere.yaml"], "not allowed with"),
         (["-o", "xml"], "invalid choice"),
         (["--store-url", "sqlite+aiosqlite:////nowhere/history.db"], "there is no file /nowhere/history.db"),
+        (
+            ["--store-url", "sqlite+aiosqlite:////nowhere/history.db"],
+            "`kubectl -n homeostat-system exec deploy/homeostat -- homeostat report ...`, or name the store with --sto",
+        ),
         (["--store-url", "mysql://db"], "--store-url: "),
     ],
 )

@@ -2,10 +2,14 @@
 
 The budget of a month is B of its time, less what exclusions take out. Consumed of it is the share of bad events of
 the time that had data (Occurrences, RatioTimeslices), or the bad slices (Timeslices): as in the status, time without
-data spends nothing, and proves nothing. Hours are the finest that lasts: where a day or an exclusion cuts through
-one, it counts with the share of it that is inside.
+data spends nothing, and proves nothing. A month is so missed once more than its budget is gone, whatever the share of
+bad events of the time that was measured; and while the time without data could change that, it is not met either.
+
+Hours are the finest that lasts: where a day or an exclusion cuts through one, it counts with the share of it that is
+inside, unless finer ones are given of it.
 """
 
+from bisect import bisect_left, bisect_right
 from calendar import monthrange
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -24,14 +28,19 @@ from homeostat.core.window import HOUR, MINUTE
 
 NOISE = Fraction(1, 20)
 """A change by less than this share of the budget is none; nor is one that two standard deviations explain."""
+COVERED = Fraction(95, 100)
+"""The share of the time that must have data for a month to be met: as in the status, where less is provisional."""
 _MONTHS = 12
+_ROUNDED = Fraction(1, 1_000_000)
+"""How far, in parts, sums of stored numbers may be off."""
 
 
 class Verdict(StrEnum):
-    """Whether the objective was kept."""
+    """Whether the objective was kept. Of a day or an hour: whether what was counted in it was good enough."""
 
-    MET = "Met"
-    MISSED = "Missed"
+    MET = "Met"  # budget is left, and time without data cannot change that
+    INCOMPLETE = "Incomplete"  # budget is left, but too much time has no data, or what little has none decides
+    MISSED = "Missed"  # more than the budget is gone
     NO_DATA = "NoData"
 
 
@@ -82,7 +91,10 @@ class Month:
 
 @dataclass(frozen=True, slots=True)
 class Hour:
-    """What history has of an hour, or of a part of one: `observed` is the time (s) with data."""
+    """What history has of an hour, or of a part of one: `observed` is the time (s) with data.
+
+    A part can have been observed for longer than it lasts: of slices, or where a result speaks for the time after it.
+    """
 
     start: int
     end: int
@@ -149,16 +161,23 @@ class Kept:
         events = self.events(measure)
         return min(max(self.bad / events, Fraction(0)), Fraction(1)) if events > 0 else None
 
+    def counted_seconds(self, measure: Measure) -> Fraction:
+        """Give the time that the share of bad events is about: for Timeslices all of it, else that with data."""
+        return self.span if measure.method is BudgetingMethod.TIMESLICES else min(self.observed, self.span)
+
     def lost_seconds(self, measure: Measure) -> Fraction:
         """Give the time that the budget pays for."""
         if measure.method is BudgetingMethod.TIMESLICES:
             return min(self.bad * measure.slice_seconds, self.span)
-        return (self.bad_ratio(measure) or Fraction(0)) * min(self.observed, self.span)
+        return (self.bad_ratio(measure) or Fraction(0)) * self.counted_seconds(measure)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a report. `sli` is a ratio; `consumed` is of the budget of the whole month; None without data."""
+    """One line of a report. `sli` is a ratio of what was counted; `consumed` is of the budget of the whole month.
+
+    Both are None without data.
+    """
 
     name: str
     stretch: Stretch
@@ -173,7 +192,8 @@ class Row:
 class Compliance:
     """A month. `budget_seconds` and `lost_seconds` read the budget as time; `gaps` had no data at all.
 
-    `is_over`: no more can come; else all is so far, and only the budget is that of the whole month.
+    `is_over`: no more can come; else all is so far, and only the budget is that of the whole month. `counted_share`:
+    the share of the month that the SLI is about; consumed = burn x that.
     """
 
     month: Month
@@ -182,6 +202,7 @@ class Compliance:
     whole: Row
     budget_seconds: Fraction
     lost_seconds: Fraction
+    counted_share: Fraction
     days: tuple[Row, ...]
     worst_day: Row | None
     worst_hour: Row | None
@@ -191,18 +212,63 @@ class Compliance:
     previous: tuple[Row, ...] = ()
     course: Course = Course.UNKNOWN
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is to come and nothing is lacking."""
+        return self.is_over and self.whole.kept.coverage == 1
 
-def filled(hours: Sequence[Hour]) -> tuple[Hour, ...]:
+    @property
+    def burn(self) -> Fraction | None:
+        """How much of the budget would be consumed if the whole month were as what was counted."""
+        ratio = self.whole.kept.bad_ratio(self.measure)
+        return None if ratio is None else ratio / self.measure.bad_share
+
+
+def cut_hours(measure: Measure, stretch: Stretch) -> tuple[int, ...]:
+    """Give the starts of the hours of a stretch that an exclusion cuts through: finer counts of them are of use."""
+    edges = (edge for one in measure.exclusions for edge in _stretch(one, measure))
+    return tuple(
+        sorted({edge // HOUR * HOUR for edge in edges if edge % HOUR and stretch.since <= edge < stretch.until})
+    )
+
+
+def finest(hour: Hour, finer: Iterable[Sequence[Hour]]) -> tuple[Hour, ...]:
+    """Choose what to know an hour by. `finer`: shorter buckets in it, by length, longest first.
+
+    A bucket is divided only where shorter ones know all that it knows: what is past its retention is not nothing.
+    """
+    chosen: tuple[Hour, ...] = (hour,)
+    for level in finer:
+        chosen = tuple(part for whole in chosen for part in _divided(whole, level))
+    return chosen
+
+
+def _divided(whole: Hour, level: Iterable[Hour]) -> Sequence[Hour]:
+    parts = [one for one in level if whole.start <= one.start and one.end <= whole.end]
+    total, observed = (sum(part.total for part in parts), sum(part.observed for part in parts))
+    return parts if parts and total >= whole.total * (1 - _ROUNDED) and observed >= whole.observed else (whole,)
+
+
+def refined(hours: Iterable[Hour], finer: Iterable[Hour]) -> tuple[Hour, ...]:
+    """Put finer parts in the place of the hours that they are parts of."""
+    parts = tuple(finer)
+    divided = {part.start // HOUR for part in parts}
+    kept = (hour for hour in hours if hour.start // HOUR not in divided)
+    return tuple(sorted((*kept, *parts), key=lambda hour: hour.start))
+
+
+def filled(hours: Sequence[Hour], finer: Iterable[Hour] = ()) -> tuple[Hour, ...]:
     """Let each result speak for the time until the next: an hour is full when it has as much as the fullest has.
 
-    Of a check that runs every five minutes one minute in five has data.
+    Of a check that runs every five minutes one minute in five has data. The same for the `finer` parts of some hours.
     """
     whole = (hour.observed for hour in hours if hour.end - hour.start == HOUR)
     fullest = max(whole, default=Fraction(0))
     if not 0 < fullest < HOUR:
-        return tuple(hours)
+        return refined(hours, finer)
     scale = HOUR / fullest
-    return tuple(replace(hour, observed=min(hour.observed * scale, Fraction(hour.end - hour.start))) for hour in hours)
+    full = (replace(hour, observed=min(hour.observed * scale, Fraction(hour.end - hour.start))) for hour in hours)
+    return refined(full, (replace(part, observed=part.observed * scale) for part in finer))
 
 
 def report(month: Month, hours: Sequence[Hour], measure: Measure, now: int) -> Compliance:
@@ -214,7 +280,7 @@ def report(month: Month, hours: Sequence[Hour], measure: Measure, now: int) -> C
     whole = _row("", stretch, parts, measure)
     budget = measure.bad_share * _span(Stretch(since, end), measure)
     lost = whole.kept.lost_seconds(measure)
-    whole = _consuming(whole, whole, budget, measure)
+    whole = _concluded(_consuming(whole, whole, budget, measure), budget, measure)
     days = tuple(
         _consuming(_row("", day, _inside(parts, day), measure), whole, budget, measure)
         for day in _begun(month.days(), stretch.until)
@@ -227,6 +293,7 @@ def report(month: Month, hours: Sequence[Hour], measure: Measure, now: int) -> C
         whole=whole,
         budget_seconds=budget,
         lost_seconds=lost,
+        counted_share=whole.kept.counted_seconds(measure) * measure.bad_share / budget if budget else Fraction(0),
         days=days,
         worst_day=max((day for day in days if day.kept.bad > 0), key=lambda day: day.kept.bad, default=None),
         worst_hour=None if worst is None else _hourly(worst, whole, budget, measure),
@@ -240,7 +307,8 @@ def outline(name: str, month: Month, hours: Sequence[Hour], measure: Measure, no
     since, end = month.stretch
     stretch = Stretch(since, min(end, now))
     row = _row(name, stretch, _judged(_parts(hours, stretch, measure, ()), measure), measure)
-    return _consuming(row, row, measure.bad_share * _span(Stretch(since, end), measure), measure)
+    budget = measure.bad_share * _span(Stretch(since, end), measure)
+    return _concluded(_consuming(row, row, budget, measure), budget, measure)
 
 
 def course(row: Row, earlier: Iterable[Row], measure: Measure) -> Course:
@@ -278,6 +346,17 @@ def _verdict(bad_ratio: Fraction | None, measure: Measure) -> Verdict:
     if bad_ratio is None:
         return Verdict.NO_DATA
     return Verdict.MET if bad_ratio <= measure.bad_share else Verdict.MISSED
+
+
+def _concluded(row: Row, budget: Fraction, measure: Measure) -> Row:
+    """Say of a month whether it was kept, by its budget; were time without data as the rest, that must stay so."""
+    ratio, kept = row.kept.bad_ratio(measure), row.kept
+    if row.consumed is None or ratio is None:
+        return row
+    if row.consumed > 1:
+        return replace(row, verdict=Verdict.MISSED)
+    is_sure = kept.coverage >= COVERED and ratio * kept.span <= budget
+    return replace(row, verdict=Verdict.MET if is_sure else Verdict.INCOMPLETE)
 
 
 def _consuming(row: Row, whole: Row, budget: Fraction, measure: Measure) -> Row:
@@ -349,19 +428,36 @@ def _judged(parts: Iterable[Hour], measure: Measure) -> Iterator[Hour]:
 
 def _parts(hours: Iterable[Hour], stretch: Stretch, measure: Measure, edges: Iterable[int]) -> Iterator[Hour]:
     """Cut hours where a day or an exclusion begins or ends; leave out what is removed, take for good what is told."""
-    known = {hour.start: hour for hour in hours if hour.end > stretch.since and hour.start < stretch.until}
     excluded = [(_stretch(one, measure), one.mode) for one in measure.exclusions if _overlaps(one, stretch, measure)]
     cuts = sorted({*edges, *(edge for one, _ in excluded for edge in one)})
-    rate = _rate(known.values(), measure) if excluded else Fraction(0)
+    found = [
+        (part, modes)
+        for part in _pieces(hours, stretch, cuts)
+        for modes in [{mode for one, mode in excluded if one.since <= part.start and part.end <= one.until}]
+        if ExclusionMode.REMOVE not in modes  # of several exclusions one that removes time is the stronger
+    ]
+    rate = _rate((part for part, _ in found), measure) if excluded else Fraction(0)
+    for part, modes in found:
+        yield _forgiven(part, rate) if ExclusionMode.COUNT_AS_GOOD in modes else part
+
+
+def _pieces(hours: Iterable[Hour], stretch: Stretch, cuts: Sequence[int]) -> Iterator[Hour]:
+    """Give each hour of a stretch, or each piece that cuts make of it, with what lies in it."""
+    known: dict[int, list[Hour]] = {}
+    for hour in hours:
+        known.setdefault(hour.start // HOUR * HOUR, []).append(hour)
     for start in range(stretch.since // HOUR * HOUR, stretch.until, HOUR):
-        hour = known.get(start, Hour(start, start + HOUR))
         since, until = max(start, stretch.since), min(start + HOUR, stretch.until)
-        for first, last in pairwise((since, *(cut for cut in cuts if since < cut < until), until)):
-            modes = {mode for one, mode in excluded if one.since <= first and last <= one.until}
-            if ExclusionMode.REMOVE not in modes:  # of several exclusions one that removes time is the stronger
-                part = hour.cut(first, last) if hour.end > first else Hour(first, last)
-                part = part if (part.start, part.end) == (first, last) else replace(part, start=first, end=last)
-                yield _forgiven(part, rate) if ExclusionMode.COUNT_AS_GOOD in modes else part
+        inner = cuts[bisect_right(cuts, since) : bisect_left(cuts, until)]
+        for first, last in pairwise((since, *inner, until)):
+            parts = [one.cut(first, last) for one in known.get(start, ()) if one.start < last and first < one.end]
+            yield Hour(
+                first,
+                last,
+                sum((part.bad for part in parts), Fraction(0)),
+                sum((part.total for part in parts), Fraction(0)),
+                sum((part.observed for part in parts), Fraction(0)),
+            )
 
 
 def _forgiven(part: Hour, rate: Fraction) -> Hour:

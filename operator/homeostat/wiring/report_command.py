@@ -24,9 +24,22 @@ from sqlalchemy import Connection
 from homeostat.api.meta import format_decimal
 from homeostat.api.objective import KIND, BudgetingMethod, NoData, ServiceLevelObjectiveSpec
 from homeostat.api.objective_indicator import Indicator
-from homeostat.core.compliance import Hour, Measure, Month, Row, Stretch, course, filled, outline, report
-from homeostat.core.history import Known
-from homeostat.core.ranges import Grid, Step
+from homeostat.core.compliance import (
+    Hour,
+    Measure,
+    Month,
+    Row,
+    Stretch,
+    course,
+    cut_hours,
+    filled,
+    finest,
+    outline,
+    refined,
+    report,
+)
+from homeostat.core.history import FIVE_MINUTES, Known
+from homeostat.core.ranges import Cell, Grid, Step
 from homeostat.core.window import HOUR, MINUTE
 from homeostat.engine.clock import SystemClock
 from homeostat.engine.objects import explain
@@ -44,6 +57,10 @@ from homeostat.wiring.slo_report import Paper, as_csv, as_data, as_markdown
 from homeostat.wiring.streams import complain, print_out
 
 FAILED = 2  # exit code
+_HINT = (
+    "run this where the store is: in the operator's Pod, "
+    "`kubectl -n homeostat-system exec deploy/homeostat -- homeostat report ...`, or name the store with --store-url"
+)
 PATIENCE = Patience(timeout=10.0, total=10.0)
 """Somebody waits at a terminal."""
 MOST_MONTHS = 12
@@ -73,7 +90,7 @@ def main(arguments: Sequence[str]) -> int:
         asked = _parser().parse_args(arguments)
         told = answer(asked, SystemClock().now())
     except HistoryUnavailable as error:
-        complain([f"the history store cannot be read: {error}"])
+        complain([f"the history store cannot be read: {error}; {_HINT}"])
         return FAILED
     except (BadArguments, BadInput) as error:
         complain([str(error)])
@@ -259,26 +276,44 @@ def _hours(connection: Connection, known: Known, measure: Measure, stretch: Stre
     if number is None:
         return ()
     grid = Grid(stretch.since // HOUR * HOUR, stretch.until, HOUR)
-    slice_seconds = measure.slice_seconds
-    steps = reading.span(connection, number, grid)
-    hours = tuple(
-        Hour(
-            step.start,
-            step.end,
-            bad=max(_exact(step.total) - _exact(step.good), Fraction(0)),
-            total=_exact(step.total),
-            observed=_observed(step, slice_seconds),
-        )
-        for step in steps
-    )
-    return hours if slice_seconds else filled(hours)
+    hours = tuple(_hour(step, measure) for step in reading.span(connection, number, grid))
+    finer = tuple(_finer(connection, number, hours, measure))
+    return refined(hours, finer) if measure.slice_seconds else filled(hours, finer)
 
 
-def _observed(step: Step, slice_seconds: int) -> Fraction:
-    """Give the time with data: a slice is booked in the minute in which it ends, also one without traffic."""
-    if not slice_seconds:
-        return Fraction(step.observed)
-    return max(_exact(step.total), Fraction(step.observed, MINUTE)) * slice_seconds
+def _finer(connection: Connection, number: int, hours: Sequence[Hour], measure: Measure) -> Iterator[Hour]:
+    """Read the hours that an exclusion cuts through in five minutes and in minutes, as far as there still are any."""
+    if not hours:
+        return
+    starts = set(cut_hours(measure, Stretch(hours[0].start, hours[-1].end)))
+    for hour in (one for one in hours if one.start in starts):
+        wanted = [(hour.start, hour.end)]
+        read = (reading.cells(connection, number, seconds, wanted) for seconds in (FIVE_MINUTES, MINUTE))
+        parts = finest(hour, [sorted((_bucket(cell, measure) for cell in level), key=_start) for level in read])
+        if parts != (hour,):
+            yield from parts
+
+
+def _start(hour: Hour) -> int:
+    return hour.start
+
+
+def _hour(step: Step, measure: Measure) -> Hour:
+    return _counted((step.start, step.end), step.good, step.total, step.observed, measure)
+
+
+def _bucket(cell: Cell, measure: Measure) -> Hour:
+    return _counted((cell.start, cell.start + cell.seconds), cell.good, cell.total, cell.observed * MINUTE, measure)
+
+
+def _counted(span: tuple[int, int], good: float, total: float, observed: int, measure: Measure) -> Hour:
+    """Put together what was read of a stretch of time; `observed` in seconds.
+
+    A slice is booked in the minute in which it ends, also one without traffic: each speaks for its length.
+    """
+    all_of, length = _exact(total), measure.slice_seconds
+    time = max(all_of, Fraction(observed, MINUTE)) * length if length else Fraction(observed)
+    return Hour(*span, bad=max(all_of - _exact(good), Fraction(0)), total=all_of, observed=time)
 
 
 def _exact(count: float) -> Fraction:
@@ -331,7 +366,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="homeostat report",
         description="Report how a ServiceLevelObjective was kept in a calendar month, from history: met or missed, "
         "what was consumed of the budget, day by day, and how that compares with the months before.",
-        epilog="Exit code: 0, also when the objective was missed; 2 when there is no answer.",
+        epilog="It is to run where the store is, which is in the operator's Pod: kubectl -n homeostat-system exec "
+        "deploy/homeostat -- homeostat report ... Exit code: 0, also when the objective was missed; 2 when there is no "
+        "answer.",
     )
     parser.add_argument("--slo", required=True, metavar="NAMESPACE/NAME", help="the ServiceLevelObjective")
     parser.add_argument("--month", default="last", help="2026-10, last or this (default: last)")

@@ -16,24 +16,35 @@ from typing import Any
 
 from homeostat.api.meta import format_decimal, format_duration
 from homeostat.api.objective import BudgetingMethod, Exclusion, ExclusionMode
-from homeostat.core.compliance import Compliance, Course, Month, Row, Stretch, Verdict
+from homeostat.core.compliance import COVERED, Compliance, Course, Month, Row, Stretch, Verdict
 
 NOTHING = "-"
 MOST_GAPS = 50
 """Stretches without data that are listed: the longest."""
+EXACT = 3
+"""Decimals of a count for machines."""
 LEAST_DECIMALS, MOST_DECIMALS = 3, 12
 NOTES = """\
 - The budget is that of the calendar month, whatever window the objective itself has. Consumed of it is the share of bad
   events of the time with data; time without data spends nothing and proves nothing.
-- Hours are the finest that is kept: where a day or an exclusion cuts through an hour, the hour counts with the share of
-  it that is inside.
+- A month is missed once more than its budget is consumed; met while budget is left; incomplete, which is neither, if
+  less than 95 % of its time so far has data, or if the budget would be gone had the time without data been as the rest.
+  Good % is of what was counted. A day is only held against the objective by itself.
+- Hours are the finest that is kept for long: where a day cuts through an hour, the hour counts with the share of it
+  that is inside. So it does where an exclusion cuts through one, if its minutes or five minutes are gone.
 - Figures are rounded against the service. All months are held against the objective as it is today. Alerts are not
   kept, so none are reported."""
+_VERDICTS = {
+    Verdict.MET: "Met",
+    Verdict.INCOMPLETE: "Incomplete",
+    Verdict.MISSED: "Missed",
+    Verdict.NO_DATA: "Not known",
+}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!&])")
 _COLUMNS = (
     "part", "name", "start", "end", "verdict", "objective_percent", "sli_percent", "good", "bad", "consumed_percent",
-    "coverage_percent",
+    "coverage_percent", "below_objective",
 )  # fmt: skip
 
 
@@ -88,25 +99,39 @@ def _remaining(row: Row) -> str | None:
     return None if consumed is None else format_decimal(100 - Decimal(consumed))
 
 
-def _bad(row: Row) -> str:
-    return _up(row.kept.bad, 3)
+def _bad(row: Row, decimals: int = EXACT) -> str:
+    return _up(row.kept.bad, decimals)
 
 
-def _good(row: Row) -> str:
-    return _down(max(row.events - row.kept.bad, Fraction(0)), 3)
+def _good(row: Row, decimals: int = EXACT) -> str:
+    return _down(max(row.events - row.kept.bad, Fraction(0)), decimals)
+
+
+def _grain(paper: Paper) -> int:
+    """Give the decimals of counts for humans: events and slices are whole, the ratios of slices are not."""
+    return EXACT if paper.found.measure.method is BudgetingMethod.RATIO_TIMESLICES else 0
 
 
 def _coverage(row: Row) -> str:
     return _down(row.kept.coverage * 100, 1)
 
 
+def _is_below(row: Row, paper: Paper) -> bool | None:
+    """Whether what was counted is below the objective; None without data."""
+    return None if row.sli is None else row.sli < 1 - paper.found.measure.bad_share
+
+
+def _counted_share(paper: Paper) -> str:
+    return _down(paper.found.counted_share * 100, 3)
+
+
 def _minutes(seconds: Fraction, *, is_up: bool) -> str:
     return (_up if is_up else _down)(seconds / 60, 2)
 
 
-def _allowed(paper: Paper) -> str:
+def _allowed(paper: Paper, decimals: int = EXACT) -> str:
     """Give how many bad events those that there were allow."""
-    return _down(paper.found.whole.events * paper.found.measure.bad_share, 3)
+    return _down(paper.found.whole.events * paper.found.measure.bad_share, decimals)
 
 
 def _events(paper: Paper) -> str:
@@ -134,7 +159,7 @@ def as_markdown(paper: Paper) -> str:
             "Months", _rows("Month", paper, (found.whole, *found.previous), _month_named) if found.previous else ""
         ),
         _section("Groups", _rows("Group", paper, found.groups, lambda row, _: _text(row.name)) if found.groups else ""),
-        _section("Days", _rows("Day", paper, found.days, _day_named)),
+        _section("Days", _days(paper)),
         _section("Time without data", _without_data(paper)),
         _section("Exclusions", _exclusions(paper)),
         _section("How to read this", NOTES),
@@ -144,18 +169,49 @@ def as_markdown(paper: Paper) -> str:
 
 def _head(paper: Paper) -> str:
     found = paper.found
-    objective = f"{format_decimal(found.measure.objective)} %"
     so_far = "" if found.is_over else f", so far: until {_moment(found.whole.stretch.until, found.month)}"
     title = f"# {_text(paper.namespace)}/{_text(paper.name)}, {_month(found.month)}{so_far}"
-    sli = _sli(found.whole, paper)
-    kept = f"{sli} % good, {objective} asked for." if sli is not None else f"There is no data; {objective} asked for."
-    verdict = {Verdict.MET: "Met", Verdict.MISSED: "Missed", Verdict.NO_DATA: "Not known"}[found.whole.verdict]
     description = f"\n\n{_text(paper.description)}" if paper.description else ""
-    return f"{title}{description}\n\n**{verdict}{'' if found.is_over else ' so far'}.** {kept}"
+    return f"{title}{description}\n\n{_verdict(paper)}"
+
+
+def _verdict(paper: Paper) -> str:
+    """Say whether the month was kept, and by how much of it that is known."""
+    found, whole = paper.found, paper.found.whole
+    objective = f"{format_decimal(found.measure.objective)} %"
+    named = f"{_VERDICTS[whole.verdict]}{'' if found.is_over else ' so far'}"
+    if whole.sli is None:
+        return f"**{named}.** There is no data; {objective} asked for."
+    if found.is_complete:
+        return f"**{named}.** {_sli(whole, paper)} % good, {objective} asked for."
+    if whole.kept.coverage < COVERED:
+        named += f": only {_share(whole.kept.coverage)} of the time has data"
+    left = "none is left" if Decimal(_remaining(whole) or 0) <= 0 else f"{_remaining(whole)} % left"
+    return f"**{named}.** {_consumed(whole)} % of the month's budget is consumed; {left}. {_counted(paper)}"
+
+
+def _counted(paper: Paper) -> str:
+    """Say how good what was counted is, and why that may be another thing than the budget of the whole month."""
+    found, whole = paper.found, paper.found.whole
+    objective = f"{format_decimal(found.measure.objective)} %"
+    told = f"What was counted, {_share(found.counted_share)} of the month, is {_sli(whole, paper)} % good"
+    if not _is_below(whole, paper):
+        return f"{told}; {objective} asked for."
+    told += f", below the {objective} asked for"
+    if whole.verdict is Verdict.MISSED:
+        return f"{told}."
+    told += f": a whole month like it would consume {_up((found.burn or Fraction(0)) * 100, 1)} % of the budget."
+    is_close = whole.verdict is Verdict.INCOMPLETE and whole.kept.coverage >= COVERED
+    return f"{told} The time without data decides." if is_close else told
+
+
+def _share(share: Fraction) -> str:
+    percent = _down(share * 100, 1)
+    return "less than 0.1 %" if share > 0 and percent == "0" else f"{percent} %"
 
 
 def _summary(paper: Paper) -> Iterator[tuple[str, ...]]:
-    found, whole = paper.found, paper.found.whole
+    found, whole, grain = paper.found, paper.found.whole, _grain(paper)
     if paper.service:
         yield "Service", _text(paper.service)
     yield "Measured by", _text(paper.indicator)
@@ -168,17 +224,18 @@ def _summary(paper: Paper) -> Iterator[tuple[str, ...]]:
     share = f"{format_decimal(100 - found.measure.objective)} %"
     yield "Budget", f"{share} of it: {_minutes(found.budget_seconds, is_up=False)} min of the month"
     if whole.sli is not None:
-        yield (
-            "Counted",
-            f"{_good(whole)} good and {_bad(whole)} bad {_events(paper)}; {_allowed(paper)} bad are allowed",
-        )
+        counted = f"{_good(whole, grain)} good and {_bad(whole, grain)} bad {_events(paper)}"
+        yield "Counted", f"{counted}; of so many {_allowed(paper, grain)} may be bad"
         lost = _minutes(found.lost_seconds, is_up=True)
         yield "Consumed", f"{_consumed(whole)} % of the budget ({lost} min); {_remaining(whole)} % left"
-    yield "Data", f"{_coverage(whole)} % of the time"
+    yield "Data", f"{_coverage(whole)} % of the time{'' if found.is_over else ' so far'}"
     for what, worst in (("Worst day", found.worst_day), ("Worst hour", found.worst_hour)):
         if worst is not None:
             when = _day_named(worst, paper) if what == "Worst day" else _moment(worst.stretch.since, found.month)
-            yield what, f"{when}: {_bad(worst)} bad, {_sli(worst, paper)} % good, {_consumed(worst)} % of the budget"
+            yield (
+                what,
+                f"{when}: {_bad(worst, grain)} bad, {_sli(worst, paper)} % good, {_consumed(worst)} % of the budget",
+            )
     if found.previous:
         yield "Compared", _compared(found)
 
@@ -203,15 +260,41 @@ def _method(paper: Paper) -> str:
 
 
 def _rows(title: str, paper: Paper, rows: Iterable[Row], named: Any) -> str:  # noqa: ANN401 - (Row, Paper) -> str
+    grain = _grain(paper)
     head = (title, "Kept", "Good %", "Good", "Bad", "Consumed %", "Data %")
     cells = (
         (
             named(row, paper), row.verdict.value if row.sli is not None else NOTHING, _sli(row, paper) or NOTHING,
-            _good(row), _bad(row), _consumed(row) or NOTHING, _coverage(row),
+            _good(row, grain), _bad(row, grain), _consumed(row) or NOTHING, _coverage(row),
         )
         for row in rows
     )  # fmt: skip
     return _table(head, cells)
+
+
+def _days(paper: Paper) -> str:
+    """Give a line for each day, those without any data at the ends left out."""
+    days, grain = paper.found.days, _grain(paper)
+    known = [at for at, day in enumerate(days) if day.sli is not None or day.kept.observed > 0]
+    first, last = (known[0], known[-1] + 1) if known else (len(days), len(days))
+    left_out = [f"{_day_named(some[0], paper)} to {_day_named(some[-1], paper)}" for some in (days[:first], days[last:])
+                if some]  # fmt: skip
+    note = f"Without any data, and left out: {' and '.join(left_out)}." if left_out else ""
+    if not known:
+        return note
+    head = ("Day", "By itself", "Good %", "Good", "Bad", "Consumed %", "Data %")
+    cells = (
+        (
+            _day_named(day, paper), _by_itself(day, paper), _sli(day, paper) or NOTHING,
+            _good(day, grain), _bad(day, grain), _consumed(day) or NOTHING, _coverage(day),
+        )
+        for day in days[first:last]
+    )  # fmt: skip
+    return "\n\n".join(part for part in (_table(head, cells), note) if part)
+
+
+def _by_itself(day: Row, paper: Paper) -> str:
+    return {None: NOTHING, True: "below", False: "kept"}[_is_below(day, paper)]
 
 
 def _without_data(paper: Paper) -> str:
@@ -287,6 +370,7 @@ def as_data(paper: Paper) -> dict[str, Any]:
         "month": _month(found.month),
         "timeZone": found.month.zone.key,
         "over": found.is_over,
+        "complete": found.is_complete,
         "objective": format_decimal(found.measure.objective),
         "method": found.measure.method.value,
         "sliceSeconds": found.measure.slice_seconds or None,
@@ -297,6 +381,8 @@ def as_data(paper: Paper) -> dict[str, Any]:
             "remaining": _remaining(found.whole),
             "minutes": _minutes(found.budget_seconds, is_up=False),
             "consumedMinutes": None if found.whole.sli is None else _minutes(found.lost_seconds, is_up=True),
+            "burnRate": None if found.burn is None else _up(found.burn, 2),
+            "countedShare": _counted_share(paper),
             "allowedBad": None if found.whole.sli is None else _allowed(paper),
         },
         "whole": _row_data(found.whole, paper),
@@ -318,6 +404,7 @@ def _row_data(row: Row, paper: Paper) -> dict[str, Any]:
     return _stretch_data(row.stretch, paper.found.month) | {
         "verdict": row.verdict.value,
         "sli": _sli(row, paper),
+        "below": _is_below(row, paper),
         "good": _good(row),
         "bad": _bad(row),
         "consumed": _consumed(row),
@@ -359,6 +446,7 @@ def _csv_cells(part: str, row: Row, paper: Paper, name: str) -> Sequence[str]:
     return (
         part, _inert(name), *moments, row.verdict.value, format_decimal(paper.found.measure.objective),
         _sli(row, paper) or "", _good(row), _bad(row), _consumed(row) or "", _coverage(row),
+        {None: "", True: "true", False: "false"}[_is_below(row, paper)],
     )  # fmt: skip
 
 
