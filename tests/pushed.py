@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fakes import FakeClock, FakeHistory, body_of
-from homeostat.engine.ingest import Ingest
+from homeostat.engine.objective.ingest import Ingest
 from homeostat.engine.objects import Key, ObjectStore, entry_from
 from homeostat.ports import Attributes, Clock, History, Refusal
 from homeostat.telemetry.metrics import Metrics

@@ -23,7 +23,7 @@ from homeostat.core.decision import Action, Event, Outcome, Ref
 from homeostat.core.history import Known, Latencies, PastRun, Runs
 from homeostat.core.ledger import Closed
 from homeostat.core.probing import JobRequest, Request, Result
-from homeostat.core.prometheus import Failure, LoadedGroup, Matrix, Vector
+from homeostat.core.prometheus.answer import Failure, LoadedGroup, Matrix, Vector
 from homeostat.core.ranges import Grid, Step
 
 

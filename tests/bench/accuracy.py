@@ -17,9 +17,9 @@ from bench.progress import say
 from bench.prometheus_server import Server, serving
 from bench.report import Row, publish
 from homeostat.api.objective_indicator import PrometheusIndicator
-from homeostat.core.collecting import Memory, Segment, count_up, read
-from homeostat.core.prometheus import Sample
-from homeostat.core.prometheus_queries import queries_of
+from homeostat.core.prometheus.answer import Sample
+from homeostat.core.prometheus.collecting import Memory, Segment, count_up, read
+from homeostat.core.prometheus.queries import queries_of
 from homeostat.core.rules.queries import measured
 
 DAY, SCRAPE = 86_400, 30

@@ -48,9 +48,9 @@ from bench.report import Row, percentile, publish
 from homeostat.api.meta import Kind
 from homeostat.core.decision import Event, Ref
 from homeostat.core.ledger import Closed
+from homeostat.core.objective.survey import burn_rates
 from homeostat.core.probing import Reason, Verdict
 from homeostat.core.run import Run
-from homeostat.core.survey import burn_rates
 from homeostat.core.window import HOUR, MINUTE
 from homeostat.engine.clock import SystemClock
 from homeostat.engine.gate import PacedGate

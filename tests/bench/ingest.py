@@ -29,15 +29,15 @@ from aiohttp import web
 from bench.progress import say
 from bench.report import FOLDER, Row, percentile, publish
 from homeostat.core.history import Retention
-from homeostat.engine import ingest as ingest_module
-from homeostat.engine.alert_book import AlertBook
 from homeostat.engine.archive import Archive
 from homeostat.engine.clock import SystemClock
-from homeostat.engine.counting import Counting
-from homeostat.engine.desk import desk_of
-from homeostat.engine.ingest import Ingest
 from homeostat.engine.meters import Meters
 from homeostat.engine.minutes import keep_unfinished, recall
+from homeostat.engine.objective import ingest as ingest_module
+from homeostat.engine.objective.alert_book import AlertBook
+from homeostat.engine.objective.counting import Counting
+from homeostat.engine.objective.desk import desk_of
+from homeostat.engine.objective.ingest import Ingest
 from homeostat.engine.objects import Key, ObjectStore, entry_from
 from homeostat.kube.access import ApiAccess
 from homeostat.rest.server import serving_api

@@ -25,13 +25,13 @@ from bench.progress import say
 from bench.report import Row, publish
 from homeostat.core.decision import Ref
 from homeostat.core.ledger import Closed, Ledger
-from homeostat.core.survey import Watched, burn_rates
+from homeostat.core.objective.survey import Watched, burn_rates
 from homeostat.core.window import DAY, HOUR, MINUTE
 from homeostat.engine.archive import Archive
 from homeostat.engine.clock import SystemClock
-from homeostat.engine.counting import Counting
 from homeostat.engine.meters import Meters
 from homeostat.engine.minutes import recall
+from homeostat.engine.objective.counting import Counting
 from homeostat.engine.objects import Key
 from homeostat.store.history import SqlHistory
 from homeostat.telemetry.metrics import Metrics

@@ -23,9 +23,9 @@ SLO = "ServiceLevelObjective"
 CHECKOUT = "checkout"
 PATIENCE = 60
 HURRY = {
-    "homeostat.core.objective:QUIET": 1.0,
-    "homeostat.core.objective:SURVEYED": 1.0,
-    "homeostat.core.objective_watch:TROUBLED": 1.0,
+    "homeostat.core.objective.evaluation:QUIET": 1.0,
+    "homeostat.core.objective.evaluation:SURVEYED": 1.0,
+    "homeostat.core.objective.watch:TROUBLED": 1.0,
 }
 """For hurried.py: objectives are looked at every second, not every half minute."""
 

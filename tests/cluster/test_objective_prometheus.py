@@ -19,9 +19,9 @@ REQUESTS, ERRORS = 50, 1  # a minute: 2 % are bad
 HISTORY, FUTURE = 3 * 3600, 900  # seconds of samples before now, and after it
 SCRAPED = 15
 HURRIED = HURRY | {
-    "homeostat.engine.collector:SPREAD": 2,
-    "homeostat.engine.collector:EARLY": 1,
-    "homeostat.engine.prometheus_sources:_GRACE": -40,  # of two minutes that data may be old
+    "homeostat.engine.objective.collector:SPREAD": 2,
+    "homeostat.engine.objective.collector:EARLY": 1,
+    "homeostat.engine.objective.prometheus_sources:_GRACE": -40,  # of two minutes that data may be old
 }
 
 

@@ -24,7 +24,7 @@ RULES, CONFIG_MAPS = "apis/monitoring.coreos.com/v1", "api/v1"
 RELEASE = {"release": "kube-prometheus-stack"}
 INSTALLED = "RulesInstalled"
 WATCH = {"ROUND": 2, "SOON": 0.2, "PATIENCE": 8, "RECHECK": 4}
-HURRIED = HURRY | {f"homeostat.engine.rules_watch:{name}": seconds for name, seconds in WATCH.items()}
+HURRIED = HURRY | {f"homeostat.engine.objective.rules_watch:{name}": seconds for name, seconds in WATCH.items()}
 
 
 def fed(**rules: Any) -> Manifest:

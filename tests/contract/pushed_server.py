@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from homeostat.core.history import Retention
-from homeostat.engine.alert_book import AlertBook
 from homeostat.engine.clock import SystemClock
-from homeostat.engine.desk import desk_of
+from homeostat.engine.objective.alert_book import AlertBook
+from homeostat.engine.objective.desk import desk_of
 from homeostat.ports import Delivery
 from homeostat.rest.server import serving_api
 from homeostat.store.history import SqlHistory

@@ -14,10 +14,10 @@ from alertmanager_process import RunningAlertmanager, free_port, running_alertma
 from contract.kube_server import answers, hangs, resets, serving, serving_handler
 from fakes import eventually
 from homeostat.api.objective_status import Alert, AlertType, ServiceLevelObjectiveStatus, Severity
-from homeostat.core.alerts import FiringAlert, alerts_of
-from homeostat.engine.alert_book import AlertBook
-from homeostat.engine.alert_post import AlertPost
+from homeostat.core.objective.firing import FiringAlert, alerts_of
 from homeostat.engine.clock import SystemClock
+from homeostat.engine.objective.alert_book import AlertBook
+from homeostat.engine.objective.alert_post import AlertPost
 from homeostat.engine.objects import Key, ObjectStore, entry_from
 from homeostat.notify import alertmanager as notify
 from homeostat.notify.alertmanager import Alertmanager, Fate, Posting

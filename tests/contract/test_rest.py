@@ -21,8 +21,8 @@ from contract.hostile_client import resident
 from fakes import NOON, FakeClock, FakeHistory, eventually
 from homeostat.api.objective_status import Alert, AlertType, ServiceLevelObjectiveStatus, Severity
 from homeostat.core.history import Retention
-from homeostat.engine.alert_book import AlertBook
-from homeostat.engine.desk import desk_of
+from homeostat.engine.objective.alert_book import AlertBook
+from homeostat.engine.objective.desk import desk_of
 from homeostat.engine.objects import ObjectStore, entry_from
 from homeostat.ports import Attributes, History, Refusal
 from homeostat.rest import body as body_module
@@ -592,7 +592,7 @@ async def test_a_bug_is_told_without_its_trace(api: Api, monkeypatch: pytest.Mon
 
 async def test_a_list_that_breaks_off_is_seen_to_be_not_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     async with api_of(*(objective_body(f"slo-{number}", status={"x": "y" * 2000}) for number in range(200))) as api:
-        monkeypatch.setattr("homeostat.engine.desk.service_of", _Breaking())
+        monkeypatch.setattr("homeostat.engine.objective.desk.service_of", _Breaking())
         with pytest.raises(aiohttp.ClientPayloadError):
             await api.ask("GET", "/api/v1/slo")
 

@@ -13,12 +13,12 @@ from contract.hostile import on_uvloop
 from fakes import FakeClock
 from homeostat.api.objective_status import ServiceLevelObjectiveStatus
 from homeostat.core.decision import InstallRules, Ref
-from homeostat.core.objective_rules import Found, Loaded, RulesSeen, decide_rules
-from homeostat.core.prometheus import Failure
+from homeostat.core.prometheus.answer import Failure
 from homeostat.core.rules.groups import emit
 from homeostat.core.rules.holder import Holder, as_file
+from homeostat.core.rules.installation import Found, Loaded, RulesSeen, decide_rules
+from homeostat.engine.objective.rules_watch import RulesWatch
 from homeostat.engine.objects import Key
-from homeostat.engine.rules_watch import RulesWatch
 from homeostat.probe.address import Guard
 from homeostat.probe.network import NetworkProbes
 from homeostat.prometheus.client import Access, PrometheusClient

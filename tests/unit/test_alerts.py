@@ -20,7 +20,7 @@ from homeostat.api.objective_status import (
     Severity,
     WindowBurnRate,
 )
-from homeostat.core.alerts import NAMES, Factors, FiringAlert, alerts_of, factors_of, group_labels
+from homeostat.core.objective.firing import NAMES, Factors, FiringAlert, alerts_of, factors_of, group_labels
 
 HOUR, MINUTES, DAY = timedelta(hours=1), timedelta(minutes=5), timedelta(days=1)
 

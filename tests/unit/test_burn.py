@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from homeostat.api.objective import BurnRate
 from homeostat.api.objective_status import Severity
-from homeostat.core.burn import (
+from homeostat.core.objective.burn import (
     DEFAULT_PAIRS,
     Pair,
     Terms,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeostat.api.objective import Window
-from homeostat.core.calendar import Period, longest, period_at, problem
+from homeostat.core.objective.calendar import Period, longest, period_at, problem
 
 UNITS = ("Day", "Week", "Month", "Quarter", "Year")
 ZONES = ("UTC", "America/New_York", "Europe/Paris", "Australia/Lord_Howe", "Pacific/Apia", "Asia/Kathmandu")

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeostat.api.objective_indicator import PrometheusIndicator
-from homeostat.core.collecting import (
+from homeostat.core.prometheus.answer import Line, Matrix, Sample, Trouble, Vector
+from homeostat.core.prometheus.collecting import (
     MOST_POINTS,
     Entry,
     Finding,
@@ -28,8 +29,7 @@ from homeostat.core.collecting import (
     read,
     segments,
 )
-from homeostat.core.prometheus import Line, Matrix, Sample, Trouble, Vector
-from homeostat.core.prometheus_queries import Queries, queries_of
+from homeostat.core.prometheus.queries import Queries, queries_of
 from homeostat.core.window import DAY, HOUR
 
 END = 1_795_269_600  # a whole hour

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from homeostat.api.objective import BudgetingMethod, Exclusion
-from homeostat.core.compliance import (
+from homeostat.core.objective.compliance import (
     Course,
     Hour,
     Measure,

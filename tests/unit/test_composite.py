@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeostat.api.objective_indicator import CompositeMode, WhenMissing
-from homeostat.core.composite import MOST_LEVELS, Composite, Part, find_loop, missing_members, problem
-from homeostat.core.series import Series
+from homeostat.core.objective.composite import MOST_LEVELS, Composite, Part, find_loop, missing_members, problem
+from homeostat.core.objective.series import Series
 from homeostat.core.window import Counts
 from minutes import Minutes
 

@@ -16,8 +16,8 @@ from homeostat.api.kinds import KINDS
 from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.api.objective_indicator import Indicator
 from homeostat.api.probe import Probe
-from homeostat.core.burn import DEFAULT_PAIRS, factor
 from homeostat.core.decision import Ref
+from homeostat.core.objective.burn import DEFAULT_PAIRS, factor
 from homeostat.core.plan import Plan
 from homeostat.core.plan import compile as compile_plan
 from homeostat.interchange.validation import check

@@ -7,9 +7,9 @@ from typing import Any
 
 from fakes import NOON, FakeClock, eventually
 from homeostat.api.objective_status import Alert, AlertType, ServiceLevelObjectiveStatus, Severity
-from homeostat.engine import alert_post
-from homeostat.engine.alert_book import AlertBook
-from homeostat.engine.alert_post import AlertPost
+from homeostat.engine.objective import alert_post
+from homeostat.engine.objective.alert_book import AlertBook
+from homeostat.engine.objective.alert_post import AlertPost
 from homeostat.engine.objects import Key, ObjectStore, entry_from
 from homeostat.notify.alertmanager import Fate, Posting
 from homeostat.telemetry.metrics import Metrics
@@ -230,7 +230,7 @@ async def test_a_status_is_read_once_for_each_change(monkeypatch: Any) -> None:
         world.set(f"slo-{number}", PAGE)
     book = AlertBook(world.store)
     first = await book.firing()
-    monkeypatch.setattr("homeostat.engine.alert_book.alerts_of", None)
+    monkeypatch.setattr("homeostat.engine.objective.alert_book.alerts_of", None)
 
     assert await book.firing() == first
     assert len(await book.firing("shop")) == 300

@@ -12,9 +12,9 @@ import pytest
 
 from fakes import FakeClock, eventually
 from homeostat.api.objective_indicator import PrometheusIndicator
-from homeostat.core.prometheus import Failure, Line, LoadedGroup, Matrix, Sample, Trouble, Vector
+from homeostat.core.prometheus.answer import Failure, Line, LoadedGroup, Matrix, Sample, Trouble, Vector
 from homeostat.core.window import Bucket
-from homeostat.engine.collector import Collector
+from homeostat.engine.objective.collector import Collector
 from homeostat.engine.objects import Key
 
 NOW = datetime(2026, 11, 21, 12, 0, 59, tzinfo=UTC)

@@ -7,13 +7,13 @@ import pytest
 
 from fakes import NOON, FakeClock, body_of
 from homeostat.api.objective import ServiceLevelObjectiveSpec
-from homeostat.core.calendar import period_at
-from homeostat.core.tally import Tally
+from homeostat.core.objective.calendar import period_at
+from homeostat.core.objective.tally import Tally
 from homeostat.core.window import Counts
 from homeostat.engine.checks import Checks
-from homeostat.engine.collector import Collector
-from homeostat.engine.feeding import KIND, Feeding
 from homeostat.engine.meters import Meters
+from homeostat.engine.objective.collector import Collector
+from homeostat.engine.objective.feeding import KIND, Feeding
 from homeostat.engine.objects import Entry, Key, ObjectStore, entry_from
 from homeostat.ports import Prometheus
 

@@ -16,7 +16,7 @@ from homeostat.engine.checks import Checks
 from homeostat.engine.controller import Subject
 from homeostat.engine.controllers.chaos import ChaosController
 from homeostat.engine.controllers.freeze import Freezes
-from homeostat.engine.holds import budget_held_by
+from homeostat.engine.objective.holds import budget_held_by
 from homeostat.engine.objects import Key, ObjectStore, entry_from
 from homeostat.engine.wakes import Wakes
 from homeostat.telemetry.metrics import Metrics

@@ -8,11 +8,11 @@ import pytest
 
 from fakes import NOON, FakeClock, FakeHistory, eventually
 from homeostat.core.history import Known
-from homeostat.core.pushing import Accepted, PushReason, Refused
-from homeostat.engine import ingest as ingest_module
-from homeostat.engine.counting import Counting
-from homeostat.engine.ingest import Ingest
+from homeostat.core.objective.pushing import Accepted, PushReason, Refused
 from homeostat.engine.meters import Meters
+from homeostat.engine.objective import ingest as ingest_module
+from homeostat.engine.objective.counting import Counting
+from homeostat.engine.objective.ingest import Ingest
 from homeostat.engine.objects import Key, entry_from
 from homeostat.telemetry.metrics import Metrics
 from pushed import WEB, NotingBooks, events, ingesting, objective_body, store_of

@@ -12,15 +12,15 @@ from homeostat.api.health_check import HealthCheckSpec
 from homeostat.api.objective import BudgetingMethod
 from homeostat.core.history import Known, Latencies, Runs
 from homeostat.core.ledger import Closed
+from homeostat.core.objective.survey import Watched
 from homeostat.core.plan import Plan, compile  # noqa: A004 - what one does to a plan
 from homeostat.core.probing import Reason, Verdict
 from homeostat.core.run import Run
-from homeostat.core.survey import Watched
 from homeostat.core.track import Track
 from homeostat.core.window import Bucket, Counts
 from homeostat.engine.checks import Check
-from homeostat.engine.counting import Counting, Slicing
 from homeostat.engine.meters import Meters, minute_of
+from homeostat.engine.objective.counting import Counting, Slicing
 from homeostat.engine.objects import Key, entry_from
 from homeostat.ports import Record
 

@@ -18,9 +18,9 @@ from homeostat.core.window import DAY, MINUTE
 from homeostat.engine import minutes as module
 from homeostat.engine.archive import Archive
 from homeostat.engine.checks import Check
-from homeostat.engine.counting import Counting
 from homeostat.engine.meters import Meters
 from homeostat.engine.minutes import AHEAD, book_minutes, keep_unfinished, recall, recall_wanted, survey_often
+from homeostat.engine.objective.counting import Counting
 from homeostat.engine.objects import Key, entry_from
 from homeostat.ports import HistoryUnavailable, Record
 from homeostat.telemetry.metrics import Metrics

@@ -10,12 +10,12 @@ import pytest
 from fakes import FakeClock
 from homeostat.api.objective_status import ServiceLevelObjectiveStatus
 from homeostat.core.decision import InstallRules, Outcome, Ref, Verb
-from homeostat.core.objective_rules import Found, Loaded, RulesSeen, decide_rules
-from homeostat.core.prometheus import Failure, LoadedGroup, Matrix, Sample, Trouble, Vector
+from homeostat.core.prometheus.answer import Failure, LoadedGroup, Matrix, Sample, Trouble, Vector
 from homeostat.core.rules.groups import emit
 from homeostat.core.rules.holder import Holder, RuleSelector, Standing, standing
+from homeostat.core.rules.installation import Found, Loaded, RulesSeen, decide_rules
+from homeostat.engine.objective.rules_watch import RulesWatch
 from homeostat.engine.objects import Key
-from homeostat.engine.rules_watch import RulesWatch
 from homeostat.ports import Forbidden, Unavailable
 from rule_cases import spec_of
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeostat.api.objective import Exclusion
-from homeostat.core.exclusions import Cut, cut, excluded
 from homeostat.core.ledger import Ledger, LedgerSeries
-from homeostat.core.series import Series
+from homeostat.core.objective.exclusions import Cut, cut, excluded
+from homeostat.core.objective.series import Series
 from homeostat.core.window import OBJECTIVE_TIERS
 from minutes import Minutes
 

@@ -14,8 +14,8 @@ from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.api.objective_status import ObjectiveState, ServiceLevelObjectiveStatus
 from homeostat.core.condition import condition
 from homeostat.core.decision import Decision, Ref
-from homeostat.core.objective import ObjectiveSeen, SourceSeen, decide, significance
-from homeostat.core.objective_conditions import EVALUATED
+from homeostat.core.objective.conditions import EVALUATED
+from homeostat.core.objective.evaluation import ObjectiveSeen, SourceSeen, decide, significance
 from homeostat.core.significance import Significance
 from homeostat.core.window import Bucket, Counts
 

@@ -10,8 +10,8 @@ from homeostat.api.meta import ConditionStatus
 from homeostat.api.objective_status import RulesObject, ServiceLevelObjectiveStatus
 from homeostat.core.condition import set_condition
 from homeostat.core.decision import InstallRules, Outcome, Outcomes, Ref, RemoveRules, Verb
-from homeostat.core.objective_rules import CONDITION, Found, Loaded, RulesDecision, RulesSeen, decide_rules
 from homeostat.core.rules.holder import Holder, found_digest, labels_of, wanted_digest
+from homeostat.core.rules.installation import CONDITION, Found, Loaded, RulesDecision, RulesSeen, decide_rules
 from rule_cases import spec_of
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)

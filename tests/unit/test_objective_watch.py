@@ -7,7 +7,7 @@ import pytest
 
 from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.api.objective_status import ServiceLevelObjectiveStatus
-from homeostat.core.objective_watch import WELL, is_troubled, look_again_in, watched
+from homeostat.core.objective.watch import WELL, is_troubled, look_again_in, watched
 
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
 CHECK = {"healthCheck": {"name": "web"}}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from homeostat.api.meta import API_VERSION
 from homeostat.api.objective import ServiceLevelObjectiveSpec
-from homeostat.core.burn import DEFAULT_PAIRS, pairs
+from homeostat.core.objective.burn import DEFAULT_PAIRS, pairs
 from homeostat.interchange import openslo_import
 from homeostat.interchange.importing import Outcome, outcome
 from homeostat.interchange.openslo_export import Exported

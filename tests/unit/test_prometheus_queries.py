@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeostat.api.objective_indicator import Indicator, PrometheusIndicator
-from homeostat.core.prometheus_queries import Part, Unit, bucket_pattern, period_of, problems, queries_of
+from homeostat.core.prometheus.queries import Part, Unit, bucket_pattern, period_of, problems, queries_of
 
 
 def indicator(**spec: Any) -> PrometheusIndicator:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes import NOON
-from homeostat.core.pushing import Batch, Count, PushReason, Refused, group_of, read_batch
+from homeostat.core.objective.pushing import Batch, Count, PushReason, Refused, group_of, read_batch
 
 MINUTE = int(NOON.timestamp()) // 60
 

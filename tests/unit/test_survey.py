@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from homeostat.core.ledger import Ledger
-from homeostat.core.survey import Survey, Watched, burn_rates
+from homeostat.core.objective.survey import Survey, Watched, burn_rates
 from homeostat.core.window import MONTH_TIERS
 
 START = 30_000_000

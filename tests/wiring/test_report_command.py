@@ -19,13 +19,13 @@ from contract.kube_server import answers, refuses, serving
 from homeostat.__main__ import main as homeostat
 from homeostat.api.meta import format_decimal
 from homeostat.api.objective import ServiceLevelObjectiveSpec
-from homeostat.core.burn import Terms
-from homeostat.core.calendar import period_at
 from homeostat.core.history import Known
 from homeostat.core.ledger import Closed, Ledger, LedgerSeries
-from homeostat.core.objective_figures import measure as status_figures
-from homeostat.core.objective_figures import shown_budget, shown_sli
-from homeostat.core.tally import Tally
+from homeostat.core.objective.burn import Terms
+from homeostat.core.objective.calendar import period_at
+from homeostat.core.objective.figures import measure as status_figures
+from homeostat.core.objective.figures import shown_budget, shown_sli
+from homeostat.core.objective.tally import Tally
 from homeostat.core.window import MONTH_TIERS
 from homeostat.kube.client import Patience
 from homeostat.ports import Record

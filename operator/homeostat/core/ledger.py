@@ -21,6 +21,7 @@ from itertools import groupby, pairwise
 import numpy as np
 import numpy.typing as npt
 
+from homeostat.core.objective.series import Buckets, Table
 from homeostat.core.ring import (
     BAD,
     OBSERVED,
@@ -34,7 +35,6 @@ from homeostat.core.ring import (
     fuller,
     nothing,
 )
-from homeostat.core.series import Buckets, Table
 from homeostat.core.window import HOUR, MINUTE, Bucket, Counts, Tier
 
 BLOCK = 32

@@ -12,16 +12,16 @@ from homeostat.core.decision import Ref
 from homeostat.core.history import Known, Latencies, Runs
 from homeostat.core.latency import LatencyBook
 from homeostat.core.ledger import Closed, Ledger, LedgerSeries
+from homeostat.core.objective.survey import Watched
 from homeostat.core.probing import Verdict
 from homeostat.core.run import Run
-from homeostat.core.survey import Watched
 from homeostat.core.window import CHECK_TIERS, DAY, HOUR, MINUTE, Bucket, Counts
 from homeostat.engine.checks import Check
-from homeostat.engine.counting import Counting
+from homeostat.engine.objective.counting import Counting
+from homeostat.engine.objective.tallies import Tallies, Wanted
 from homeostat.engine.objects import Key
 from homeostat.engine.rawbook import RawBook
 from homeostat.engine.register import Register
-from homeostat.engine.tallies import Tallies, Wanted
 from homeostat.ports import Record
 
 ROUNDING = 1e-6  # of weighted sums

@@ -8,7 +8,7 @@ from homeostat.api.objective_status import Alert, ServiceLevelObjectiveStatus
 from homeostat.core.plan import Plan
 from homeostat.core.score import service_of
 from homeostat.engine.checks import Check, Checks
-from homeostat.engine.holds import named_holds
+from homeostat.engine.objective.holds import named_holds
 from homeostat.engine.objects import ObjectStore
 from homeostat.telemetry.page import AlertReading, CheckReading, GroupReading, ObjectiveReading
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from homeostat.api.meta import API_VERSION, format_decimal, format_duration
 from homeostat.api.objective import CalendarUnit
 from homeostat.api.objective_status import Severity
-from homeostat.core.burn import DEFAULT_PAIRS, Pair, Terms, can_fire
+from homeostat.core.objective.burn import DEFAULT_PAIRS, Pair, Terms, can_fire
 from homeostat.interchange.metadata import MOST_LABEL, MOST_NAME, is_label_value, is_qualified
 from homeostat.interchange.reading import Notes
 

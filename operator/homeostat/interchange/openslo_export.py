@@ -14,8 +14,8 @@ from typing import Any, Final
 from homeostat.api.meta import format_duration
 from homeostat.api.objective import CalendarUnit, NoData, ServiceLevelObjectiveSpec
 from homeostat.api.objective_indicator import Indicator, PrometheusIndicator
-from homeostat.core.burn import Pair, factor, pairs
-from homeostat.core.prometheus_queries import queries_of
+from homeostat.core.objective.burn import Pair, factor, pairs
+from homeostat.core.prometheus.queries import queries_of
 from homeostat.interchange.draft import NOMINAL, slug
 from homeostat.interchange.metadata import MOST_LABEL
 from homeostat.interchange.openslo_alerts import NOBODY, SHORT

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from homeostat.api.meta import format_decimal
 from homeostat.api.objective import CalendarUnit
-from homeostat.core.burn import Terms
+from homeostat.core.objective.burn import Terms
 from homeostat.interchange import promql
 from homeostat.interchange.draft import (
     KEPT,

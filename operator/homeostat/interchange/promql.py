@@ -1,4 +1,4 @@
-"""PromQL of others: what a query selects, and how to ask for it over a range. `core.prometheus_queries` has our own.
+"""PromQL of others: what a query selects, and how to ask for it over a range. `core.prometheus.queries` has our own.
 
 A query of ours says `{{window}}` where the range goes; one without it gives counters. Others write `{{.window}}`,
 or a fixed range such as `[5m]`.

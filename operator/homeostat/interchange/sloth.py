@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from homeostat.api.meta import format_decimal, parse_duration
 from homeostat.api.objective_status import Severity
-from homeostat.core.burn import DEFAULT_PAIRS, Pair, Terms, factor
+from homeostat.core.objective.burn import DEFAULT_PAIRS, Pair, Terms, factor
 from homeostat.interchange import promql
 from homeostat.interchange.draft import (
     Alarm,

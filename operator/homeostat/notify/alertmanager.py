@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import aiohttp
 
-from homeostat.core.alerts import FiringAlert
+from homeostat.core.objective.firing import FiringAlert
 
 PATIENCE = 10.0  # seconds
 PATH = "/api/v2/alerts"

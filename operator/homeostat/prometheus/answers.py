@@ -10,7 +10,7 @@ from itertools import pairwise
 from math import isfinite
 from typing import Any, Final, NoReturn
 
-from homeostat.core.prometheus import Failure, Line, LoadedGroup, Matrix, Sample, Trouble, Vector
+from homeostat.core.prometheus.answer import Failure, Line, LoadedGroup, Matrix, Sample, Trouble, Vector
 
 MOST_PARTS: Final = 200_000
 """Objects and lists that an answer may have: 32 MB while it is read."""

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from urllib.parse import urlencode, urlsplit
 
 from homeostat.core.probing import HttpRequest, Reason
-from homeostat.core.prometheus import Failure, LoadedGroup, Matrix, Trouble, Vector
+from homeostat.core.prometheus.answer import Failure, LoadedGroup, Matrix, Trouble, Vector
 from homeostat.prometheus.answers import groups_of, matrix_of, vector_of
 
 MOST_BODY: Final = 8 * 1024 * 1024

@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from homeostat.api.meta import GROUP
-from homeostat.core.pushing import PushReason, Refused
+from homeostat.core.objective.pushing import PushReason, Refused
 from homeostat.ports import Attributes, Refusal
 
 JSON = "application/json"

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from homeostat.core.alerts import FiringAlert
-from homeostat.core.pushing import Accepted, Refused
+from homeostat.core.objective.firing import FiringAlert
+from homeostat.core.objective.pushing import Accepted, Refused
 from homeostat.ports import Access
 
 

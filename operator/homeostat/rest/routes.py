@@ -13,8 +13,8 @@ from typing import Any
 from aiohttp import web
 
 from homeostat.api.objective import KIND
-from homeostat.core.alerts import FiringAlert
-from homeostat.core.pushing import Refused
+from homeostat.core.objective.firing import FiringAlert
+from homeostat.core.objective.pushing import Refused
 from homeostat.ports import Attributes
 from homeostat.rest.answers import JSON, Trouble, answer, trouble_of, trouble_of_access
 from homeostat.rest.body import read_json

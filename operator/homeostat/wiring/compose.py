@@ -8,12 +8,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from homeostat.engine.alert_book import AlertBook
-from homeostat.engine.alert_post import AlertPost, Sink
 from homeostat.engine.archive import Archive
 from homeostat.engine.checks import Checks
 from homeostat.engine.clock import SystemClock
-from homeostat.engine.collector import Collector
 from homeostat.engine.connectivity import Connectivity
 from homeostat.engine.controller import Controller
 from homeostat.engine.controllers.chaos import ChaosController
@@ -21,21 +18,24 @@ from homeostat.engine.controllers.freeze import FreezeController, Freezes
 from homeostat.engine.controllers.health import HealthController
 from homeostat.engine.controllers.objective import ObjectiveController
 from homeostat.engine.controllers.recovery import RecoveryController
-from homeostat.engine.desk import desk_of
 from homeostat.engine.directory import Directory
 from homeostat.engine.engine import Engine
-from homeostat.engine.feeding import Feeding
 from homeostat.engine.gate import PacedGate
 from homeostat.engine.herald import Herald
-from homeostat.engine.ingest import Ingest
 from homeostat.engine.meters import Meters
+from homeostat.engine.objective.alert_book import AlertBook
+from homeostat.engine.objective.alert_post import AlertPost, Sink
+from homeostat.engine.objective.collector import Collector
+from homeostat.engine.objective.desk import desk_of
+from homeostat.engine.objective.feeding import Feeding
+from homeostat.engine.objective.ingest import Ingest
+from homeostat.engine.objective.rules_watch import RuleObjects, RulesWatch
 from homeostat.engine.objects import Key, ObjectStore
 from homeostat.engine.orphans import Find, OrphanSweep
 from homeostat.engine.probing import Instruments, Probing
 from homeostat.engine.readings import read_checks, read_objectives
 from homeostat.engine.reconcile import Reconciler
 from homeostat.engine.resync import Resync, Slices
-from homeostat.engine.rules_watch import RuleObjects, RulesWatch
 from homeostat.engine.wakes import Wakes
 from homeostat.engine.world import World
 from homeostat.kube.access import ApiAccess

@@ -24,7 +24,8 @@ from sqlalchemy import Connection
 from homeostat.api.meta import format_decimal
 from homeostat.api.objective import KIND, BudgetingMethod, NoData, ServiceLevelObjectiveSpec
 from homeostat.api.objective_indicator import Indicator
-from homeostat.core.compliance import (
+from homeostat.core.history import FIVE_MINUTES, Known
+from homeostat.core.objective.compliance import (
     Hour,
     Measure,
     Month,
@@ -38,7 +39,6 @@ from homeostat.core.compliance import (
     refined,
     report,
 )
-from homeostat.core.history import FIVE_MINUTES, Known
 from homeostat.core.ranges import Cell, Grid, Step
 from homeostat.core.window import HOUR, MINUTE
 from homeostat.engine.clock import SystemClock

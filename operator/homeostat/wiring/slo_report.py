@@ -16,7 +16,7 @@ from typing import Any
 
 from homeostat.api.meta import format_decimal, format_duration
 from homeostat.api.objective import BudgetingMethod, Exclusion, ExclusionMode
-from homeostat.core.compliance import COVERED, Compliance, Course, Month, Row, Stretch, Verdict
+from homeostat.core.objective.compliance import COVERED, Compliance, Course, Month, Row, Stretch, Verdict
 
 NOTHING = "-"
 MOST_GAPS = 50

@@ -13,9 +13,9 @@ from typing import Any
 from homeostat.api.meta import format_duration
 from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.api.objective_status import AlertType, Severity
-from homeostat.core.alerts import NAMES
-from homeostat.core.burn import COVERED, SLOW_FROM, Pair, Terms, factor
-from homeostat.core.objective_alerts import OUTAGE_EVENTS
+from homeostat.core.objective.alerts import OUTAGE_EVENTS
+from homeostat.core.objective.burn import COVERED, SLOW_FROM, Pair, Terms, factor
+from homeostat.core.objective.firing import NAMES
 from homeostat.core.rules.names import number, plain
 from homeostat.core.rules.windows import Source
 

@@ -13,7 +13,7 @@ from typing import Any
 from homeostat.api.meta import format_duration
 from homeostat.api.objective import BudgetingMethod, NoData, ServiceLevelObjectiveSpec
 from homeostat.api.objective_indicator import PrometheusIndicator
-from homeostat.core.burn import SLOW_FROM, Pair, Terms, can_fire, is_sampled, pairs
+from homeostat.core.objective.burn import SLOW_FROM, Pair, Terms, can_fire, is_sampled, pairs
 from homeostat.core.rules.alerts import Alerting, Rule
 from homeostat.core.rules.names import (
     BUDGET,

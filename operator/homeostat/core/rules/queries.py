@@ -15,8 +15,8 @@ from promql_parser import Expr
 
 from homeostat.api.meta import format_decimal, format_duration
 from homeostat.api.objective_indicator import HistogramType, PrometheusIndicator
-from homeostat.core.counters import NotCounters, rated
-from homeostat.core.prometheus_queries import Part, Query, Unit, queries_of
+from homeostat.core.prometheus.counters import NotCounters, rated
+from homeostat.core.prometheus.queries import Part, Query, Unit, queries_of
 
 PLACEHOLDER = re.compile(r"\{\{\s*\.?window\s*\}\}")
 

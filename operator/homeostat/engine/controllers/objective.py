@@ -3,15 +3,15 @@
 from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.api.objective_status import ServiceLevelObjectiveStatus
 from homeostat.core.decision import Decision
-from homeostat.core.objective import ObjectiveSeen, decide, significance
-from homeostat.core.objective_rules import Loaded
-from homeostat.core.objective_watch import WELL, is_troubled, look_again_in, watched
+from homeostat.core.objective.evaluation import ObjectiveSeen, decide, significance
+from homeostat.core.objective.watch import WELL, is_troubled, look_again_in, watched
+from homeostat.core.rules.installation import Loaded
 from homeostat.core.significance import Significance
 from homeostat.engine.controller import Subject
-from homeostat.engine.feeding import Feeding
 from homeostat.engine.meters import Meters
+from homeostat.engine.objective.feeding import Feeding
+from homeostat.engine.objective.rules_watch import RulesWatch
 from homeostat.engine.objects import Entry, Key, Problem
-from homeostat.engine.rules_watch import RulesWatch
 from homeostat.engine.wakes import Wakes
 from homeostat.ports import Clock
 

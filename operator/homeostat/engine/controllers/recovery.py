@@ -25,7 +25,7 @@ from homeostat.engine.archive import Archive
 from homeostat.engine.checks import Checks
 from homeostat.engine.controller import Subject
 from homeostat.engine.controllers.freeze import Freezes
-from homeostat.engine.holds import budget_held_by
+from homeostat.engine.objective.holds import budget_held_by
 from homeostat.engine.objects import Entry, Key, ObjectStore, Problem
 from homeostat.engine.observing import read_check
 from homeostat.engine.wakes import Wakes

@@ -1,7 +1,7 @@
 """Where an objective stands: state, budget, burn rates and alerts, from the counts of its windows.
 
-`tally` says what windows hold, `burn` has the formulas, `objective_figures` the figures, `objective_alerts` the alerts,
-`budget_policy` what they stop, `objective_conditions` the sentences. Without fresh data nothing begins and nothing
+`tally` says what windows hold, `burn` has the formulas, `figures` the figures, `alerts` the alerts,
+`budget_policy` what they stop, `conditions` the sentences. Without fresh data nothing begins and nothing
 ends but the alert that says so: the others, and what is held, stay as they were, unless the spec takes missing data
 for good, and the state is what `spec.noData` says. The same goes for an objective that cannot be evaluated at all.
 """
@@ -20,11 +20,9 @@ from homeostat.api.objective_status import (
     ServiceLevelObjectiveStatus,
     Severity,
 )
-from homeostat.core import budget_policy, calendar
-from homeostat.core.burn import Pair, Terms, can_fire, is_sampled, pairs
-from homeostat.core.calendar import Period
 from homeostat.core.decision import Decision, Event, EventType
-from homeostat.core.objective_alerts import (
+from homeostat.core.objective import budget_policy, calendar
+from homeostat.core.objective.alerts import (
     NO_DATA_AFTER,
     OUTAGE_EVENTS,
     OUTAGE_WINDOW,
@@ -43,7 +41,9 @@ from homeostat.core.objective_alerts import (
     urgency,
     waiting,
 )
-from homeostat.core.objective_conditions import (
+from homeostat.core.objective.burn import Pair, Terms, can_fire, is_sampled, pairs
+from homeostat.core.objective.calendar import Period
+from homeostat.core.objective.conditions import (
     FRESH,
     NO_DATA_YET,
     NOT_COUNTED,
@@ -60,7 +60,7 @@ from homeostat.core.objective_conditions import (
     not_evaluated,
     not_running,
 )
-from homeostat.core.objective_figures import (
+from homeostat.core.objective.figures import (
     Figures,
     burn_windows,
     exhaustion,
@@ -71,16 +71,16 @@ from homeostat.core.objective_figures import (
     shown_sli,
     shown_window,
 )
-from homeostat.core.objective_rules import decide_rules
-from homeostat.core.objective_seen import ObjectiveSeen, SourceSeen
-from homeostat.core.objective_significance import significance
-from homeostat.core.series import Series
-from homeostat.core.tally import Tally, slice_seconds
+from homeostat.core.objective.seen import ObjectiveSeen, SourceSeen
+from homeostat.core.objective.series import Series
+from homeostat.core.objective.significance import significance
+from homeostat.core.objective.tally import Tally, slice_seconds
+from homeostat.core.rules.installation import decide_rules
 
 __all__ = ["ObjectiveSeen", "SourceSeen", "decide", "significance"]
 
 QUIET = timedelta(seconds=30)
-"""How soon to look again; while the shortest window has bad events `objective_watch` says how soon."""
+"""How soon to look again; while the shortest window has bad events `watch` says how soon."""
 SURVEYED = timedelta(minutes=5)
 """How soon to look again at what is surveyed, and well: time passes there, too."""
 RESTORED_AT = Decimal("0.99")

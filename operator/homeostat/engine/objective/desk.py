@@ -2,8 +2,8 @@
 
 from collections.abc import AsyncIterator
 
-from homeostat.engine.alert_book import KIND, AlertBook, in_turns, service_of
-from homeostat.engine.ingest import Ingest
+from homeostat.engine.objective.alert_book import KIND, AlertBook, in_turns, service_of
+from homeostat.engine.objective.ingest import Ingest
 from homeostat.engine.objects import Entry, Key, ObjectStore
 from homeostat.ports import Access, Clock
 from homeostat.rest.desk import Desk, Shown

@@ -8,17 +8,17 @@ from decimal import Decimal
 from homeostat.api.objective import Exclusion, ServiceLevelObjectiveSpec
 from homeostat.api.objective_indicator import CompositeIndicator, Good, HealthCheckIndicator
 from homeostat.api.objective_status import ServiceLevelObjectiveStatus
-from homeostat.core import composite
-from homeostat.core.calendar import longest
-from homeostat.core.composite import Composite, Part
-from homeostat.core.objective_seen import SourceSeen
-from homeostat.core.series import Series
-from homeostat.core.tally import exclusions_of_members, member, slice_seconds
+from homeostat.core.objective import composite
+from homeostat.core.objective.calendar import longest
+from homeostat.core.objective.composite import Composite, Part
+from homeostat.core.objective.seen import SourceSeen
+from homeostat.core.objective.series import Series
+from homeostat.core.objective.tally import exclusions_of_members, member, slice_seconds
 from homeostat.core.window import MINUTE
 from homeostat.engine.checks import Checks
-from homeostat.engine.collector import Collector
-from homeostat.engine.counting import Counting, Slicing
 from homeostat.engine.meters import Meters
+from homeostat.engine.objective.collector import Collector
+from homeostat.engine.objective.counting import Counting, Slicing
 from homeostat.engine.objects import Entry, Key, ObjectStore
 from homeostat.engine.observing import read_check
 from homeostat.ports import Clock

@@ -17,7 +17,9 @@ from typing import Final, NamedTuple, Protocol
 import structlog
 
 from homeostat.api.objective_indicator import MOST_GROUPS, PrometheusIndicator
-from homeostat.core.collecting import (
+from homeostat.core.objective.seen import SourceSeen
+from homeostat.core.prometheus.answer import Failure, Matrix, Sample, Trouble, Vector
+from homeostat.core.prometheus.collecting import (
     MOST_SERIES,
     Finding,
     Points,
@@ -33,14 +35,11 @@ from homeostat.core.collecting import (
     read,
     segments,
 )
-from homeostat.core.objective_seen import SourceSeen
-from homeostat.core.prometheus import Failure, Matrix, Sample, Trouble, Vector
-from homeostat.core.prometheus_queries import Query, Unit
+from homeostat.core.prometheus.queries import Query, Unit
 from homeostat.core.schedule import phase
 from homeostat.core.window import HOUR, MINUTE, Bucket
 from homeostat.engine.crew import Crew
-from homeostat.engine.objects import Key
-from homeostat.engine.prometheus_sources import (
+from homeostat.engine.objective.prometheus_sources import (
     NAMESPACE_LABEL,
     OBJECTIVE_LABEL,
     RECORDED,
@@ -50,6 +49,7 @@ from homeostat.engine.prometheus_sources import (
     Shared,
     Source,
 )
+from homeostat.engine.objects import Key
 from homeostat.engine.timetable import Timetable
 from homeostat.ports import Clock, Prometheus
 

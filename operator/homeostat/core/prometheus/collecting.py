@@ -12,9 +12,9 @@ from typing import Final
 
 from homeostat.api.meta import format_duration
 from homeostat.api.objective_indicator import PrometheusIndicator
-from homeostat.core.prometheus import Matrix, Sample, Trouble, Vector
-from homeostat.core.prometheus_queries import Part, Queries, Query, Unit, field_of
-from homeostat.core.pushing import group_of
+from homeostat.core.objective.pushing import group_of
+from homeostat.core.prometheus.answer import Matrix, Sample, Trouble, Vector
+from homeostat.core.prometheus.queries import Part, Queries, Query, Unit, field_of
 from homeostat.core.window import DAY, HOUR, MINUTE
 
 MOST_POINTS: Final = 720

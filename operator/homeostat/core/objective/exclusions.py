@@ -16,7 +16,7 @@ from math import ceil
 import numpy as np
 
 from homeostat.api.objective import Exclusion, ExclusionMode
-from homeostat.core.series import Buckets, Numbers, Series, counted, end_of_minute
+from homeostat.core.objective.series import Buckets, Numbers, Series, counted, end_of_minute
 from homeostat.core.window import MINUTE, Counts
 
 Stretch = tuple[int, int]

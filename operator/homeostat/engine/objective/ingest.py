@@ -16,7 +16,7 @@ import structlog
 from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.api.objective_indicator import MOST_GROUPS
 from homeostat.core.history import Known
-from homeostat.core.pushing import Accepted, Batch, PushReason, Refused, read_batch
+from homeostat.core.objective.pushing import Accepted, Batch, PushReason, Refused, read_batch
 from homeostat.engine.objects import Entry, Key, ObjectStore
 from homeostat.ports import Clock, Delivery, History, HistoryUnavailable
 from homeostat.telemetry.metrics import Metrics

@@ -15,8 +15,8 @@ from typing import Protocol
 
 import structlog
 
-from homeostat.core.alerts import FiringAlert
-from homeostat.engine.alert_book import AlertBook
+from homeostat.core.objective.firing import FiringAlert
+from homeostat.engine.objective.alert_book import AlertBook
 from homeostat.notify.alertmanager import Fate, Posting
 from homeostat.ports import Clock
 from homeostat.telemetry.metrics import Metrics

@@ -9,7 +9,7 @@ from decimal import Decimal
 from homeostat.api.meta import format_decimal, format_duration
 from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.api.objective_status import Alert, AlertType, ServiceLevelObjectiveStatus
-from homeostat.core.burn import factor, pairs
+from homeostat.core.objective.burn import factor, pairs
 
 NAMES: Mapping[AlertType, str] = {
     AlertType.BURN_RATE: "HomeostatErrorBudgetBurn",

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from homeostat.core.decision import Outcomes, Ref
-from homeostat.core.objective_rules import RulesSeen
-from homeostat.core.objective_watch import TROUBLED, WELL
-from homeostat.core.series import Series
+from homeostat.core.objective.series import Series
+from homeostat.core.objective.watch import TROUBLED, WELL
+from homeostat.core.rules.installation import RulesSeen
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from time import monotonic
 
 from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.api.objective_status import ServiceLevelObjectiveStatus
-from homeostat.core.alerts import FiringAlert, alerts_of, factors_of
+from homeostat.core.objective.firing import FiringAlert, alerts_of, factors_of
 from homeostat.engine.objects import Entry, Key, ObjectStore
 
 KIND = "ServiceLevelObjective"

@@ -8,10 +8,10 @@ from enum import StrEnum
 from homeostat.api.meta import Conditions, ConditionStatus
 from homeostat.api.objective_indicator import MOST_GROUPS
 from homeostat.api.objective_status import Hold, ObjectiveState
-from homeostat.core.burn import Pair
 from homeostat.core.condition import condition, set_condition
-from homeostat.core.objective_figures import Figures
-from homeostat.core.objective_rules import RulesDecision
+from homeostat.core.objective.burn import Pair
+from homeostat.core.objective.figures import Figures
+from homeostat.core.rules.installation import RulesDecision
 
 TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 EVALUATED = (

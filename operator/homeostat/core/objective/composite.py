@@ -20,8 +20,8 @@ import numpy as np
 
 from homeostat.api.objective_indicator import CompositeMode, WhenMissing
 from homeostat.core.dependencies import Graph, find_cycle
+from homeostat.core.objective.series import Buckets, Numbers, Series, Table, counted, end_of_minute, has_data
 from homeostat.core.ring import Flags
-from homeostat.core.series import Buckets, Numbers, Series, Table, counted, end_of_minute, has_data
 from homeostat.core.window import HOUR, MINUTE, Counts
 
 MOST_MEMBERS, MOST_LEVELS = 256, 8

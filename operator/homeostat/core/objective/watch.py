@@ -4,10 +4,10 @@ from datetime import datetime, timedelta
 
 from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.api.objective_status import ServiceLevelObjectiveStatus
-from homeostat.core import calendar
-from homeostat.core.burn import factor, pairs
-from homeostat.core.objective_alerts import OUTAGE_WINDOW
-from homeostat.core.survey import Watched
+from homeostat.core.objective import calendar
+from homeostat.core.objective.alerts import OUTAGE_WINDOW
+from homeostat.core.objective.burn import factor, pairs
+from homeostat.core.objective.survey import Watched
 
 TROUBLED, WELL = timedelta(seconds=10), timedelta(seconds=30)
 """How soon to look again at an objective while its shortest window has bad events, and while its data may go stale."""

@@ -14,9 +14,9 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from homeostat.api.meta import format_duration
 from homeostat.api.objective import Window
 from homeostat.api.objective_status import Budget, ObservedWindow, WindowBurnRate
-from homeostat.core.burn import COVERED, MOST_EVENTS, Terms, bad_events, bad_ratio, burn, time_to_exhaustion
-from homeostat.core.calendar import Period
-from homeostat.core.tally import Tally
+from homeostat.core.objective.burn import COVERED, MOST_EVENTS, Terms, bad_events, bad_ratio, burn, time_to_exhaustion
+from homeostat.core.objective.calendar import Period
+from homeostat.core.objective.tally import Tally
 
 BURN_WINDOWS = tuple(timedelta(minutes=minutes) for minutes in (5, 30, 60, 2 * 60, 6 * 60, 24 * 60, 3 * 24 * 60))
 """The windows whose burn rates the status shows, as far as they fit into the objective's window."""

@@ -13,10 +13,10 @@ import structlog
 
 from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.core.decision import Outcome, Ref, Verb
-from homeostat.core.objective_rules import Found, Loaded, RulesSeen
-from homeostat.core.prometheus import Failure, LoadedGroup, Trouble
+from homeostat.core.prometheus.answer import Failure, LoadedGroup, Trouble
 from homeostat.core.rules.groups import emit
 from homeostat.core.rules.holder import Holder, RuleSelector, Standing, found_digest, labels_of, wanted_digest
+from homeostat.core.rules.installation import Found, Loaded, RulesSeen
 from homeostat.core.rules.names import (
     GROUP_PREFIX,
     INFO,

@@ -19,7 +19,7 @@ from typing import Any, Final
 import promql_parser
 
 from homeostat.api.objective_indicator import HistogramType, Indicator, LatencyHistogram, PrometheusIndicator
-from homeostat.core.counters import rated, summed_alone
+from homeostat.core.prometheus.counters import rated, summed_alone
 from homeostat.core.window import MINUTE
 
 _WINDOW: Final = re.compile(r"\{\{\s*\.?window\s*\}\}")

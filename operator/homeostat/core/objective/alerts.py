@@ -12,9 +12,9 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from homeostat.api.objective_status import MOST_ALERTS, Alert, AlertType, ServiceLevelObjectiveStatus, Severity
-from homeostat.core.burn import Pair, Terms, bad_events, bad_ratio, burn, factor, goes_on, is_held, is_reached
 from homeostat.core.decision import Event, EventType
-from homeostat.core.tally import Tally
+from homeostat.core.objective.burn import Pair, Terms, bad_events, bad_ratio, burn, factor, goes_on, is_held, is_reached
+from homeostat.core.objective.tally import Tally
 
 OUTAGE_WINDOW = timedelta(minutes=10)
 OUTAGE_EVENTS = 3

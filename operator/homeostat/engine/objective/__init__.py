@@ -1,0 +1,1 @@
+"""What feeds objectives and what is told of them: checks, pushed events, Prometheus; rules, alerts, the API."""
