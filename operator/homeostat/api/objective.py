@@ -308,6 +308,12 @@ KIND = Kind(
         Column("Coverage", ".status.window.coverage", priority=1, description="Percent of the window with data"),
         Column("Exhausts", ".status.exhaustionAt", priority=1, description="When the budget will be gone"),
         Column(
+            "Data",
+            '.status.conditions[?(@.type=="DataPresent")].reason',
+            priority=1,
+            description="Whether data arrives, or why it does not",
+        ),
+        Column(
             "Reason",
             '.status.conditions[?(@.type=="Ready")].reason',
             priority=1,
