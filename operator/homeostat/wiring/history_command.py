@@ -1,6 +1,7 @@
 """`homeostat history`: what is kept of the past, read from the store. No cluster is asked for anything.
 
-The operator may write to it meanwhile. Inside its Pod: kubectl exec deploy/homeostat -- python3 -m homeostat history
+The operator may write to it meanwhile. Inside its Pod:
+kubectl -n homeostat-system exec deploy/homeostat -- homeostat history
 """
 
 import argparse
@@ -35,6 +36,7 @@ from homeostat.wiring.history_report import (
     steps_as_text,
 )
 from homeostat.wiring.settings import Settings
+from homeostat.wiring.streams import where_the_store_is
 
 FAILED = 2  # exit code
 MOST_STEPS = 10_000
@@ -47,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
         asked = _parser().parse_args(arguments)
         print(answer(asked, SystemClock().now()))  # noqa: T201 - this is what was asked for
     except HistoryUnavailable as error:
-        print(f"homeostat: the history store cannot be read: {error}", file=sys.stderr)  # noqa: T201
+        print(f"homeostat: the history store cannot be read: {error}; {where_the_store_is('history')}", file=sys.stderr)  # noqa: T201
         return FAILED
     except BadArguments as error:
         print(f"homeostat: {error}", file=sys.stderr)  # noqa: T201 - to whoever sits at the terminal

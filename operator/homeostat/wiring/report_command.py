@@ -54,13 +54,9 @@ from homeostat.wiring.arguments import BadArguments, Parser
 from homeostat.wiring.check_file import BadInput, objects
 from homeostat.wiring.settings import Settings
 from homeostat.wiring.slo_report import Paper, as_csv, as_data, as_markdown
-from homeostat.wiring.streams import complain, print_out
+from homeostat.wiring.streams import complain, print_out, where_the_store_is
 
 FAILED = 2  # exit code
-_HINT = (
-    "run this where the store is: in the operator's Pod, "
-    "`kubectl -n homeostat-system exec deploy/homeostat -- homeostat report ...`, or name the store with --store-url"
-)
 PATIENCE = Patience(timeout=10.0, total=10.0)
 """Somebody waits at a terminal."""
 MOST_MONTHS = 12
@@ -90,7 +86,7 @@ def main(arguments: Sequence[str]) -> int:
         asked = _parser().parse_args(arguments)
         told = answer(asked, SystemClock().now())
     except HistoryUnavailable as error:
-        complain([f"the history store cannot be read: {error}; {_HINT}"])
+        complain([f"the history store cannot be read: {error}; {where_the_store_is('report')}"])
         return FAILED
     except (BadArguments, BadInput) as error:
         complain([str(error)])

@@ -53,3 +53,12 @@ def complain(problems: Iterable[str], prefix: str = "homeostat: ") -> None:
 def in_one_line(text: str) -> str:
     """Show a text that may have parts of a file in it: no character of it ends the line, or commands a terminal."""
     return "".join(character if character.isprintable() else " " for character in text)
+
+
+def where_the_store_is(command: str) -> str:
+    """Hint where a command that reads history finds it."""
+    return (
+        "run this where the store is: in the operator's Pod, "
+        f"`kubectl -n homeostat-system exec deploy/homeostat -- homeostat {command} ...`, "
+        "or name the store with --store-url"
+    )
