@@ -2,19 +2,17 @@
 
 import json
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
 
-_ATTEMPTS = 3  # somebody else may take the port that was free
+from programs import end, started
+
 _START_SECONDS = 30.0
 _END_SECONDS = 10.0
 
@@ -52,22 +50,16 @@ def running_alertmanager(directory: Path, webhook: str = "", *, port: int = 0) -
     try:
         yield RunningAlertmanager(url)
     finally:
-        process.terminate()
-        try:
-            process.wait(_END_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process, _END_SECONDS)
 
 
 def _start(directory: Path, port: int) -> tuple[subprocess.Popen[bytes], str]:
     program = shutil.which("prometheus-alertmanager")
     if program is None:
         pytest.fail("there is no prometheus-alertmanager: install the Debian package of that name", pytrace=False)
-    log = directory / "log.txt"
-    for _ in range(_ATTEMPTS):
-        address = f"127.0.0.1:{port or free_port()}"
-        command = [
+
+    def command(address: str) -> list[str]:
+        return [
             program,
             f"--config.file={directory / 'alertmanager.yml'}",
             f"--storage.path={directory / 'data'}",
@@ -75,28 +67,5 @@ def _start(directory: Path, port: int) -> tuple[subprocess.Popen[bytes], str]:
             "--cluster.listen-address=",
             "--log.level=warn",
         ]
-        with log.open("wb") as output:
-            process = subprocess.Popen(command, stdout=output, stderr=output)
-        if _is_ready(process, f"http://{address}"):
-            return process, f"http://{address}"
-        process.kill()
-        process.wait()
-    pytest.fail(f"Alertmanager does not start: {log.read_text()[-2000:]}", pytrace=False)
 
-
-def _is_ready(process: subprocess.Popen[bytes], url: str) -> bool:
-    until = time.monotonic() + _START_SECONDS
-    while process.poll() is None and time.monotonic() < until:
-        try:
-            with urlopen(f"{url}/-/ready", timeout=10):  # noqa: S310 - as above
-                return True
-        except (URLError, OSError):
-            time.sleep(0.05)
-    return False
-
-
-def free_port() -> int:
-    """Give a port of loopback that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
+    return started("Alertmanager", command, directory / "log.txt", port=port, seconds=_START_SECONDS)

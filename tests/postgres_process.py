@@ -9,7 +9,6 @@ import pwd
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -20,6 +19,8 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
+
+from programs import free_port
 
 PASSWORD = "p@ss/w:rd%1"  # noqa: S105 - of a server that nobody else sees; with all that must be quoted in a URL
 OLDEST = 15
@@ -33,7 +34,7 @@ class PostgresServer:
         self._data, self._log = folder / "data", folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
         self._databases = 0
-        self.port = _free_port()
+        self.port = free_port()
 
     def prepare(self) -> None:
         """Make the cluster; the password is asked for over the loopback interface."""
@@ -128,9 +129,3 @@ def _own(path: Path) -> None:
     if os.geteuid() == 0:
         owner = pwd.getpwnam("postgres")
         os.chown(path, owner.pw_uid, owner.pw_gid)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port

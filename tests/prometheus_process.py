@@ -6,20 +6,18 @@ runs the program of that name, for rules to be checked with.
 
 import json
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.error import URLError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
 import pytest
 
-_ATTEMPTS = 3  # somebody else may take the port that was free
+from programs import end, started
+
 _START_SECONDS = 60.0
 _END_SECONDS = 20.0
 
@@ -86,12 +84,7 @@ def running_prometheus(
     try:
         yield RunningPrometheus(url, directory)
     finally:
-        process.terminate()
-        try:
-            process.wait(_END_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process, _END_SECONDS)
 
 
 def _program(name: str) -> str:
@@ -124,10 +117,9 @@ def _configure(directory: Path, targets: Sequence[str]) -> None:
 
 def _start(directory: Path, flags: Sequence[str], port: int) -> tuple[subprocess.Popen[bytes], str]:
     program = _program("prometheus")
-    log = directory / "log.txt"
-    for _ in range(_ATTEMPTS):
-        address = f"127.0.0.1:{port or _free_port()}"
-        command = [
+
+    def command(address: str) -> list[str]:
+        return [
             program,
             f"--config.file={directory / 'prometheus.yml'}",
             f"--storage.tsdb.path={directory / 'data'}",
@@ -137,31 +129,8 @@ def _start(directory: Path, flags: Sequence[str], port: int) -> tuple[subprocess
             "--log.level=warn",
             *flags,
         ]
-        with log.open("wb") as output:
-            process = subprocess.Popen(command, stdout=output, stderr=output)
-        if _is_ready(process, f"http://{address}"):
-            return process, f"http://{address}"
-        process.kill()
-        process.wait()
-    pytest.fail(f"Prometheus does not start: {log.read_text()[-2000:]}", pytrace=False)
 
-
-def _is_ready(process: subprocess.Popen[bytes], url: str) -> bool:
-    until = time.monotonic() + _START_SECONDS
-    while process.poll() is None and time.monotonic() < until:
-        try:
-            _read(f"{url}/-/ready")
-        except (URLError, OSError):
-            time.sleep(0.05)
-        else:
-            return True
-    return False
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
+    return started("Prometheus", command, directory / "log.txt", port=port, seconds=_START_SECONDS)
 
 
 def _read(url: str, body: bytes | None = None) -> bytes:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from alertmanager_process import RunningAlertmanager, free_port, running_alertmanager
+from alertmanager_process import RunningAlertmanager, running_alertmanager
 from contract.kube_server import answers, hangs, resets, serving, serving_handler
 from fakes import eventually
 from homeostat.api.objective_status import Alert, AlertType, ServiceLevelObjectiveStatus, Severity
@@ -22,6 +22,7 @@ from homeostat.engine.objects import Key, ObjectStore, entry_from
 from homeostat.notify import alertmanager as notify
 from homeostat.notify.alertmanager import Alertmanager, Fate, Posting
 from homeostat.telemetry.metrics import Metrics
+from programs import free_port
 from pushed import KIND, objective_body
 
 PATIENCE = 20.0

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from fakes import NOON, FakeClock, body_of
+from homeostat.api.objective import KIND as OBJECTIVE
 from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.core.objective.calendar import period_at
 from homeostat.core.objective.tally import Tally
@@ -13,11 +14,12 @@ from homeostat.core.window import Counts
 from homeostat.engine.checks import Checks
 from homeostat.engine.meters import Meters
 from homeostat.engine.objective.collector import Collector
-from homeostat.engine.objective.feeding import KIND, Feeding
+from homeostat.engine.objective.feeding import Feeding
 from homeostat.engine.objects import Entry, Key, ObjectStore, entry_from
 from homeostat.ports import Prometheus
 
 MINUTE = int(NOON.timestamp()) // 60
+KIND = OBJECTIVE.kind
 PUSHED = {"events": {"staleAfter": "10m"}}
 
 

@@ -21,6 +21,8 @@ from homeostat.api.meta import (
 
 MOST_GROUPS = 64
 """Groups that an objective has at most: more are not counted, and its condition QueryValid says so."""
+LONGEST_GROUP = 253
+"""Characters of a group's name, as many as the store keeps of it."""
 
 Query = Annotated[str, Field(min_length=1, max_length=4096)]
 LabelName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]

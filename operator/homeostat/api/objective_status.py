@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from homeostat.api.meta import Duration, ExactDecimal, ListMap, ListSet, Model, PreciseTime, Status, Time
-from homeostat.api.objective_indicator import MOST_GROUPS
+from homeostat.api.objective_indicator import LONGEST_GROUP, MOST_GROUPS
 
 MOST_ALERTS = 32
 
@@ -82,7 +82,7 @@ class Alert(Model):
     """Its long window, if it has one."""
     short: Duration | None = None
     """Its short window, if it has one."""
-    group: Annotated[str, Field(max_length=253)] = ""
+    group: Annotated[str, Field(max_length=LONGEST_GROUP)] = ""
     """The group it is about; empty for the whole."""
     since: PreciseTime
     """When it began."""
@@ -91,7 +91,7 @@ class Alert(Model):
 class GroupStatus(Model):
     """What was found of one group."""
 
-    name: Annotated[str, Field(min_length=1, max_length=253)]
+    name: Annotated[str, Field(min_length=1, max_length=LONGEST_GROUP)]
     """Its labels, such as region=eu,route=/pay."""
     state: ObjectiveState
     """Where the group stands."""
@@ -118,7 +118,7 @@ class RulesObject(Model):
 
     kind: Annotated[str, Field(max_length=63)]
     """PrometheusRule or ConfigMap."""
-    name: Annotated[str, Field(max_length=253)]
+    name: Annotated[str, Field(max_length=LONGEST_GROUP)]
     """Its name."""
 
 

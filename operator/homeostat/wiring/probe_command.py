@@ -12,7 +12,6 @@ import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from io import TextIOWrapper
 from ipaddress import ip_network
 from typing import Any, cast
 
@@ -36,6 +35,7 @@ from homeostat.wiring.compose import SLICES, Reach, prober_on, reach
 from homeostat.wiring.nowhere import Nowhere
 from homeostat.wiring.probe_report import NOTHING_LEARNT, as_json, exit_code, joined, lines
 from homeostat.wiring.settings import Settings
+from homeostat.wiring.streams import print_out
 
 BAD_INPUT = 2
 INTERRUPTED = 130  # as shells say it
@@ -92,15 +92,8 @@ def _tell(found: Sequence[Found], *, is_json: bool) -> int:
     """Print what was found; give the exit code, also when nobody reads."""
     told = [(one.given.ref, one.given.kind, one.given.plan, one.answers, one.run) for one in found]
     text = json.dumps([as_json(*one) for one in told], indent=2) if is_json else joined(lines(*one) for one in told)
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal may know no arrows
-    try:
-        print(text, flush=True)  # noqa: T201 - this is what was asked for
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what the interpreter flushes at its end
-        if not isinstance(error, BrokenPipeError):  # `| head` has seen enough
-            _complain(f"standard output: {error.strerror}")
-            return NOTHING_LEARNT
+    if not print_out(f"{text}\n"):
+        return NOTHING_LEARNT
     return max(exit_code(one.run.verdict) for one in found)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from homeostat.api.objective_indicator import LONGEST_GROUP
 from homeostat.core.window import MINUTE
 
 MOST_ENTRIES = 1000
@@ -17,7 +18,7 @@ MOST_EVENTS = 1_000_000_000
 """Good or bad events of one entry, at most."""
 AHEAD, BEHIND = timedelta(seconds=60), timedelta(hours=6)
 """How far from now an event may be: a clock that runs ahead counts as now; minutes do not reach farther back."""
-LONGEST_VALUE, LONGEST_GROUP = 128, 253
+LONGEST_VALUE = 128
 _KEY = re.compile(r"[!-~](?:[ -~]{0,126}[!-~])?")
 _BODY = 'The body must be {"events": [...]}, and "key" beside it or not'
 _ENTRY = 'An entry has "good" or "bad" or both, "at" or not, "labels" or not, and nothing else'

@@ -11,7 +11,7 @@ from math import isfinite, isinf, isnan
 from typing import Final
 
 from homeostat.api.meta import format_duration
-from homeostat.api.objective_indicator import PrometheusIndicator
+from homeostat.api.objective_indicator import LONGEST_GROUP, PrometheusIndicator
 from homeostat.core.objective.pushing import group_of
 from homeostat.core.prometheus.answer import Matrix, Sample, Trouble, Vector
 from homeostat.core.prometheus.queries import Part, Queries, Query, Unit, field_of
@@ -21,7 +21,6 @@ MOST_POINTS: Final = 720
 """Points of time that one range query asks for."""
 MOST_SERIES: Final = 5000
 """Series that one query may give."""
-LONGEST_GROUP: Final = 253
 
 _FIVE_MINUTES: Final = 5 * MINUTE
 _MINUTES_REACH, _FIVES_REACH = 6 * HOUR, 3 * DAY  # as the ledger keeps them

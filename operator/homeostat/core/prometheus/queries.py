@@ -22,7 +22,7 @@ from homeostat.api.objective_indicator import HistogramType, Indicator, LatencyH
 from homeostat.core.prometheus.counters import rated, summed_alone
 from homeostat.core.window import MINUTE
 
-_WINDOW: Final = re.compile(r"\{\{\s*\.?window\s*\}\}")
+WINDOW: Final = re.compile(r"\{\{\s*\.?window\s*\}\}")
 _OTHER_PLACEHOLDER: Final = re.compile(r"\{\{.*?\}\}")
 _PER_SECOND: Final = frozenset({"rate", "irate", "deriv"})
 _CALL: Final = re.compile(r"\b([a-z_]+)\s*\(")
@@ -60,7 +60,7 @@ class Query:
 
     def text(self, seconds: int) -> str:
         """Write it for a range."""
-        return _WINDOW.sub(f"{seconds}s", self.template)
+        return WINDOW.sub(f"{seconds}s", self.template)
 
     def events(self, value: float, seconds: int) -> float:
         """Give the events within `seconds` that a value stands for; a counter's value stays as it is."""
@@ -178,7 +178,7 @@ def _summed(inner: str, groups: tuple[str, ...]) -> str:
 @lru_cache(maxsize=4096)
 def _query(template: str, groups: tuple[str, ...]) -> Query:
     function, seconds = _outermost(template)
-    has_window = _WINDOW.search(template) is not None
+    has_window = WINDOW.search(template) is not None
     if function in _PER_SECOND:
         return Query(template, Unit.RATE)
     if has_window:
@@ -201,7 +201,7 @@ def _counters(template: str, groups: tuple[str, ...]) -> Query:
 def _outermost(template: str) -> tuple[str, float]:
     """Name the outermost function over a range, and give its range (s); "" and 0.0 when there is none."""
     try:
-        tree = promql_parser.parse(_WINDOW.sub(f"{_TRIED_WITH}s", template))
+        tree = promql_parser.parse(WINDOW.sub(f"{_TRIED_WITH}s", template))
     except ValueError:  # it may be newer than the parser; Prometheus has the last word
         named = (match.group(1) for match in _CALL.finditer(template))
         return next((name for name in named if _OVER_RANGE.fullmatch(name)), ""), 0.0
@@ -274,7 +274,7 @@ def _problems_of(source: PrometheusIndicator) -> Iterator[Problem]:
 
 
 def _problem(template: str) -> str:
-    other = _OTHER_PLACEHOLDER.search(_WINDOW.sub("1m", template))
+    other = _OTHER_PLACEHOLDER.search(WINDOW.sub("1m", template))
     if other is not None:
         return f"{other.group()} stands for nothing; only {{{{window}}}} does"
     return _syntax(template)
@@ -283,7 +283,7 @@ def _problem(template: str) -> str:
 def _syntax(template: str) -> str:
     """Say why a query cannot be read, or gives no numbers; "" when it is fine."""
     try:
-        tree = promql_parser.parse(_WINDOW.sub(f"{_TRIED_WITH}s", template))
+        tree = promql_parser.parse(WINDOW.sub(f"{_TRIED_WITH}s", template))
     except ValueError as error:
         return f"this cannot be read as PromQL: {' '.join(str(error).split())}"
     if isinstance(tree, _RANGED):

@@ -4,7 +4,6 @@ What the numbers of a query are says `prometheus_queries`; around each counter o
 (`counters`).
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,9 +15,7 @@ from promql_parser import Expr
 from homeostat.api.meta import format_decimal, format_duration
 from homeostat.api.objective_indicator import HistogramType, PrometheusIndicator
 from homeostat.core.prometheus.counters import NotCounters, rated
-from homeostat.core.prometheus.queries import Part, Query, Unit, queries_of
-
-PLACEHOLDER = re.compile(r"\{\{\s*\.?window\s*\}\}")
+from homeostat.core.prometheus.queries import WINDOW, Part, Query, Unit, queries_of
 
 
 class Inexpressible(Exception):
@@ -64,7 +61,7 @@ def measured(indicator: PrometheusIndicator, within: timedelta) -> Measured:
 def _per_second(query: Query, within: timedelta) -> str:
     """Write a query of events as one of events a second; a share stays as it is. Raises Inexpressible."""
     window = format_duration(within)
-    text = PLACEHOLDER.sub(window, query.template)
+    text = WINDOW.sub(window, query.template)
     found = _parsed(text)
     if "#" in text:  # it may be a comment, which ends with its line
         text = f"{text}\n"

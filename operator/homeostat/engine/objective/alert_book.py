@@ -4,12 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from time import monotonic
 
-from homeostat.api.objective import ServiceLevelObjectiveSpec
+from homeostat.api.objective import KIND, ServiceLevelObjectiveSpec
 from homeostat.api.objective_status import ServiceLevelObjectiveStatus
 from homeostat.core.objective.firing import FiringAlert, alerts_of, factors_of
 from homeostat.engine.objects import Entry, Key, ObjectStore
 
-KIND = "ServiceLevelObjective"
 TURN = 0.001
 """Seconds that are spent before others get their turn."""
 AT_ONCE = 50
@@ -58,7 +57,7 @@ def service_of(entry: Entry) -> str:
 
 async def in_turns(store: ObjectStore, namespace: str = "") -> AsyncIterator[Sequence[Entry]]:
     """Give all objectives of a namespace, or of all (""), some at a time; others get their turn every millisecond."""
-    entries, began = list(store.of_kind(KIND, namespace or None)), monotonic()
+    entries, began = list(store.of_kind(KIND.kind, namespace or None)), monotonic()
     for start in range(0, len(entries), AT_ONCE):
         yield entries[start : start + AT_ONCE]
         if monotonic() - began >= TURN:

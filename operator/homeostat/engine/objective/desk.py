@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator
 
-from homeostat.engine.objective.alert_book import KIND, AlertBook, in_turns, service_of
+from homeostat.api.objective import KIND
+from homeostat.engine.objective.alert_book import AlertBook, in_turns, service_of
 from homeostat.engine.objective.ingest import Ingest
 from homeostat.engine.objects import Entry, Key, ObjectStore
 from homeostat.ports import Access, Clock
@@ -13,7 +14,7 @@ def desk_of(store: ObjectStore, ingest: Ingest, book: AlertBook, access: Access,
     """Make the desk of an operator that leads and has loaded."""
 
     def objective(namespace: str, name: str) -> Shown | None:
-        entry = store.get(Key(KIND, namespace, name))
+        entry = store.get(Key(KIND.kind, namespace, name))
         return None if entry is None else _shown(entry)
 
     async def objectives(namespace: str) -> AsyncIterator[Shown]:

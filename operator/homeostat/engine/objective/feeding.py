@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from homeostat.api.objective import Exclusion, ServiceLevelObjectiveSpec
+from homeostat.api.objective import KIND, Exclusion, ServiceLevelObjectiveSpec
 from homeostat.api.objective_indicator import CompositeIndicator, Good, HealthCheckIndicator
 from homeostat.api.objective_status import ServiceLevelObjectiveStatus
 from homeostat.core.objective import composite
@@ -23,7 +23,6 @@ from homeostat.engine.objects import Entry, Key, ObjectStore
 from homeostat.engine.observing import read_check
 from homeostat.ports import Clock
 
-KIND = "ServiceLevelObjective"
 MOST_RECORDED = timedelta(minutes=5)
 """The longest resolution whose rules record rates of five minutes, which are what is read."""
 _MINUTE = timedelta(minutes=1)
@@ -207,7 +206,7 @@ def _looked_at(key: Key, spec: ServiceLevelObjectiveSpec) -> tuple[Key, ...]:
     if indicator.health_check is not None:
         return (Key("HealthCheck", key.namespace, indicator.health_check.name),)
     members = indicator.composite.members if indicator.composite else ()
-    return tuple(Key(KIND, key.namespace, one.name) for one in members)
+    return tuple(Key(KIND.kind, key.namespace, one.name) for one in members)
 
 
 def _counting(entry: Entry, spec: ServiceLevelObjectiveSpec) -> Counting:

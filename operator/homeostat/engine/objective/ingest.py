@@ -13,7 +13,7 @@ from typing import Protocol
 
 import structlog
 
-from homeostat.api.objective import ServiceLevelObjectiveSpec
+from homeostat.api.objective import KIND, ServiceLevelObjectiveSpec
 from homeostat.api.objective_indicator import MOST_GROUPS
 from homeostat.core.history import Known
 from homeostat.core.objective.pushing import Accepted, Batch, PushReason, Refused, read_batch
@@ -23,7 +23,6 @@ from homeostat.telemetry.metrics import Metrics
 
 log = structlog.get_logger("homeostat.ingest")
 
-KIND = "ServiceLevelObjective"
 GATHER_FOR = 0.002  # seconds: a transaction costs as much as many deliveries
 MOST_ROWS = 10_000
 """Counts of one transaction: more wait for the next, so that nobody waits long for others."""
@@ -121,12 +120,12 @@ class Ingest:
 
     def refusal(self, namespace: str, name: str) -> Refused | None:
         """Say why no events can be pushed to an objective, whatever they are; None when they can."""
-        found = self._find(Key(KIND, namespace, name))
+        found = self._find(Key(KIND.kind, namespace, name))
         return found if isinstance(found, Refused) else None
 
     async def push(self, namespace: str, name: str, header_key: str, body: object) -> Accepted | Refused:
         """Count the events of a parsed body, durably, or none of them."""
-        key = Key(KIND, namespace, name)
+        key = Key(KIND.kind, namespace, name)
         answer = await self._push(key, header_key, body)
         self._metrics.pushed(_outcome(answer))
         if isinstance(answer, Accepted):

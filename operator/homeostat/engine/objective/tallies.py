@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from math import isfinite
 
-from homeostat.api.objective_indicator import MOST_GROUPS
+from homeostat.api.objective_indicator import LONGEST_GROUP, MOST_GROUPS
 from homeostat.core.history import Known
 from homeostat.core.ledger import Closed, Ledger, LedgerSeries
 from homeostat.core.objective.slices import ended, verdict
@@ -21,7 +21,6 @@ from homeostat.engine.objective.counting import Counting, Slicing
 from homeostat.engine.objects import Key
 from homeostat.engine.register import Register
 
-LONGEST_GROUP = 253  # characters, as many as the store keeps of it
 EVENTS, SLICES = "slo", "slice"
 
 
