@@ -87,10 +87,15 @@ def api(kubectl_command: list[str]) -> Iterator[Api]:
                     return answer.status, json.load(answer)
             except urllib.error.HTTPError as refusal:
                 with refusal:
-                    return refusal.code, json.load(refusal)
+                    return refusal.code, refusal_of(refusal.read())
 
         yield call
         proxy.terminate()
+
+
+def refusal_of(body: bytes) -> dict[str, Any]:
+    """Read why a request was refused; of a group whose first kind is just being served that is plain text."""
+    return json.loads(body) if body.startswith(b"{") else {"kind": "Status", "message": body.decode()}
 
 
 @pytest.fixture(scope="session")
