@@ -14,7 +14,7 @@ from homeostat.core.condition import condition
 from homeostat.core.decision import Decision, EvictPod, TakeLock, TakeToken, Verb
 from homeostat.core.decision import Outcome as Answer
 from homeostat.core.recovery import decide, significance, watches
-from homeostat.core.recovery.actions import MARKER
+from homeostat.core.recovery.steps.actions import MARKER
 from homeostat.core.significance import Significance
 from scenarios.recovery.world import NOON, OTHER, SPEC, TARGET, Killed, World, spec
 

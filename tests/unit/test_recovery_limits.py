@@ -11,7 +11,8 @@ from homeostat.api.recovery_status import Outcome, Phase, Signal, SignalState
 from homeostat.core.cluster import FreezeInForce, Lock
 from homeostat.core.condition import condition
 from homeostat.core.decision import Ref
-from homeostat.core.recovery.gates import TO_ACT, TO_ASK_AGAIN, TO_GO_ON, Gate, Wish
+from homeostat.core.recovery.gates.chain import TO_ACT, TO_ASK_AGAIN, TO_GO_ON
+from homeostat.core.recovery.gates.wish import Gate, Wish
 from homeostat.core.recovery.reasons import BlockReason
 from homeostat.core.recovery.seen import Case
 from scenarios.recovery.world import NOON, OTHER, POLICY, World, spec

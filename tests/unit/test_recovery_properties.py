@@ -29,8 +29,8 @@ from homeostat.api.recovery_step import Severity
 from homeostat.core.cluster import FreezeInForce, Lock, Pod, TokenBudget, Workload
 from homeostat.core.decision import Action, EvictPod, Outcome, Ref, RestartRollout, Scale, Verb
 from homeostat.core.recovery import DependencySeen, RecoverySeen, SignalSeen, decide, significance
-from homeostat.core.recovery.actions import MARKER
 from homeostat.core.recovery.reasons import BlockReason
+from homeostat.core.recovery.steps.actions import MARKER
 from homeostat.core.significance import Significance
 from scenarios.recovery.world import NOON, OTHER, POLICY, TARGET, spec
 

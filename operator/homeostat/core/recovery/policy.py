@@ -11,14 +11,18 @@ from homeostat.api.recovery_status import Blocked, Phase, RecoveryPolicyStatus
 from homeostat.core.cluster import Lock
 from homeostat.core.condition import set_condition
 from homeostat.core.decision import Action, Decision, Event
-from homeostat.core.recovery import actions, budget, signals
-from homeostat.core.recovery.answers import LONGEST_PAUSE
-from homeostat.core.recovery.attempt import advance
-from homeostat.core.recovery.blocking import blocked
-from homeostat.core.recovery.gates import SUSPENDED, TO_TELL, Wish, first_block
-from homeostat.core.recovery.report import blocked_event, next_look, shown
+from homeostat.core.recovery import signals
+from homeostat.core.recovery.attempt.answers import LONGEST_PAUSE
+from homeostat.core.recovery.attempt.progress import advance
+from homeostat.core.recovery.attempt.start import start
+from homeostat.core.recovery.gates.chain import TO_TELL, first_block
+from homeostat.core.recovery.gates.decided import SUSPENDED
+from homeostat.core.recovery.gates.wish import Wish
+from homeostat.core.recovery.limits import budget
 from homeostat.core.recovery.seen import Case, Move, RecoverySeen
-from homeostat.core.recovery.start import start
+from homeostat.core.recovery.steps import actions
+from homeostat.core.recovery.telling.blocking import blocked
+from homeostat.core.recovery.telling.report import blocked_event, next_look, shown
 from homeostat.core.significance import Significance
 
 MOST_MOVES = 64

@@ -4,15 +4,16 @@ from homeostat.api.recovery import Mode
 from homeostat.api.recovery_status import AttemptRecord, Escalation, Outcome, Signal
 from homeostat.api.recovery_step import Escalate, Step
 from homeostat.core.decision import Event, EventType
-from homeostat.core.recovery import budget
-from homeostat.core.recovery.blocking import blocked
-from homeostat.core.recovery.gates import TO_ACT, TO_TELL, Wish, first_block, permitted
-from homeostat.core.recovery.intent import begin
-from homeostat.core.recovery.plan import plan
+from homeostat.core.recovery.attempt.intent import begin
+from homeostat.core.recovery.attempt.record import remembered
+from homeostat.core.recovery.gates.chain import TO_ACT, TO_TELL, first_block, permitted
+from homeostat.core.recovery.gates.wish import Wish
+from homeostat.core.recovery.limits import budget
 from homeostat.core.recovery.reasons import IMPOSSIBLE, Block
-from homeostat.core.recovery.record import remembered
 from homeostat.core.recovery.seen import Case, Move
 from homeostat.core.recovery.signals import ground
+from homeostat.core.recovery.steps.plan import plan
+from homeostat.core.recovery.telling.blocking import blocked
 
 LAST_RESORT = Step(escalate=Escalate(summary="All steps were tried, and the trigger still fires."))
 """What follows the last step of a policy that does not say so itself: a human is told in any case."""

@@ -5,10 +5,11 @@ from datetime import datetime
 from homeostat.api.recovery_status import Attempt, AttemptPhase, InFlight, Signal
 from homeostat.api.recovery_step import Step
 from homeostat.core.decision import Event
-from homeostat.core.recovery import actions, budget
-from homeostat.core.recovery.plan import Plan, object_id
+from homeostat.core.recovery.limits import budget
 from homeostat.core.recovery.seen import Case, Move
 from homeostat.core.recovery.signals import ground
+from homeostat.core.recovery.steps import actions
+from homeostat.core.recovery.steps.plan import Plan, object_id
 
 
 def begin(case: Case, step: Step, signal: Signal, planned: Plan) -> Move:

@@ -15,16 +15,18 @@ from homeostat.api.recovery_status import (
     SignalState,
     TargetPhase,
 )
-from homeostat.core.recovery import actions, budget
-from homeostat.core.recovery.answers import No, has_token, is_confirmed, refusal
-from homeostat.core.recovery.blocking import blocked
-from homeostat.core.recovery.gates import OLDEST_VIEW, TO_ASK_AGAIN, TO_UNDO, permitted
-from homeostat.core.recovery.plan import Plan
+from homeostat.core.recovery.attempt.answers import No, has_token, is_confirmed, refusal
+from homeostat.core.recovery.attempt.record import Ending, close
+from homeostat.core.recovery.attempt.verification import begin_verification
+from homeostat.core.recovery.gates.chain import TO_ASK_AGAIN, TO_UNDO, permitted
+from homeostat.core.recovery.gates.known import OLDEST_VIEW
+from homeostat.core.recovery.limits import budget
 from homeostat.core.recovery.reasons import REFUSALS, Block, BlockReason
-from homeostat.core.recovery.record import Ending, close
 from homeostat.core.recovery.seen import Case, Move
 from homeostat.core.recovery.signals import of_attempt
-from homeostat.core.recovery.verification import begin_verification
+from homeostat.core.recovery.steps import actions
+from homeostat.core.recovery.steps.plan import Plan
+from homeostat.core.recovery.telling.blocking import blocked
 
 CHANGED = No(
     Block(BlockReason.TARGET_CHANGED, "Another writer has changed the target since the decision."),

@@ -13,11 +13,11 @@ from homeostat.api.recovery_status import (
     SignalState,
     TargetPhase,
 )
-from homeostat.core.recovery import actions
-from homeostat.core.recovery.gates import OLDEST_VIEW
-from homeostat.core.recovery.record import Ending, close
+from homeostat.core.recovery.attempt.record import Ending, close
+from homeostat.core.recovery.gates.known import OLDEST_VIEW
 from homeostat.core.recovery.seen import Case, Move
 from homeostat.core.recovery.signals import observed_at, of_attempt
+from homeostat.core.recovery.steps import actions
 
 UNDO_TIME = timedelta(minutes=2)
 """How long taking a step back is tried."""

@@ -14,9 +14,9 @@ from homeostat.api.recovery_status import (
     milliseconds,
 )
 from homeostat.core.decision import Event, EventType
-from homeostat.core.recovery import actions
 from homeostat.core.recovery.seen import Case, Move
 from homeostat.core.recovery.signals import title
+from homeostat.core.recovery.steps import actions
 
 MOST_TARGETS = 10
 RATE = Decimal("0.0001")

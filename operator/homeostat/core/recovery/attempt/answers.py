@@ -5,9 +5,9 @@ from datetime import timedelta
 
 from homeostat.api.recovery_status import InFlight
 from homeostat.core.decision import Outcome, Verb
-from homeostat.core.recovery.actions import lock_id, token_id
 from homeostat.core.recovery.reasons import Block, BlockReason
 from homeostat.core.recovery.seen import Case
+from homeostat.core.recovery.steps.actions import lock_id, token_id
 
 _MEANING = {
     "PodDisruptionBudget": BlockReason.POD_DISRUPTION_BUDGET,

@@ -6,10 +6,10 @@ from homeostat.api.recovery_status import ActionName, Attempt, ObjectId, Signal
 from homeostat.api.recovery_step import RestartPods, ScaleUp, Step, Which
 from homeostat.core.cluster import Pod, Workload
 from homeostat.core.decision import Ref
-from homeostat.core.recovery.availability import is_newer
 from homeostat.core.recovery.reasons import Block, BlockReason
 from homeostat.core.recovery.seen import Case
 from homeostat.core.recovery.signals import failing
+from homeostat.core.recovery.targets.availability import is_newer
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,17 +7,17 @@ ACTING ─ all its pods replaced, rollout done, or time over ─▶ VERIFYING �
 from homeostat.api.recovery_status import ActionName, Attempt, AttemptPhase, Outcome, SignalState, TargetPhase
 from homeostat.api.recovery_step import Step
 from homeostat.core.cluster import Workload
-from homeostat.core.recovery import availability
-from homeostat.core.recovery.blocking import blocked
-from homeostat.core.recovery.gates import TO_GO_ON, permitted
-from homeostat.core.recovery.intent import add
-from homeostat.core.recovery.pending import resolve
-from homeostat.core.recovery.plan import Plan, plan
+from homeostat.core.recovery.attempt.intent import add
+from homeostat.core.recovery.attempt.pending import resolve
+from homeostat.core.recovery.attempt.record import Ending, close
+from homeostat.core.recovery.attempt.verification import begin_verification, verify
+from homeostat.core.recovery.gates.chain import TO_GO_ON, permitted
 from homeostat.core.recovery.reasons import Block, BlockReason
-from homeostat.core.recovery.record import Ending, close
 from homeostat.core.recovery.seen import Case, Move
 from homeostat.core.recovery.signals import of_attempt
-from homeostat.core.recovery.verification import begin_verification, verify
+from homeostat.core.recovery.steps.plan import Plan, plan
+from homeostat.core.recovery.targets import availability
+from homeostat.core.recovery.telling.blocking import blocked
 
 PACING = frozenset({BlockReason.IN_FLIGHT, BlockReason.NO_FAILING_PODS})
 """Between two pods of an attempt these are the ordinary course, not a refusal to tell of."""

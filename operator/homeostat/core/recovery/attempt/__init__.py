@@ -1,0 +1,1 @@
+"""One attempt, from its intent to its end: begin, ask, learn, verify, undo, record."""

@@ -1,0 +1,1 @@
+"""What can be done: one module a step, and the actions that carry one out."""

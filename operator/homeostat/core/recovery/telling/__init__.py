@@ -1,0 +1,1 @@
+"""What a policy tells: phase, conditions, refusals, decisions and escalations."""
