@@ -8,7 +8,8 @@ import pytest
 
 from homeostat.api.meta import ConditionStatus
 from homeostat.api.recovery import Mode, RecoveryPolicySpec
-from homeostat.api.recovery_status import Outcome, Phase, Proof, RecoveryPolicyStatus, SignalState
+from homeostat.api.recovery_attempt import Outcome
+from homeostat.api.recovery_status import Phase, Proof, RecoveryPolicyStatus, SignalState
 from homeostat.core.cluster import FreezeInForce, Lock
 from homeostat.core.condition import condition
 from homeostat.core.decision import Decision, EvictPod, TakeLock, TakeToken, Verb

@@ -7,7 +7,8 @@ import pytest
 
 from homeostat.api.health_check import HealthState
 from homeostat.api.meta import ConditionStatus
-from homeostat.api.recovery_status import Outcome, Phase, Signal, SignalState
+from homeostat.api.recovery_attempt import Outcome
+from homeostat.api.recovery_status import Phase, Signal, SignalState
 from homeostat.core.cluster import FreezeInForce, Lock
 from homeostat.core.condition import condition
 from homeostat.core.decision import Ref

@@ -11,20 +11,9 @@ from hypothesis import strategies as st
 from homeostat.api.health_check import HealthState
 from homeostat.api.meta import Model
 from homeostat.api.recovery import RecoveryPolicySpec
-from homeostat.api.recovery_status import (
-    ActionName,
-    Attempt,
-    AttemptPhase,
-    Blocked,
-    BudgetStatus,
-    Escalation,
-    InFlight,
-    ObjectId,
-    RecoveryPolicyStatus,
-    Signal,
-    SignalState,
-    TargetPhase,
-)
+from homeostat.api.recovery_attempt import ActionName, Attempt, AttemptPhase, InFlight, ObjectId, TargetPhase
+from homeostat.api.recovery_decision import Escalation
+from homeostat.api.recovery_status import Blocked, BudgetStatus, RecoveryPolicyStatus, Signal, SignalState
 from homeostat.api.recovery_step import Severity
 from homeostat.core.cluster import FreezeInForce, Lock, Pod, TokenBudget, Workload
 from homeostat.core.decision import Action, EvictPod, Outcome, Ref, RestartRollout, Scale, Verb
@@ -199,7 +188,11 @@ attempts = of(
 )
 
 
-def entries_of(name: str, action: ActionName) -> st.SearchStrategy[InFlight]:
+def replicas(count: int) -> dict[str, int]:
+    return {"replicas": count}
+
+
+def entries_of(name: str, action: ActionName, undoes: str = "") -> st.SearchStrategy[InFlight]:
     return of(
         InFlight,
         id=st.just(name),
@@ -211,8 +204,9 @@ def entries_of(name: str, action: ActionName) -> st.SearchStrategy[InFlight]:
         ),
         step=st.integers(0, 4),
         action=st.just(action),
-        original=st.integers(0, 5),
-        desired=st.integers(0, 5),
+        original=st.integers(0, 5).map(replicas),
+        desired=st.integers(0, 5).map(replicas),
+        undoes=st.just(undoes),
         started_at=past,
         deadline=mostly(future, past),
         phase=st.sampled_from(TargetPhase),
@@ -220,14 +214,14 @@ def entries_of(name: str, action: ActionName) -> st.SearchStrategy[InFlight]:
     )
 
 
-EVICT, RESTART, SCALE, UNDO = ActionName
+EVICT, RESTART, SCALE = ActionName.EVICT_POD, ActionName.RESTART_ROLLOUT, ActionName.SCALE
 entries = st.one_of(
     st.just(()),
     st.tuples(entries_of("a-0", EVICT)),
     st.tuples(entries_of("a-0", EVICT), entries_of("a-1", EVICT)),
     st.tuples(entries_of("a-0", RESTART)),
     st.tuples(entries_of("a-0", SCALE)),
-    st.tuples(entries_of("a-0", SCALE), entries_of("a-0-undo", UNDO)),
+    st.tuples(entries_of("a-0", SCALE), entries_of("a-0-undo", SCALE, undoes="a-0")),
 )
 statuses = of(
     RecoveryPolicyStatus,
@@ -314,7 +308,7 @@ def test_what_is_disturbed_is_on_record_first_and_paid_for(case: Case) -> None:
     for action in disruptive(decision.actions):
         entry = next(entry for entry in decision.status.in_flight if entry.id == action.id)
         assert entry.phase is TargetPhase.INTENDED
-        is_new = action.id not in known and entry.action is not ActionName.UNDO_SCALE
+        is_new = action.id not in known and not entry.undoes
         assert not is_new or decision.status.budget.used <= decision.status.budget.of
 
 
@@ -327,8 +321,8 @@ def test_a_scale_never_lowers_and_an_undo_only_takes_back_our_own_value(case: Ca
         if not isinstance(action, Scale) or seen.target is None:
             continue
         entry = next(entry for entry in decision.status.in_flight if entry.id == action.id)
-        if entry.action is ActionName.UNDO_SCALE:
-            assert seen.target.replicas == entry.desired
+        if entry.undoes:
+            assert replicas(seen.target.replicas) == entry.original
             assert dict(seen.target.annotations)[MARKER] == action.id.removesuffix("-undo")
         else:
-            assert seen.target.replicas == entry.original
+            assert replicas(seen.target.replicas) == entry.original

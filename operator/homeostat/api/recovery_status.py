@@ -1,18 +1,24 @@
 """What a RecoveryPolicy shows, and all it must remember: the control state of recovery is this status."""
 
-from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
 
 from homeostat.api.meta import GoDuration, ListMap, Model, ObjectName, Percent, PreciseTime, Status
-from homeostat.api.recovery_step import Severity
+from homeostat.api.recovery_attempt import (
+    Attempt,
+    AttemptRecord,
+    Change,
+    InFlight,
+    ObjectId,
+    Sentence,
+    Uid,
+    Word,
+)
+from homeostat.api.recovery_decision import DecisionRecord, Escalation, ManualRun, PlanStatus
 
-Word = Annotated[str, Field(max_length=63, pattern=r"^([A-Za-z][A-Za-z0-9]*)?$")]
-Id = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?$")]
-Uid = Annotated[str, Field(max_length=64)]
-Sentence = Annotated[str, Field(max_length=1024)]
+MOST_RECORDS = 10
 
 
 class Phase(StrEnum):
@@ -37,41 +43,6 @@ class SignalState(StrEnum):
     STALE = "Stale"  # the data is too old to act on
 
 
-class Outcome(StrEnum):
-    """How an attempt ended."""
-
-    RECOVERED = "Recovered"  # the trigger stayed quiet for as long as verification asks
-    FAILED = "Failed"  # the trigger still fired at the deadline
-    UNVERIFIED = "Unverified"  # at the deadline too little was known to tell
-    NOT_STARTED = "NotStarted"  # nothing was done
-    WOULD_DO = "WouldDo"  # mode Observe: nothing was done, on purpose
-    ESCALATED = "Escalated"  # a human was told
-
-
-class AttemptPhase(StrEnum):
-    """Where an attempt stands."""
-
-    ACTING = "Acting"
-    VERIFYING = "Verifying"
-    UNDOING = "Undoing"
-
-
-class ActionName(StrEnum):
-    """What is done to one target."""
-
-    EVICT_POD = "EvictPod"
-    RESTART_ROLLOUT = "RestartRollout"
-    SCALE = "Scale"
-    UNDO_SCALE = "UndoScale"
-
-
-class TargetPhase(StrEnum):
-    """What is known of one action."""
-
-    INTENDED = "Intended"  # on record; whether it happened is seen from the cluster, or it is asked for again
-    DONE = "Done"
-
-
 class Signal(Model):
     """What one trigger says."""
 
@@ -81,71 +52,10 @@ class Signal(Model):
     """Firing, Quiet, Unknown or Stale."""
     since: PreciseTime
     """When this state began."""
-
-
-class ObjectId(Model):
-    """An object in one incarnation."""
-
-    kind: Word
-    """Kind of the object."""
-    name: ObjectName
-    """Name of the object, in the same namespace."""
-    uid: Uid
-    """The incarnation."""
-
-
-class Attempt(Model):
-    """The attempt under way, from its intent to its verification."""
-
-    id: Id
-    """Name of the attempt."""
-    step: Annotated[int, Field(ge=0, le=15)]
-    """Index of the step in spec.steps."""
-    name: Word
-    """The step's name."""
-    trigger: Annotated[int, Field(ge=0, le=15)]
-    """Index of the trigger in spec.triggers."""
-    phase: AttemptPhase
-    """Acting, Verifying or Undoing."""
-    workload: ObjectId
-    """The target."""
-    detected_at: PreciseTime
-    """When the trigger began to fire."""
-    started_at: PreciseTime
-    """When the intent was put on record."""
-    acted_at: PreciseTime | None = None
-    """When the first action was known to be done."""
-    verify_from: PreciseTime | None = None
-    """When verification began, before its stabilisation time."""
-    deadline: PreciseTime
-    """When the present phase ends at the latest."""
-
-
-class InFlight(Model):
-    """One action, put on record before it happens."""
-
-    id: Id
-    """Name of the action; repeated under this name, it happens once."""
-    target: ObjectId
-    """What it is done to."""
-    resource_version: Annotated[str, Field(max_length=64)] = ""
-    """The version of the target that the decision was made on."""
-    step: Annotated[int, Field(ge=0, le=15)]
-    """Index of the step in spec.steps."""
-    action: ActionName
-    """What is done."""
-    original: Annotated[int | None, Field(ge=0)] = None
-    """Replicas before, to go back to."""
-    desired: Annotated[int | None, Field(ge=0)] = None
-    """Replicas meant to be."""
-    started_at: PreciseTime
-    """When it was put on record."""
-    deadline: PreciseTime
-    """After this time it is not asked for again."""
-    phase: TargetPhase = TargetPhase.INTENDED
-    """Intended or Done."""
-    has_token: bool = False
-    """Whether it holds a token of the cluster-wide budget."""
+    observed_at: PreciseTime | None = None
+    """Of an alert: when Alertmanager last told of it, which outlives a restart."""
+    turns: Annotated[tuple[PreciseTime, ...], Field(max_length=20)] = ()
+    """When it last changed between firing and quiet, oldest first."""
 
 
 class Blocked(Model):
@@ -172,39 +82,6 @@ class BudgetStatus(Model):
     """When the period ends; absent while none was used."""
 
 
-class AttemptRecord(Model):
-    """One attempt that is over."""
-
-    id: Id
-    """Name of the attempt."""
-    step: Annotated[int, Field(ge=0, le=15)]
-    """Index of the step in spec.steps."""
-    name: Word
-    """The step's name."""
-    trigger: Annotated[int, Field(ge=0, le=15)]
-    """Index of the trigger in spec.triggers."""
-    targets: Annotated[tuple[Annotated[str, Field(max_length=512)], ...], Field(max_length=10)] = ()
-    """What was done, or would have been, at most ten: `EvictPod checkout-1`."""
-    detected_at: PreciseTime
-    """When the trigger began to fire."""
-    started_at: PreciseTime
-    """When the intent was put on record."""
-    acted_at: PreciseTime | None = None
-    """When the first action was known to be done."""
-    recovered_at: PreciseTime | None = None
-    """When the trigger went quiet to stay so."""
-    ended_at: PreciseTime
-    """When the outcome was known."""
-    outcome: Outcome
-    """How it ended."""
-    reason: Word = ""
-    """Why it ended so, where the outcome does not say it all."""
-    undone: bool = False
-    """Whether the step was taken back."""
-    took: GoDuration | None = None
-    """From detection to recovery."""
-
-
 class RecoveryStats(Model):
     """How well recovery works, over all attempts that acted."""
 
@@ -218,15 +95,27 @@ class RecoveryStats(Model):
     """Mean time from detection to recovery."""
 
 
-class Escalation(Model):
-    """A human was told."""
+class TargetMemory(Model):
+    """What a policy with a selector remembers of one of its targets, while another is in focus."""
 
-    since: PreciseTime
-    """When."""
-    severity: Severity
-    """How much the human should hurry."""
-    summary: Annotated[str, Field(max_length=256)] = ""
-    """What is the matter."""
+    kind: Word
+    """Kind of the target."""
+    name: ObjectName
+    """Name of the target."""
+    uid: Uid
+    """The incarnation."""
+    tried: Annotated[tuple[Annotated[int, Field(ge=0, le=15)], ...], Field(max_length=16)] = ()
+    """Steps that were tried since its trigger began to fire."""
+    tries: Annotated[int, Field(ge=0)] = 0
+    """How many times the step that is due was tried before."""
+    cooldown_until: PreciseTime | None = None
+    """No new attempt before this time."""
+    returns: Annotated[tuple[PreciseTime, ...], Field(max_length=20)] = ()
+    """When it recovered, or was set back by another writer: it is here again after each."""
+    changes: Annotated[tuple[Change, ...], Field(max_length=16)] = ()
+    """What was changed since its trigger began to fire, and can be put back."""
+    escalated: Escalation | None = None
+    """Whether and why a human was told."""
 
 
 class Proof(Model):
@@ -242,9 +131,6 @@ class Proof(Model):
     """From the fault to recovery."""
 
 
-MOST_RECORDS = 10
-
-
 class RecoveryPolicyStatus(Status):
     """Where the policy stands, what it remembers, and how well it works."""
 
@@ -254,6 +140,26 @@ class RecoveryPolicyStatus(Status):
     """The target, in short."""
     next_step: Annotated[int, Field(ge=0, le=16)] = 0
     """Index of the step to try next; 0 again once the trigger is quiet."""
+    tried: Annotated[tuple[Annotated[int, Field(ge=0, le=15)], ...], Field(max_length=16)] = ()
+    """Steps that were tried since the trigger began to fire."""
+    tries: Annotated[int, Field(ge=0)] = 0
+    """How many times the step that is due was tried before."""
+    returns: Annotated[tuple[PreciseTime, ...], Field(max_length=20)] = ()
+    """When the target recovered, or was set back by another writer: it is here again after each."""
+    changes: Annotated[tuple[Change, ...], Field(max_length=16), ListMap("id")] = ()
+    """What was changed since the trigger began to fire, and can be put back."""
+    focus: ObjectId | None = None
+    """Of a policy with a selector: the target that all of this is about."""
+    targets: Annotated[tuple[TargetMemory, ...], Field(max_length=64), ListMap("uid")] = ()
+    """Of a policy with a selector: what is remembered of its other targets."""
+    decision: DecisionRecord | None = None
+    """The newest decision on a trigger that fires."""
+    plan: PlanStatus | None = None
+    """The plan that a human is shown."""
+    run: ManualRun | None = None
+    """The newest manual run."""
+    storm_until: PreciseTime | None = None
+    """Too many policies wanted to act at once: nothing is begun before this time."""
     signals: Annotated[tuple[Signal, ...], Field(max_length=16), ListMap("trigger")] = ()
     """What the triggers say."""
     attempt: Attempt | None = None
@@ -278,8 +184,3 @@ class RecoveryPolicyStatus(Status):
     """How well recovery works."""
     proof: Proof | None = None
     """The last drill of this policy."""
-
-
-def milliseconds(value: timedelta) -> timedelta:
-    """Cut a duration to what a status can hold."""
-    return timedelta(milliseconds=value // timedelta(milliseconds=1))

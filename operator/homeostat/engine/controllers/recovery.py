@@ -14,8 +14,10 @@ from homeostat.api.chaos_status import ChaosExperimentStatus, Verdict
 from homeostat.api.freeze import Activity
 from homeostat.api.health_check import HealthState
 from homeostat.api.objective_status import Hold
-from homeostat.api.recovery import HealthCheckTrigger, PodsTrigger, RecoveryPolicySpec, TriggerState
-from homeostat.api.recovery_status import AttemptRecord, Phase, Proof, RecoveryPolicyStatus, SignalState
+from homeostat.api.recovery import RecoveryPolicySpec
+from homeostat.api.recovery_attempt import AttemptRecord
+from homeostat.api.recovery_status import Phase, Proof, RecoveryPolicyStatus, SignalState
+from homeostat.api.recovery_trigger import HealthCheckTrigger, PodsTrigger, TriggerState
 from homeostat.core.chaos import planned_fault
 from homeostat.core.cluster import Lock, TokenBudget, Workload
 from homeostat.core.decision import Decision, Ref

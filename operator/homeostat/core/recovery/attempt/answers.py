@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from homeostat.api.recovery_status import InFlight
+from homeostat.api.recovery_attempt import InFlight
 from homeostat.core.decision import Outcome, Verb
 from homeostat.core.recovery.reasons import Block, BlockReason
 from homeostat.core.recovery.seen import Case

@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from homeostat.api.recovery_status import Attempt, AttemptPhase, InFlight, Signal
+from homeostat.api.recovery_attempt import Attempt, AttemptPhase, InFlight
+from homeostat.api.recovery_status import Signal
 from homeostat.api.recovery_step import Step
 from homeostat.core.decision import Event
 from homeostat.core.recovery.limits import budget

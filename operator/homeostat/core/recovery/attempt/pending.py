@@ -7,14 +7,8 @@ may have changed in every way that forbids it.
 from dataclasses import replace
 from datetime import timedelta
 
-from homeostat.api.recovery_status import (
-    ActionName,
-    Attempt,
-    InFlight,
-    Outcome,
-    SignalState,
-    TargetPhase,
-)
+from homeostat.api.recovery_attempt import ActionName, Attempt, InFlight, Outcome, TargetPhase
+from homeostat.api.recovery_status import SignalState
 from homeostat.core.recovery.attempt.answers import No, has_token, is_confirmed, refusal
 from homeostat.core.recovery.attempt.record import Ending, close
 from homeostat.core.recovery.attempt.verification import begin_verification
@@ -41,7 +35,7 @@ def resolve(case: Case, attempt: Attempt, entry: InFlight) -> Move:
         return _learn(case, attempt, entry)
     if case.now >= entry.deadline:
         return _give_up(case, attempt, entry)
-    if entry.action is ActionName.UNDO_SCALE:
+    if entry.undoes:
         return _ask(case, entry, attempt) if _is_untouched(case, entry) else _leave(case, attempt)
     return _resolve_act(case, attempt, entry)
 
@@ -67,7 +61,7 @@ def _ask(case: Case, entry: InFlight, attempt: Attempt) -> Move:
         return Move(blocked(waiting, answer.block))
     if case.status.retry_at and case.status.retry_at > case.now:
         return Move(case.status)
-    gates = TO_UNDO if entry.action is ActionName.UNDO_SCALE else TO_ASK_AGAIN
+    gates = TO_UNDO if entry.undoes else TO_ASK_AGAIN
     planned = permitted(gates, case, of_attempt(case, attempt.trigger), _plan(case, entry))
     if isinstance(planned, Block):
         return Move(blocked(case, planned))
@@ -103,7 +97,7 @@ def _withdraw(case: Case, attempt: Attempt, entry: InFlight, answer: No) -> Move
 
 def _give_up(case: Case, attempt: Attempt, entry: InFlight) -> Move:
     """End what did not get through in its time; only if it was refused is it the next step's turn."""
-    if entry.action is ActionName.UNDO_SCALE:
+    if entry.undoes:
         return close(case, attempt, Ending(Outcome.FAILED, "UndoFailed"))
     if actions.done(case.status.in_flight):
         return begin_verification(case.with_status(in_flight=_without(case, entry)), attempt)

@@ -4,7 +4,8 @@ ACTING ─ all its pods replaced, rollout done, or time over ─▶ VERIFYING �
    └─ nothing got through in time ─▶ NotStarted                   └─ still firing ─▶ [UNDOING ─▶] Failed
 """
 
-from homeostat.api.recovery_status import ActionName, Attempt, AttemptPhase, Outcome, SignalState, TargetPhase
+from homeostat.api.recovery_attempt import ActionName, Attempt, AttemptPhase, Outcome, TargetPhase
+from homeostat.api.recovery_status import SignalState
 from homeostat.api.recovery_step import Step
 from homeostat.core.cluster import Workload
 from homeostat.core.recovery.attempt.intent import add

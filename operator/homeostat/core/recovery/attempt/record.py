@@ -4,15 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from homeostat.api.recovery_status import (
-    MOST_RECORDS,
-    Attempt,
-    AttemptRecord,
-    Outcome,
-    RecoveryPolicyStatus,
-    RecoveryStats,
-    milliseconds,
-)
+from homeostat.api.recovery_attempt import Attempt, AttemptRecord, Outcome, milliseconds
+from homeostat.api.recovery_status import MOST_RECORDS, RecoveryPolicyStatus, RecoveryStats
 from homeostat.core.decision import Event, EventType
 from homeostat.core.recovery.seen import Case, Move
 from homeostat.core.recovery.signals import title

@@ -1,7 +1,9 @@
 """From a trigger that is due to an intent, or to the reason why nothing is done."""
 
 from homeostat.api.recovery import Mode
-from homeostat.api.recovery_status import AttemptRecord, Escalation, Outcome, Signal
+from homeostat.api.recovery_attempt import AttemptRecord, Outcome
+from homeostat.api.recovery_decision import Escalation
+from homeostat.api.recovery_status import Signal
 from homeostat.api.recovery_step import Escalate, Step
 from homeostat.core.decision import Event, EventType
 from homeostat.core.recovery.attempt.intent import begin

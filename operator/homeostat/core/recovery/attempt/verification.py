@@ -2,22 +2,13 @@
 
 from datetime import datetime, timedelta
 
-from homeostat.api.recovery import OnFailure
-from homeostat.api.recovery_status import (
-    ActionName,
-    Attempt,
-    AttemptPhase,
-    InFlight,
-    Outcome,
-    Signal,
-    SignalState,
-    TargetPhase,
-)
+from homeostat.api.recovery_attempt import ActionName, Attempt, AttemptPhase, InFlight, Outcome, TargetPhase
+from homeostat.api.recovery_limits import OnFailure
+from homeostat.api.recovery_status import Signal, SignalState
 from homeostat.core.recovery.attempt.record import Ending, close
 from homeostat.core.recovery.gates.known import OLDEST_VIEW
 from homeostat.core.recovery.seen import Case, Move
 from homeostat.core.recovery.signals import observed_at, of_attempt
-from homeostat.core.recovery.steps import actions
 
 UNDO_TIME = timedelta(minutes=2)
 """How long taking a step back is tried."""
@@ -78,8 +69,10 @@ def _failed(case: Case, attempt: Attempt) -> Move:
 def _undo_of(case: Case, scaled: InFlight) -> InFlight:
     return scaled.model_copy(
         update={
-            "id": actions.undo_of(scaled),
-            "action": ActionName.UNDO_SCALE,
+            "id": f"{scaled.id}-undo",
+            "undoes": scaled.id,
+            "original": scaled.desired,
+            "desired": scaled.original,
             "phase": TargetPhase.INTENDED,
             "started_at": case.now,
             "deadline": case.now + UNDO_TIME,

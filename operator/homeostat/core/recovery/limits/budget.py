@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from homeostat.api.recovery import ActionBudget
+from homeostat.api.recovery_limits import ActionBudget
 from homeostat.api.recovery_status import BudgetStatus
 
 

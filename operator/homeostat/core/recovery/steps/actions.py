@@ -3,9 +3,10 @@
 All ids follow from the record, so that whoever repeats an action after a kill repeats the same action (R2).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from homeostat.api.recovery_status import ActionName, InFlight, TargetPhase
+from homeostat.api.recovery_attempt import ActionName, InFlight, TargetPhase
 from homeostat.core.cluster import Workload
 from homeostat.core.decision import Action, EvictPod, Ref, ReleaseLock, RestartRollout, Scale, TakeLock, TakeToken
 from homeostat.core.recovery.seen import Case
@@ -31,7 +32,7 @@ def carrying_out(case: Case, target: Workload, entry: InFlight) -> tuple[Action,
     """Give what carries out an intent, in order: become the one writer, pay, act."""
     take_lock = TakeLock(lock_id(entry), target.ref, case.seen.ref, LOCK_SECONDS)
     act = _act(target, entry)
-    if entry.has_token or entry.action is ActionName.UNDO_SCALE:
+    if entry.has_token or entry.undoes:
         return (take_lock, act)
     return (take_lock, TakeToken(token_id(entry)), act)
 
@@ -52,28 +53,22 @@ def has_happened(target: Workload, entry: InFlight) -> bool:
         return all(pod.ref.uid != entry.target.uid or pod.is_terminating for pod in target.pods)
     if entry.action is ActionName.RESTART_ROLLOUT:
         return target.restart_id == entry.id
-    if entry.action is ActionName.SCALE:
-        return _marker(target) == entry.id
-    return target.replicas == entry.original and not _marker(target)
+    if entry.undoes:
+        return target.replicas == replicas(entry.desired) and not _marker(target)
+    return _marker(target) == entry.id
 
 
 def is_untouched(target: Workload, entry: InFlight) -> bool:
     """Whether the target still is as the intent found it: nobody else has written the same field since (R8)."""
-    if entry.action is ActionName.SCALE:
-        return target.replicas == entry.original
-    if entry.action is ActionName.UNDO_SCALE:
-        return target.replicas == entry.desired and _marker(target) == scaled_by(entry)
-    return True
+    if entry.action is not ActionName.SCALE:
+        return True
+    is_ours = not entry.undoes or _marker(target) == entry.undoes
+    return target.replicas == replicas(entry.original) and is_ours
 
 
-def undo_of(entry: InFlight) -> str:
-    """Name the action that takes back another."""
-    return f"{entry.id}-undo"
-
-
-def scaled_by(undo: InFlight) -> str:
-    """Name the action that an undo takes back."""
-    return undo.id.removesuffix("-undo")
+def replicas(value: Mapping[str, Any] | None) -> int:
+    """Read what is on record of a Scale."""
+    return int((value or {}).get("replicas", 0))
 
 
 def done(entries: Iterable[InFlight]) -> tuple[InFlight, ...]:
@@ -83,8 +78,15 @@ def done(entries: Iterable[InFlight]) -> tuple[InFlight, ...]:
 
 def title(entry: InFlight) -> str:
     """Say in short what an action does: `EvictPod checkout-1`, `Scale checkout from 2 to 3`."""
-    scaling = f" from {entry.original} to {entry.desired}" if entry.action is ActionName.SCALE else ""
-    return f"{entry.action.value} {entry.target.name}{scaling}"
+    return described(entry.action, entry.target.name, entry.original, entry.desired)
+
+
+def described(
+    action: ActionName, name: str, original: Mapping[str, Any] | None, desired: Mapping[str, Any] | None
+) -> str:
+    """Say in short what an action does to what is called `name`."""
+    scaling = f" from {replicas(original)} to {replicas(desired)}" if action is ActionName.SCALE else ""
+    return f"{action.value} {name}{scaling}"
 
 
 def _act(target: Workload, entry: InFlight) -> Action:
@@ -93,9 +95,8 @@ def _act(target: Workload, entry: InFlight) -> Action:
         return EvictPod(entry.id, pod)
     if entry.action is ActionName.RESTART_ROLLOUT:
         return RestartRollout(entry.id, target.ref, entry.resource_version)
-    if entry.action is ActionName.SCALE:
-        return Scale(entry.id, target.ref, entry.resource_version, entry.desired or 0, {MARKER: entry.id})
-    return Scale(entry.id, target.ref, entry.resource_version, entry.original or 0, {MARKER: None})
+    marker = {MARKER: None if entry.undoes else entry.id}
+    return Scale(entry.id, target.ref, entry.resource_version, replicas(entry.desired), marker)
 
 
 def _marker(target: Workload) -> str:

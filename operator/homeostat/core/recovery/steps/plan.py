@@ -1,33 +1,36 @@
 """What a step would do next to its target: one action on one object, or why there is none to do."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from homeostat.api.recovery_status import ActionName, Attempt, ObjectId, Signal
+from homeostat.api.recovery_attempt import ActionName, Attempt, ObjectId
+from homeostat.api.recovery_status import Signal
 from homeostat.api.recovery_step import RestartPods, ScaleUp, Step, Which
 from homeostat.core.cluster import Pod, Workload
 from homeostat.core.decision import Ref
 from homeostat.core.recovery.reasons import Block, BlockReason
 from homeostat.core.recovery.seen import Case
 from homeostat.core.recovery.signals import failing
+from homeostat.core.recovery.steps.actions import described
 from homeostat.core.recovery.targets.availability import is_newer
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One disruptive action on an object of the workload, as it was seen; replicas for a Scale alone."""
+    """One disruptive action on an object of the workload, as it was seen; `original` and `desired` as on record."""
 
     action: ActionName
     workload: Workload
     target: ObjectId
     resource_version: str
-    original: int | None = None
-    desired: int | None = None
+    original: Mapping[str, Any] | None = None
+    desired: Mapping[str, Any] | None = None
 
     @property
     def title(self) -> str:
         """Say in short what is done: `EvictPod checkout-1`."""
-        scaling = f" from {self.original} to {self.desired}" if self.desired is not None else ""
-        return f"{self.action.value} {self.target.name}{scaling}"
+        return described(self.action, self.target.name, self.original, self.desired)
 
 
 def plan(case: Case, step: Step, signal: Signal) -> Plan | Block:
@@ -85,4 +88,5 @@ def _scaling(target: Workload, scale: ScaleUp) -> Plan | Block:
     wanted = wanted_replicas(target.replicas, scale)
     if wanted == target.replicas:
         return Block(BlockReason.AT_MAXIMUM, f"The target has {target.replicas} replicas, as many as the step allows.")
-    return Plan(ActionName.SCALE, target, object_id(target.ref), target.resource_version, target.replicas, wanted)
+    original, desired = {"replicas": target.replicas}, {"replicas": wanted}
+    return Plan(ActionName.SCALE, target, object_id(target.ref), target.resource_version, original, desired)

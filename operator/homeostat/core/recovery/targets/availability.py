@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from decimal import Decimal
 
-from homeostat.api.recovery_status import InFlight, TargetPhase
+from homeostat.api.recovery_attempt import InFlight, TargetPhase
 from homeostat.core.cluster import Pod, Workload
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from homeostat.api.meta import Condition, ConditionStatus
-from homeostat.api.recovery_status import AttemptPhase, Phase, RecoveryPolicyStatus, TargetPhase
+from homeostat.api.recovery_attempt import AttemptPhase, TargetPhase
+from homeostat.api.recovery_status import Phase, RecoveryPolicyStatus
 from homeostat.core.condition import set_condition
 from homeostat.core.decision import Event, EventType
 from homeostat.core.recovery.reasons import BlockReason
