@@ -1,6 +1,6 @@
 """What the shell needs from the world, as Protocols: each has one real implementation and one fake in tests."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -14,7 +14,10 @@ from homeostat.core.cluster import (
     Lock,
     Namespace,
     Node,
+    PatchEffect,
     Pod,
+    Revision,
+    Right,
     Secret,
     TokenBudget,
     Workload,
@@ -135,6 +138,42 @@ class Cluster(Protocol):
 
     async def token_budget(self, now: datetime) -> TokenBudget:
         """Read the cluster-wide action budget."""
+        ...
+
+
+class Targets(Protocol):
+    """What a RecoveryPolicy heals, read on demand. All raise Unavailable, Forbidden or Rejected."""
+
+    async def named(self, namespace: str, kind: str, name: str) -> Workload | None:
+        """Read one target: a workload, a Service, a Node (of no namespace), or what controls the Pod of that name."""
+        ...
+
+    async def selected(self, namespace: str, kind: str, selector: str) -> tuple[Workload, ...]:
+        """Read the targets that match a label selector; of Pods, what controls them."""
+        ...
+
+    async def revisions(self, workload: Workload) -> tuple[Revision, ...]:
+        """Read the revisions of a Deployment, StatefulSet or DaemonSet, newest first."""
+        ...
+
+    async def try_patch(self, target: Ref, strategy: str, body: Mapping[str, Any]) -> PatchEffect:
+        """Find by a dry run on the API server what a patch would change, or why it would not apply."""
+        ...
+
+    async def fields(self, target: Ref, wanted: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Read those fields of an object that a merge patch names; absent ones are None."""
+        ...
+
+    async def job(self, namespace: str, name: str) -> Job | None:
+        """Read a Job."""
+        ...
+
+
+class Rights(Protocol):
+    """What the operator itself may do."""
+
+    async def missing(self, wanted: Sequence[Right]) -> tuple[Right, ...]:
+        """Give what of it the operator may not; raises Unavailable when that cannot be told."""
         ...
 
 
@@ -265,6 +304,20 @@ class StoredAttempt:
     started_at: datetime
     ended_at: datetime | None
     outcome: str
+    details: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDecision:
+    """One decision of a RecoveryPolicy on a trigger that fires, as on its status; `owner` is the policy's uid."""
+
+    id: str
+    owner: str
+    namespace: str
+    name: str
+    at: datetime
+    verdict: str
+    reason: str
     details: dict[str, Any]
 
 

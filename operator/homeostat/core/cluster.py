@@ -3,11 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from homeostat.core.decision import Ref
 
 WorkloadKind = Literal["Deployment", "StatefulSet", "DaemonSet"]
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """What a container asks for and may use: quantities by "memory" and "cpu"."""
+
+    name: str
+    requests: tuple[tuple[str, str], ...] = ()
+    limits: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +43,68 @@ class Pod:
     owner: Ref | None = None
     claims: tuple[str, ...] = ()
     exit_code: int | None = None
+    containers: tuple[Container, ...] = ()
+    has_empty_dir: bool = False
+    is_mirror: bool = False  # a static pod of its Node, which no eviction moves
+    terminating_since: datetime | None = None  # when it was told to go; its grace period follows
+    grace_seconds: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class GitOwner:
+    """Who reconciles an object with a Git repository, and which fields of it they own.
+
+    `tool`: Argo CD or Flux. `name`: of its Application, Kustomization or HelmRelease. `fields`: paths of spec that
+    they set, like `spec.replicas` and `spec.template`, as managedFields have them.
+    """
+
+    tool: str
+    name: str
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One revision of a workload: the ReplicaSet or ControllerRevision that holds its template."""
+
+    name: str
+    number: int
+    created_at: datetime
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PatchEffect:
+    """What a patch would change, found by a dry run: two merge patches, there and back, of the very same fields.
+
+    `refusal` (reason, message) says why it would not apply; then both are empty.
+    """
+
+    forward: Mapping[str, Any]
+    back: Mapping[str, Any]
+    refusal: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """One thing that the operator must be allowed to do, in the words of an access review; `why` is for humans."""
+
+    verb: str
+    group: str
+    resource: str
+    subresource: str = ""
+    namespace: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A Deployment, StatefulSet or DaemonSet, and its pods."""
+    """What is healed: a Deployment, StatefulSet or DaemonSet with its pods, a Node with the pods on it, a Service.
+
+    Of a Node: `replicas` is 1, `conditions` holds what is wrong with it (NotReady, MemoryPressure, DiskPressure,
+    PIDPressure, Cordoned), and `population` is (unhealthy Nodes, all Nodes) of the cluster. Of what controls the pods
+    of a policy for Pods, `pods` are all its pods and `eligible` the uids of those that the policy is for.
+    """
 
     ref: Ref
     resource_version: str
@@ -54,6 +120,12 @@ class Workload:
     annotations: tuple[tuple[str, str], ...] = ()
     pods: tuple[Pod, ...] = ()
     restart_id: str = ""  # the `id` of the last RestartRollout that stands in its pod template
+    is_stuck: bool = False  # its rollout made no progress within its deadline
+    git: GitOwner | None = None
+    is_unschedulable: bool = False
+    conditions: tuple[str, ...] = ()
+    population: tuple[int, int] | None = None
+    eligible: frozenset[str] | None = None
 
     @property
     def is_rolling_out(self) -> bool:

@@ -24,16 +24,6 @@ class EventType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened, told to humans. `reason` is CamelCase, `note` a sentence without times."""
-
-    reason: str
-    note: str
-    type: EventType = EventType.NORMAL
-    action: str = "Evaluate"
-
-
-@dataclass(frozen=True, slots=True)
 class Ref:
     """One object of the cluster, down to its incarnation (`uid`). Namespace is "" for cluster-scoped kinds."""
 
@@ -41,6 +31,18 @@ class Ref:
     namespace: str
     name: str
     uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, told to humans. `reason` is CamelCase, `note` a sentence without times."""
+
+    reason: str
+    note: str
+    type: EventType = EventType.NORMAL
+    action: str = "Evaluate"
+    about: Ref | None = None
+    """The object that it is told of; None means the one that was decided on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,83 @@ class Scale:
     resource_version: str
     replicas: int
     annotations: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class UndoRollout:
+    """Make a workload's pod template that of an earlier revision, and mark the write with `annotations`.
+
+    `revision` names the ReplicaSet or ControllerRevision that holds the template.
+    """
+
+    id: str
+    target: Ref
+    resource_version: str
+    revision: str
+    annotations: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PatchObject:
+    """Change an object by a patch (`strategy`: Merge or Strategic), and mark the same write with `annotations`."""
+
+    id: str
+    target: Ref
+    resource_version: str
+    strategy: str
+    body: Mapping[str, Any]
+    annotations: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SetUnschedulable:
+    """Cordon a Node, or uncordon it, and mark the same write with `annotations`."""
+
+    id: str
+    node: Ref
+    resource_version: str
+    unschedulable: bool
+    annotations: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ResizePod:
+    """Give a running pod's containers other requests and limits, in place.
+
+    `resources`: container → {"requests": {"memory": "96Mi"}, "limits": {…}}, only what changes.
+    """
+
+    id: str
+    pod: Ref
+    resource_version: str
+    resources: Mapping[str, Mapping[str, Mapping[str, str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class RunJob:
+    """Create a Job that belongs to `owner`. `id` names it, so that it is created once; one that is there is done."""
+
+    id: str
+    owner: Ref
+    name: str
+    template: Mapping[str, Any]
+    environment: Mapping[str, str]
+    seconds: int
+    keep_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallWebhook:
+    """POST `body` as JSON to `url`, signed with the key of a Secret (name, key) of `owner`'s namespace.
+
+    `id` is the Idempotency-Key: who gets the same call twice can tell.
+    """
+
+    id: str
+    owner: Ref
+    url: str
+    body: Mapping[str, Any]
+    secret: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +212,23 @@ class RemoveRules:
     name: str
 
 
-Action = EvictPod | DeletePod | RestartRollout | Scale | TakeLock | ReleaseLock | TakeToken | InstallRules | RemoveRules
+Action = (
+    EvictPod
+    | DeletePod
+    | RestartRollout
+    | Scale
+    | UndoRollout
+    | PatchObject
+    | SetUnschedulable
+    | ResizePod
+    | RunJob
+    | CallWebhook
+    | TakeLock
+    | ReleaseLock
+    | TakeToken
+    | InstallRules
+    | RemoveRules
+)
 
 
 class Verb(StrEnum):

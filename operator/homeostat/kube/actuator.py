@@ -10,22 +10,30 @@ from typing import Any
 
 from homeostat.core.decision import (
     Action,
+    CallWebhook,
     DeletePod,
     EvictPod,
     InstallRules,
     Outcome,
+    PatchObject,
     Ref,
     ReleaseLock,
     RemoveRules,
+    ResizePod,
     RestartRollout,
+    RunJob,
     Scale,
+    SetUnschedulable,
     TakeLock,
     TakeToken,
+    UndoRollout,
     Verb,
 )
 from homeostat.kube.answers import BudgetHeld
 from homeostat.kube.budget import ActionBudget, BudgetUnreadable
+from homeostat.kube.changes import ApiChanges
 from homeostat.kube.client import MERGE_PATCH, STRATEGIC_PATCH, ApiClient
+from homeostat.kube.errands import Errands
 from homeostat.kube.gate import Urgency
 from homeostat.kube.locks import Locks
 from homeostat.kube.projections import RESTARTED_AT
@@ -48,6 +56,8 @@ class ApiActuator:
         self._locks = locks
         self._budget = budget
         self._rules = ApiRules(client)
+        self._changes = ApiChanges(client)
+        self._errands = Errands(client)
 
     async def act(self, action: Action, now: datetime) -> Outcome:
         """Perform one action; never raises for what the API server may answer."""
@@ -82,6 +92,10 @@ class ApiActuator:
                 return await self._lock(action, now)
             case TakeToken():
                 return await self._budget.take(action.id, now)
+            case UndoRollout() | PatchObject() | SetUnschedulable() | ResizePod():
+                return await self._changes.perform(action)
+            case RunJob() | CallWebhook():
+                return await self._errands.perform(action)
             case InstallRules() | RemoveRules():
                 return await self._rules.perform(action)
 

@@ -3,11 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from homeostat.api.health_check import HealthState
 from homeostat.api.recovery import RecoveryPolicySpec
 from homeostat.api.recovery_status import Proof, RecoveryPolicyStatus, SignalState
-from homeostat.core.cluster import FreezeInForce, Lock, TokenBudget, Workload
+from homeostat.core.cluster import (
+    FreezeInForce,
+    Job,
+    Lock,
+    PatchEffect,
+    Revision,
+    Right,
+    TokenBudget,
+    Workload,
+)
 from homeostat.core.decision import Action, Event, Outcome, Ref
 
 
@@ -28,7 +38,9 @@ class SignalSeen:
     `observed_at`: when the data was taken, None when there is none. `stale_after`: the age from which it no
     longer counts (three intervals and a timeout of a check). `detail`: a clause for events, like
     `HealthCheck checkout is Unhealthy`. `failing`: the pods that make it fire, as far as known.
-    `dependencies`: what the trigger's check itself depends on (H5).
+    `dependencies`: what the trigger's check itself depends on (H5). `began_at`: the first sign of it, before the
+    verdict (the first failed probe). `accused`: names of workloads or Nodes that the source itself accuses, like the
+    labels of an alert; with `failing`, they tell which of several targets is meant.
     """
 
     index: int
@@ -39,6 +51,37 @@ class SignalSeen:
     detail: str = ""
     failing: tuple[Ref, ...] = ()
     dependencies: tuple[DependencySeen, ...] = ()
+    began_at: datetime | None = None
+    accused: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """What humans ask of the policy by annotations (`api.recovery`), as they stand there.
+
+    `by`: the name in homeostat.dev/by; `is_verified`: whether the API server lets nobody write another's name.
+    `manager`: who wrote the annotations as managedFields have it, like kubectl-annotate.
+    """
+
+    approve: str = ""
+    reject: str = ""
+    run: str = ""
+    pause: str = ""
+    by: str = ""
+    is_verified: bool = False
+    manager: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Storm:
+    """How many policies want to act at this moment, ours included, and at how many nobody may.
+
+    `speaks`: whether this policy is the one that tells a human, for all of them.
+    """
+
+    wanting: int = 0
+    limit: int = 0
+    speaks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +93,13 @@ class RecoverySeen:
     most 40 characters, never given before; a new attempt is called so. `proof`: the last drill of this policy.
     `budget_held_by`: name of the objective whose budget policy holds recovery in the namespace, "" for none.
     `problem`: why the policy is not evaluated, as (reason, message).
+
+    `candidates`: all targets of a selector; `target` is then the one in focus. `others`: what steps name as their
+    own `targets`, as far as it is there. `locks`: of `others`, by uid. `revisions`: of workloads, by uid, where a step
+    goes back to one. `effects`: of patches, by (index of the step, uid). `fields`: what now stands in the fields of a
+    change on record, by the id of its action. `job`: the Job of the open attempt. `are_nodes_allowed`: whether the
+    administrator lets policies of this namespace touch Nodes. `missing_rights`: what the operator may not do of all
+    that the steps need; None while it is not known. `rivals`: names of other policies for the same target.
     """
 
     ref: Ref
@@ -68,6 +118,18 @@ class RecoverySeen:
     proof: Proof | None = None
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     problem: tuple[str, str] | None = None
+    candidates: tuple[Workload, ...] = ()
+    others: tuple[Workload, ...] = ()
+    locks: Mapping[str, Lock] = field(default_factory=dict)
+    revisions: Mapping[str, tuple[Revision, ...]] = field(default_factory=dict)
+    effects: Mapping[tuple[int, str], PatchEffect] = field(default_factory=dict)
+    fields: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    job: Job | None = None
+    requests: Requests = Requests()
+    storm: Storm = Storm()
+    are_nodes_allowed: bool = True
+    missing_rights: tuple[Right, ...] | None = None
+    rivals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
