@@ -1,7 +1,7 @@
 """What is asked of the history store: each function reads on a connection that it is given."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -275,6 +275,17 @@ def attempts(connection: Connection, owner: str, limit: int) -> list[StoredAttem
     """Read the newest attempts of an owner."""
     table = schema.attempt
     query = select(table).where(table.c.owner_uid == owner).order_by(table.c.started_at.desc()).limit(limit)
+    return [_attempt(row) for row in connection.execute(query)]
+
+
+def attempts_since(
+    connection: Connection, kind: str, since: datetime, namespace: str = "", name: str = ""
+) -> list[StoredAttempt]:
+    """Read the attempts of a kind of owner that were begun since then, oldest first; of a namespace, or of one name."""
+    table = schema.attempt
+    query = select(table).where(table.c.kind == kind, table.c.started_at >= since).order_by(table.c.started_at)
+    query = query.where(table.c.namespace == namespace) if namespace else query
+    query = query.where(table.c.name == name) if name else query
     return [_attempt(row) for row in connection.execute(query)]
 
 

@@ -6,13 +6,11 @@ kubectl -n homeostat-system exec deploy/homeostat -- homeostat history
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from homeostat.api.meta import parse_duration
@@ -35,7 +33,7 @@ from homeostat.wiring.history_report import (
     steps_as_data,
     steps_as_text,
 )
-from homeostat.wiring.settings import Settings
+from homeostat.wiring.past import add_store_url, moment, store_url
 from homeostat.wiring.streams import where_the_store_is
 
 FAILED = 2  # exit code
@@ -62,8 +60,8 @@ def answer(asked: argparse.Namespace, now: datetime) -> str:
     namespace, _, name = asked.check.partition("/")
     if asked.check and not (namespace and name):
         raise BadArguments(f"{asked.check!r} is not NAMESPACE/NAME")
-    url = _store_url(asked.store_url)
-    since, until = _time(asked.since, now), _time(asked.until, now) if asked.until else now
+    url = store_url(asked.store_url)
+    since, until = moment(asked.since, now), moment(asked.until, now) if asked.until else now
     if since >= until:
         raise BadArguments("--since is not before --until")
     engine = open_reader(url)
@@ -140,29 +138,6 @@ def _usual_step(span: float) -> int:
     return HOUR if span <= 3 * DAY else DAY
 
 
-def _store_url(given: str) -> str:
-    try:
-        return Settings.model_validate({"store_url": given}).store_url
-    except ValidationError as error:
-        told = error.errors(include_input=False)[0]["msg"].removeprefix("Value error, ")
-        raise BadArguments(f"--store-url: {told}") from error
-
-
-def _time(text: str, now: datetime) -> datetime:
-    """Read `24h` as that long ago, else a time."""
-    try:
-        return now - parse_duration(text)
-    except ValueError:
-        pass
-    except OverflowError as error:
-        raise BadArguments(f"{text!r} is longer ago than time goes") from error
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise BadArguments(f"{text!r} is neither a duration (24h, 7d) nor a time (2026-11-21T12:00:00Z)") from error
-    return max(moment if moment.tzinfo else moment.replace(tzinfo=UTC), datetime.fromtimestamp(0, UTC))
-
-
 def _duration(text: str) -> timedelta:
     try:
         return parse_duration(text)
@@ -195,9 +170,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--objective", action="store_true", help="a ServiceLevelObjective instead of a HealthCheck")
     parser.add_argument("--uid", default="", help="an earlier object of that name")
     parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="how to print")
-    parser.add_argument(
-        "--store-url",
-        default=os.environ.get("HOMEOSTAT_STORE_URL") or Settings.model_fields["store_url"].default,
-        help="where history is kept (default: $HOMEOSTAT_STORE_URL, else %(default)s)",
-    )
+    add_store_url(parser)
     return parser

@@ -52,7 +52,7 @@ from homeostat.store import reading
 from homeostat.store.opening import open_reader, translated
 from homeostat.wiring.arguments import BadArguments, Parser
 from homeostat.wiring.check_file import BadInput, objects
-from homeostat.wiring.settings import Settings
+from homeostat.wiring.past import add_store_url, store_url
 from homeostat.wiring.slo_report import Paper, as_csv, as_data, as_markdown
 from homeostat.wiring.streams import complain, print_out, where_the_store_is
 
@@ -101,7 +101,7 @@ def answer(asked: argparse.Namespace, now: datetime) -> str:
         raise BadArguments(f"report: {asked.slo!r} is not NAMESPACE/NAME")
     terms = _terms(asked, namespace, name)
     month = _month(asked.month, _zone(asked.time_zone or terms.zone), now)
-    engine = open_reader(_store_url(asked.store_url))
+    engine = open_reader(store_url(asked.store_url))
     try:
         with translated(), engine.connect() as connection:
             paper = _paper(connection, (namespace, name), terms, month, _Range(asked.uid, asked.months, now))
@@ -332,14 +332,6 @@ def _groups(
         yield outline(one.service, month, _hours(connection, one, measure, stretch), measure, asked.until)
 
 
-def _store_url(given: str) -> str:
-    try:
-        return Settings.model_validate({"store_url": given}).store_url
-    except ValidationError as error:
-        told = error.errors(include_input=False)[0]["msg"].removeprefix("Value error, ")
-        raise BadArguments(f"--store-url: {told}") from error
-
-
 # --- arguments ------------------------------------------------------------------------------------------
 
 
@@ -383,9 +375,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--uid", default="", help="an earlier object of that name")
     parser.add_argument("--kubeconfig", default="", help="path of a kubeconfig (default: as kubectl finds it)")
     parser.add_argument("--context", default="", help="context of the kubeconfig (default: the current one)")
-    parser.add_argument(
-        "--store-url",
-        default=os.environ.get("HOMEOSTAT_STORE_URL") or Settings.model_fields["store_url"].default,
-        help="where history is kept (default: $HOMEOSTAT_STORE_URL, else the operator's default)",
-    )
+    add_store_url(parser)
     return parser
