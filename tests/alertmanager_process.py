@@ -30,13 +30,16 @@ class RunningAlertmanager(NamedTuple):
 
 
 @contextmanager
-def running_alertmanager(directory: Path, webhook: str = "", *, port: int = 0) -> Iterator[RunningAlertmanager]:
-    """Run an Alertmanager that tells `webhook` of each alert by itself, at once, and of its end.
+def running_alertmanager(
+    directory: Path, webhook: str = "", *, port: int = 0, token: str = ""
+) -> Iterator[RunningAlertmanager]:
+    """Run an Alertmanager that tells `webhook` of each alert by itself, at once, and of its end; with a bearer token.
 
     Started again in the same directory and on the same port it remembers what it told, as a restarted one does.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    hooks = [{"url": webhook, "send_resolved": True}] if webhook else []
+    who = {"http_config": {"authorization": {"type": "Bearer", "credentials": token}}} if token else {}
+    hooks = [{"url": webhook, "send_resolved": True, **who}] if webhook else []
     route = {
         "receiver": "tests",
         "group_by": ["..."],

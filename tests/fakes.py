@@ -26,7 +26,17 @@ from homeostat.core.significance import Significance
 from homeostat.engine.controller import Problem, Subject
 from homeostat.engine.objects import Entry, Key
 from homeostat.kube.objects import FINALIZER
-from homeostat.ports import Clock, Conflict, Delivery, Gone, HistoryUnavailable, Pruned, Record, StoredAttempt
+from homeostat.ports import (
+    Clock,
+    Conflict,
+    Delivery,
+    Gone,
+    HistoryUnavailable,
+    Pruned,
+    Record,
+    StoredAttempt,
+    StoredDecision,
+)
 
 R = TypeVar("R")
 
@@ -433,6 +443,9 @@ class FakeHistory:
 
     async def attempts(self, owner: str, limit: int = 100) -> Sequence[StoredAttempt]:
         return [one for one in self.kept_of(StoredAttempt) if one.owner == owner][:limit]
+
+    async def decisions(self, owner: str, limit: int = 100) -> Sequence[StoredDecision]:
+        return [one for one in self.kept_of(StoredDecision) if one.owner == owner][:limit]
 
     async def prune(self, now: datetime) -> Pruned:
         await self._enter("prune")

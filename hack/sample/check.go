@@ -81,5 +81,17 @@ func (f *fault) checkValues() error {
 	case f.ExitCode != nil && (*f.ExitCode < 0 || *f.ExitCode > 255):
 		return fmt.Errorf("exitCode %d is not between 0 and 255", *f.ExitCode)
 	}
+	return f.checkHog()
+}
+
+func (f *fault) checkHog() error {
+	switch {
+	case f.Kind != kindHog:
+		return nil
+	case f.Address == "":
+		return fmt.Errorf("hog needs an address such as \"db:80\"")
+	case f.Count < 1 || f.Count > mostHogged:
+		return fmt.Errorf("hog needs a count between 1 and %d", mostHogged)
+	}
 	return nil
 }

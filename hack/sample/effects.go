@@ -1,4 +1,4 @@
-// Faults that are more than a different answer: closed doors, leaking memory, the end of the process.
+// Faults that are more than a different answer: closed doors, leaking memory, a full disk, the end of the process.
 package main
 
 import (
@@ -18,13 +18,20 @@ const (
 
 // effects is used under the lock of faults.
 type effects struct {
-	doors    []*gate
-	exit     func(code int)
-	stopLeak chan struct{}
-	leaked   chan struct{}
+	doors   []*gate
+	exit    func(code int)
+	pause   func()
+	scratch *scratch
+	stop    chan struct{} // of what goes on beside the service: a leak, a hog
+	stopped chan struct{}
 }
 
 func (e *effects) begin(wanted *fault) error {
+	if wanted.Keep {
+		if err := e.scratch.keep(wanted); err != nil {
+			return err
+		}
+	}
 	switch wanted.Kind {
 	case kindRefuse:
 		for _, door := range e.doors {
@@ -35,6 +42,14 @@ func (e *effects) begin(wanted *fault) error {
 		e.leak(wanted.Rate)
 	case kindCrash:
 		e.crash(wanted.ExitCode)
+	case kindPause:
+		time.AfterFunc(crashDelay, e.pause)
+	case kindHog:
+		e.beside(func(stop, done chan struct{}) { hogUntil(stop, done, wanted.Address, wanted.Count) })
+	case kindFill:
+		if err := e.scratch.fill(); err != nil {
+			return err
+		}
 	}
 	return e.open()
 }
@@ -49,12 +64,13 @@ func (e *effects) open() error {
 }
 
 func (e *effects) end() {
-	if e.stopLeak == nil {
+	e.scratch.clear()
+	if e.stop == nil {
 		return
 	}
-	close(e.stopLeak)
-	<-e.leaked
-	e.stopLeak, e.leaked = nil, nil
+	close(e.stop)
+	<-e.stopped
+	e.stop, e.stopped = nil, nil
 	debug.FreeOSMemory()
 }
 
@@ -62,8 +78,12 @@ func (e *effects) leak(rate int) {
 	if rate == 0 {
 		rate = defaultRate
 	}
-	e.stopLeak, e.leaked = make(chan struct{}), make(chan struct{})
-	go leakUntil(e.stopLeak, e.leaked, rate)
+	e.beside(func(stop, done chan struct{}) { leakUntil(stop, done, rate) })
+}
+
+func (e *effects) beside(do func(stop, done chan struct{})) {
+	e.stop, e.stopped = make(chan struct{}), make(chan struct{})
+	go do(e.stop, e.stopped)
 }
 
 // leakUntil touches each page, since memory that was never written does not count.

@@ -20,6 +20,9 @@ const (
 	kindRefuse = "refuse" // connections to the ports of users and of gRPC are refused
 	kindLeak   = "leak"   // memory grows until the fault is lifted, or the kernel ends the process
 	kindCrash  = "crash"  // the process ends
+	kindPause  = "pause"  // the process stands still, as under SIGSTOP: nothing of it answers, the control API neither
+	kindFill   = "fill"   // the scratch folder is full: users get status 507 for as long as it is, whoever looks
+	kindHog    = "hog"    // connections to another service are opened and kept
 )
 
 // fault is one request of the control API. Fields that a kind does not use must be left out.
@@ -41,18 +44,26 @@ type fault struct {
 	Rate int `json:"rate,omitempty"`
 	// ExitCode of the process, for crash: 1 unless given.
 	ExitCode *int `json:"exitCode,omitempty"`
+	// Address and Count of the connections to keep, for hog.
+	Address string `json:"address,omitempty"`
+	Count   int    `json:"count,omitempty"`
+	// Keep writes the fault into the scratch folder, so that it is back in force whenever the process starts there.
+	Keep bool `json:"keep,omitempty"`
 }
 
 // fields lists what each kind may carry besides its kind and duration.
 var fields = map[string]string{
-	kindFail:   "percent path all status",
-	kindLie:    "percent path status",
-	kindGarble: "percent path",
-	kindSlow:   "percent path all delay",
-	kindHang:   "percent path all",
-	kindRefuse: "",
-	kindLeak:   "rate",
-	kindCrash:  "exitCode",
+	kindFail:   "percent path all status keep",
+	kindLie:    "percent path status keep",
+	kindGarble: "percent path keep",
+	kindSlow:   "percent path all delay keep",
+	kindHang:   "percent path all keep",
+	kindRefuse: "keep",
+	kindLeak:   "rate keep",
+	kindCrash:  "exitCode keep",
+	kindPause:  "",
+	kindFill:   "",
+	kindHog:    "address count",
 }
 
 // duration is written as Go and Kubernetes do: "30s".

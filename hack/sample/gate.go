@@ -13,6 +13,7 @@ type gate struct {
 	mutex       sync.Mutex
 	changed     *sync.Cond
 	listener    net.Listener // nil while shut
+	most        int          // connections at the same time; 0 is any number
 	isClosed    bool
 	connections map[*gatedConnection]struct{}
 }
@@ -59,11 +60,11 @@ func (g *gate) awaitListener() net.Listener {
 	return g.listener
 }
 
-// track returns nil for a connection that came in while the gate was being shut.
+// track returns nil for a connection that came in while the gate was being shut, or that is one too many.
 func (g *gate) track(connection net.Conn, from net.Listener) net.Conn {
 	g.mutex.Lock()
 	defer g.mutex.Unlock()
-	if g.listener != from {
+	if g.listener != from || (g.most > 0 && len(g.connections) >= g.most) {
 		return nil
 	}
 	tracked := &gatedConnection{Conn: connection, gate: g}

@@ -7,7 +7,7 @@
 //	:8081   control: POST, GET, DELETE /fault (see fault.go); GET /sessions, how many are open and were made, and
 //	        GET /requests, how many began and ended; /livez, which answers even while the service refuses
 //
-// All state is the process's own: a restarted pod is healthy again.
+// All state is the process's own, so that a restarted pod is healthy again; but for what is in its scratch folder.
 package main
 
 import (
@@ -20,6 +20,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -40,10 +41,18 @@ func main() {
 	flag.StringVar(&addresses.control, "control", ":8081", "address for the control API")
 	flag.StringVar(&addresses.tls, "tls", ":8443", "address for users who want TLS")
 	flag.StringVar(&addresses.certificates, "certificates", "", "folder with tls.crt and tls.key; without it there is no TLS")
+	needs := needs{}
+	flag.StringVar(&needs.fault, "fault", "", "a fault, as for POST /fault, that is in force from the start: a bad release")
+	flag.StringVar(&needs.scratch, "scratch", "", "folder that users' requests need room in, and that keeps faults")
+	flag.StringVar(&needs.upstream, "upstream", "", "address of a service that users' requests need")
+	flag.IntVar(&needs.connections, "connections", 0, "how many connections of users there may be; 0 is any number")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	sample, err := newSample(addresses, os.Exit)
+	if err == nil {
+		err = sample.need(needs)
+	}
 	if err == nil {
 		slog.Info("serving", "http", addresses.users, "grpc", addresses.grpc, "control", addresses.control)
 		err = sample.run(ctx)
@@ -56,6 +65,12 @@ func main() {
 
 type addresses struct{ users, tls, grpc, control, certificates string }
 
+// needs are what a sample depends on, and what is wrong with it from the start.
+type needs struct {
+	fault, scratch, upstream string
+	connections              int
+}
+
 // sample holds the servers and what they have in common: the fault of the moment, and the open sessions.
 type sample struct {
 	faults                    *faults
@@ -65,6 +80,7 @@ type sample struct {
 	users, tls, grpc, control *gate // tls is nil without certificates
 	usersHTTP, controlAPI     *http.Server
 	health                    *grpc.Server
+	service                   *service
 }
 
 func newSample(at addresses, exit func(code int)) (*sample, error) {
@@ -86,14 +102,31 @@ func newSample(at addresses, exit func(code int)) (*sample, error) {
 		}
 		doors = append(doors, s.tls)
 	}
-	s.faults = newFaults(&effects{doors: doors, exit: exit})
-	service := &service{faults: s.faults, sessions: newSessions(), ending: s.ending}
-	s.usersHTTP = &http.Server{Handler: service.routes(), ReadHeaderTimeout: headerTimeout}
-	s.controlAPI = &http.Server{Handler: controlRoutes(s.faults, service), ReadHeaderTimeout: headerTimeout}
+	disk := &scratch{}
+	s.faults = newFaults(&effects{doors: doors, exit: exit, pause: standStill, scratch: disk})
+	s.service = &service{faults: s.faults, sessions: newSessions(), scratch: disk, ending: s.ending}
+	s.usersHTTP = &http.Server{Handler: s.service.routes(), ReadHeaderTimeout: headerTimeout}
+	s.controlAPI = &http.Server{Handler: controlRoutes(s.faults, s.service), ReadHeaderTimeout: headerTimeout}
 	s.health = grpc.NewServer()
 	healthpb.RegisterHealthServer(s.health, &health{faults: s.faults, ending: s.ending})
 	return s, nil
 }
+
+// need takes up what the service depends on, and the fault that it starts with: one that was kept before one that was given.
+func (s *sample) need(wanted needs) error {
+	s.service.scratch.folder, s.service.upstream, s.users.most = wanted.scratch, upstream(wanted.upstream), wanted.connections
+	first, err := s.service.scratch.kept()
+	if first == nil && err == nil && wanted.fault != "" {
+		first, err = parseFault(strings.NewReader(wanted.fault))
+	}
+	if first == nil || err != nil {
+		return err
+	}
+	return s.faults.set(first)
+}
+
+// standStill needs a process that is not the first of its PID namespace: that one cannot stop itself.
+func standStill() { _ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) }
 
 // run serves until the context ends; then requests in flight get time to finish, and those that hang are let go.
 func (s *sample) run(ctx context.Context) error {

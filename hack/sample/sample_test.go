@@ -524,9 +524,102 @@ func certificates(t *testing.T) (string, *x509.CertPool) {
 	return folder, roots
 }
 
+func TestAKeptFaultIsBackWhenTheProcessStartsAgain(t *testing.T) {
+	folder := needs{scratch: t.TempDir()}
+	before := start(t)
+	if err := before.need(folder); err != nil {
+		t.Fatal(err)
+	}
+	before.breakIt(`{"kind":"fail","status":500,"keep":true}`)
+	after := start(t)
+	if err := after.need(folder); err != nil {
+		t.Fatal(err)
+	}
+	after.expect("/buy", 500)
+	after.control(http.MethodDelete, "")
+	healed := start(t)
+	if err := healed.need(folder); err != nil {
+		t.Fatal(err)
+	}
+	healed.expect("/buy", 200)
+}
+
+func TestAFaultCannotBeKeptNowhere(t *testing.T) {
+	r := start(t)
+	for _, fault := range []string{`{"kind":"fail","keep":true}`, `{"kind":"fill"}`} {
+		if status, answer := r.control(http.MethodPost, fault); status != 500 || !strings.Contains(answer, "-scratch") {
+			t.Errorf("%s: got %d %q, want 500 and the flag that is missing", fault, status, answer)
+		}
+	}
+}
+
+func TestAReleaseMayBeBrokenFromTheStart(t *testing.T) {
+	r := start(t)
+	if err := r.need(needs{fault: `{"kind":"fail"}`}); err != nil {
+		t.Fatal(err)
+	}
+	r.expect("/", 503)
+	if err := r.need(needs{fault: `{"kind":"explode"}`}); err == nil {
+		t.Error("a fault that does not exist was taken")
+	}
+}
+
+func TestUsersGetNothingWhileTheDiskIsNotThere(t *testing.T) {
+	r := start(t)
+	if err := r.need(needs{scratch: filepath.Join(t.TempDir(), "missing")}); err != nil {
+		t.Fatal(err)
+	}
+	for path, status := range map[string]int{"/": 507, "/healthz": 507, "/livez": 200} {
+		r.expect(path, status)
+	}
+}
+
+func TestWithoutItsUpstreamAServiceFailsItsUsers(t *testing.T) {
+	behind, r := start(t), start(t)
+	if err := r.need(needs{upstream: behind.users.Addr().String()}); err != nil {
+		t.Fatal(err)
+	}
+	r.expect("/buy", 200)
+	behind.breakIt(`{"kind":"refuse"}`)
+	for path, status := range map[string]int{"/buy": 502, "/healthz": 502, "/livez": 200} {
+		r.expect(path, status)
+	}
+}
+
+func TestAHogTakesAllConnectionsUntilItEnds(t *testing.T) {
+	hog, r := start(t), start(t)
+	if err := r.need(needs{connections: 2}); err != nil {
+		t.Fatal(err)
+	}
+	hog.breakIt(`{"kind":"hog","count":4,"address":"` + r.users.Addr().String() + `"}`)
+	r.eventually("users are turned away", func() bool { _, _, err := r.get("/"); return err != nil })
+	hog.control(http.MethodDelete, "")
+	r.eventually("users are let in", func() bool { status, _, _ := r.get("/"); return status == 200 })
+}
+
+func (r *running) eventually(what string, holds func() bool) {
+	r.Helper()
+	for deadline := time.Now().Add(5 * time.Second); !holds(); {
+		if time.Now().After(deadline) {
+			r.Fatalf("not within 5 s: %s", what)
+		}
+	}
+}
+
+func TestAPauseStopsTheProcessAfterItsAnswer(t *testing.T) {
+	r, paused := start(t), make(chan struct{})
+	r.faults.effects.pause = func() { close(paused) }
+	r.breakIt(`{"kind":"pause"}`)
+	select {
+	case <-paused:
+	case <-time.After(time.Second):
+		t.Error("it did not pause")
+	}
+}
+
 func TestWrongFaultsAreRefusedWithAReason(t *testing.T) {
 	for body, reason := range map[string]string{
-		`{"kind":"explode"}`:                    "use one of crash, fail, garble, hang, leak, lie, refuse, slow",
+		`{"kind":"explode"}`:                    "use one of crash, fail, fill, garble, hang, hog, leak, lie, pause, refuse, slow",
 		`{}`:                                    "kind",
 		`no json`:                               "not a fault",
 		`{"kind":"fail","percentage":5}`:        "unknown field",
@@ -541,6 +634,9 @@ func TestWrongFaultsAreRefusedWithAReason(t *testing.T) {
 		`{"kind":"slow"}`:                       "delay",
 		`{"kind":"leak","rate":-1}`:             "negative",
 		`{"kind":"crash","exitCode":256}`:       "between 0 and 255",
+		`{"kind":"hog","count":1}`:              "address",
+		`{"kind":"hog","address":"db:80"}`:      "between 1 and 1000",
+		`{"kind":"pause","keep":true}`:          `no "keep"`,
 	} {
 		_, err := parseFault(bytes.NewReader([]byte(body)))
 		if err == nil || !strings.Contains(err.Error(), reason) {

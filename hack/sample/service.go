@@ -28,6 +28,8 @@ type service struct {
 	faults   *faults
 	sessions *sessions
 	requests requests
+	scratch  *scratch
+	upstream upstream
 	ending   context.Context
 	orders   atomic.Int64
 }
@@ -68,10 +70,21 @@ func (s *service) serve(handler http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		fault, _ := s.faults.now()
 		if !fault.hits(r.URL.Path) {
-			handler(w, r)
+			s.serveIfAble(w, r, handler)
 			return
 		}
 		s.serveFaulty(w, r, fault, handler)
+	}
+}
+
+// serveIfAble answers unless the service lacks what it needs.
+func (s *service) serveIfAble(w http.ResponseWriter, r *http.Request, handler http.HandlerFunc) {
+	if s.scratch.check() != nil {
+		answer(w, http.StatusInsufficientStorage, "no room on the disk\n")
+	} else if s.upstream.check() != nil {
+		answer(w, http.StatusBadGateway, "what is behind does not answer\n")
+	} else {
+		handler(w, r)
 	}
 }
 
@@ -117,7 +130,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 // serveHealth says what a user of all paths would see, except under a lie or a wrong body: it does not notice these.
 func (s *service) serveHealth(w http.ResponseWriter, r *http.Request) {
 	fault, _ := s.faults.now()
-	s.serveProbe(w, r, fault)
+	s.serveProbe(w, r, fault, func(w http.ResponseWriter, r *http.Request) { s.serveIfAble(w, r, well) })
 }
 
 func (s *service) serveLife(w http.ResponseWriter, r *http.Request) {
@@ -125,18 +138,18 @@ func (s *service) serveLife(w http.ResponseWriter, r *http.Request) {
 	if fault != nil && !fault.All {
 		fault = nil
 	}
-	s.serveProbe(w, r, fault)
+	s.serveProbe(w, r, fault, well)
 }
 
-func (s *service) serveProbe(w http.ResponseWriter, r *http.Request, fault *fault) {
+func (s *service) serveProbe(w http.ResponseWriter, r *http.Request, fault *fault, handler http.HandlerFunc) {
 	if fault != nil && (fault.Kind == kindLie || fault.Kind == kindGarble) {
 		fault = nil
 	}
 	if fault == nil || !fault.hits(fault.Path) {
-		well(w, r)
+		handler(w, r)
 		return
 	}
-	s.serveFaulty(w, r, fault, well)
+	s.serveFaulty(w, r, fault, handler)
 }
 
 // wait is false when the user is gone before the time is over. A service that ends answers at once.

@@ -18,12 +18,20 @@ USAGE = """usage: homeostat COMMAND [OPTION ...]
   probe      run the checks of a file once, from here, and explain what they find
   score      print the scores of services and of the cluster
   history    print what is kept of a check's past
+  explain    say of each gate of a policy whether it passes now, and what would be done
+  stats      print how well policies heal: success and times, by policy, step or cause
   gate       say by its exit code whether an objective's budget lets a rollout go on
   report     print how an objective was kept in a month
   rules      print the Prometheus rules of the objectives of a file
   import     turn objectives of OpenSLO, Sloth or Pyrra into ours
   export     turn our objectives into OpenSLO
   validate   check the objects of a file as the API server would, without one
+  approve    let the plan of a RecoveryPolicy be carried out
+  reject     reject the plan of a RecoveryPolicy
+  pause      let a RecoveryPolicy do nothing until it is resumed
+  resume     end such a pause
+  run rp/NAME --step STEP
+             run a step of a RecoveryPolicy by hand
   settings   print the settings that would be in force
   version    print the version
 
@@ -33,8 +41,21 @@ USAGE = """usage: homeostat COMMAND [OPTION ...]
 
 _COMMANDS = {
     name: f"{name}_command"
-    for name in ("probe", "score", "history", "gate", "report", "rules", "import", "export", "validate")
+    for name in (
+        "probe",
+        "score",
+        "history",
+        "explain",
+        "stats",
+        "gate",
+        "report",
+        "rules",
+        "import",
+        "export",
+        "validate",
+    )
 }
+_CONSENT = frozenset({"approve", "reject", "pause", "resume"})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,6 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Imported only now: `homeostat version` need not wait for a prober and a database.
         code: int = import_module(f"homeostat.wiring.{_COMMANDS[command]}").main(rest)
         return code
+    if command in _CONSENT or (command == "run" and any("/" in one for one in rest)):
+        consent = import_module("homeostat.wiring.consent_command")
+        if command in _CONSENT or consent.is_by_hand(rest):
+            told: int = consent.main(command, rest)
+            return told
     if command not in {"run", "settings"}:
         print(USAGE, file=sys.stderr)  # noqa: T201 - to whoever sits at the terminal
         return 0 if command in {"-h", "--help", "help"} else 2

@@ -22,7 +22,7 @@ from homeostat.core.cluster import (
     TokenBudget,
     Workload,
 )
-from homeostat.core.decision import Action, Event, Outcome, Ref
+from homeostat.core.decision import Action, CallWebhook, Event, Outcome, Ref
 from homeostat.core.history import Known, Latencies, PastRun, Runs
 from homeostat.core.ledger import Closed
 from homeostat.core.probing import JobRequest, Request, Result
@@ -216,6 +216,14 @@ class Actuator(Protocol):
         ...
 
 
+class Caller(Protocol):
+    """Calls the webhooks of policies."""
+
+    async def call(self, action: CallWebhook, now: datetime) -> Outcome:
+        """POST once, signed, within ten seconds; never raises for what may come back."""
+        ...
+
+
 class Recorder(Protocol):
     """Kubernetes events, deduplicated into series and rate-limited."""
 
@@ -270,6 +278,14 @@ class Attributes:
     name: str = ""
 
 
+class Admission(Protocol):
+    """What the API server lets nobody do."""
+
+    async def is_in_force(self, name: str) -> bool:
+        """Whether the admission policy of this name guards the whole cluster."""
+        ...
+
+
 class Access(Protocol):
     """Who somebody is and what they may do, as the cluster says: TokenReview and SubjectAccessReview."""
 
@@ -321,7 +337,7 @@ class StoredDecision:
     details: dict[str, Any]
 
 
-Record = Closed | Runs | Latencies | Known | StoredAttempt
+Record = Closed | Runs | Latencies | Known | StoredAttempt | StoredDecision
 """What is written to history. Those with many rows say how many by their length."""
 
 
@@ -374,6 +390,10 @@ class History(Protocol):
 
     async def attempts(self, owner: str, limit: int = 100) -> Sequence[StoredAttempt]:
         """Read the newest attempts of an owner."""
+        ...
+
+    async def decisions(self, owner: str, limit: int = 100) -> Sequence[StoredDecision]:
+        """Read the newest decisions of a RecoveryPolicy."""
         ...
 
     async def prune(self, now: datetime) -> Pruned:

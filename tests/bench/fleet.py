@@ -63,7 +63,8 @@ from homeostat.probe.promql import PromqlProbe
 from homeostat.store.history import SqlHistory
 from homeostat.telemetry import log
 from homeostat.telemetry.metrics import Metrics
-from homeostat.wiring.compose import Operator, Outside, compose, network_of
+from homeostat.wiring.compose import Operator, compose
+from homeostat.wiring.outside import Outside, network_of
 from homeostat.wiring.settings import Settings
 
 FAILURE = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"
@@ -321,7 +322,7 @@ class Fleet:
         prober = Probes(self.network, cluster=nobody, secrets=nobody, jobs=nobody, promql=PromqlProbe(None))
         outside = Outside(
             cast("Any", self.objects), nobody, nobody, cast("Any", Silent()), prober, self.history, self.clock, nothing,
-            unmarked, nobody, nobody, nobody,
+            unmarked, nobody, nobody, nobody, nobody,
         )  # fmt: skip
         gate = PacedGate(self.clock, rate=settings.writes_per_second, refresh_rate=settings.refreshes_per_second)
         self.operator = compose(outside, settings, self.metrics, gate, lambda: True, ready)

@@ -39,6 +39,7 @@ from homeostat.engine.objective.counting import Counting
 from homeostat.engine.objective.desk import desk_of
 from homeostat.engine.objective.ingest import Ingest
 from homeostat.engine.objects import Key, ObjectStore, entry_from
+from homeostat.engine.recovery.alert_inbox import AlertInbox
 from homeostat.kube.access import ApiAccess
 from homeostat.rest.server import serving_api
 from homeostat.store.history import SqlHistory
@@ -82,7 +83,8 @@ async def ours(store_url: str) -> AsyncIterator[int]:
 
     end_minute()
     ingest = Ingest(objects, meters, history, clock, metrics, end_minute, lambda _: None)
-    desk = desk_of(objects, ingest, AlertBook(objects), ApiAccess(cast("Any", _YesMan())), clock)
+    inbox = AlertInbox(objects, clock, lambda _: None)
+    desk = desk_of(objects, ingest, AlertBook(objects), ApiAccess(cast("Any", _YesMan())), clock, inbox)
     async with asyncio.TaskGroup() as tasks:
         works = ingest.run(), archive.run(), keep_unfinished(meters, archive)
         running = [tasks.create_task(work) for work in works]

@@ -17,7 +17,7 @@ CLUSTERED += ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 
 def documents() -> Iterator[Document]:
     """Read all that can be installed."""
-    for name in ("operator.yaml", "job-probes.yaml"):
+    for name in ("operator.yaml", "job-probes.yaml", "job-steps.yaml"):
         yield from yaml.safe_load_all((ROOT / "deploy" / name).read_text())
 
 

@@ -16,6 +16,7 @@ from homeostat.core.history import Retention
 from homeostat.engine.clock import SystemClock
 from homeostat.engine.objective.alert_book import AlertBook
 from homeostat.engine.objective.desk import desk_of
+from homeostat.engine.recovery.alert_inbox import AlertInbox
 from homeostat.ports import Delivery
 from homeostat.rest.server import serving_api
 from homeostat.store.history import SqlHistory
@@ -43,7 +44,7 @@ async def main(url: str, moment: str) -> None:
     history = Dying(url, Retention())
     history.moment = moment
     async with ingesting(store, NotingBooks(), history, clock) as ingest:
-        desk = desk_of(store, ingest, AlertBook(store), FakeAccess(), clock)
+        desk = desk_of(store, ingest, AlertBook(store), FakeAccess(), clock, AlertInbox(store, clock, lambda _: None))
         async with serving_api("127.0.0.1", 0, lambda: desk) as port:
             print(port, flush=True)  # noqa: T201 - who started us reads it
             await asyncio.Event().wait()

@@ -19,7 +19,7 @@ from homeostat.core.ledger import Closed
 from homeostat.core.probing import Reason, Verdict
 from homeostat.core.ranges import Grid, Step
 from homeostat.core.window import DAY, HOUR, MINUTE
-from homeostat.ports import HistoryUnavailable, StoredAttempt
+from homeostat.ports import HistoryUnavailable, StoredAttempt, StoredDecision
 from homeostat.store import sqlite
 from homeostat.store.history import SqlHistory
 
@@ -66,6 +66,12 @@ def attempt(identity: str, *, ended: bool) -> StoredAttempt:
         identity, "uid-1", "RecoveryPolicy", "shop", "restart", NOW, NOW if ended else None,
         "Recovered" if ended else "Started", {"step": 0},
     )  # fmt: skip
+
+
+def decision(identity: str, message: str = "") -> StoredDecision:
+    return StoredDecision(
+        identity, "uid-1", "shop", "restart", NOW, "Refuse", "CoolingDown", {"gate": "cooling_down", "message": message}
+    )
 
 
 class Stored(NamedTuple):
@@ -186,6 +192,17 @@ async def test_names_outlive_the_check_and_follow_an_edit(history: SqlHistory) -
     assert [one.series for one in await history.known()] == ["check/4", "check/3", "check/1", "check/2"]
 
 
+async def test_a_decision_is_there_once_and_the_newest_come_first(history: SqlHistory) -> None:
+    """R15: a decision that is kept again after a restart is the same decision."""
+    newer = replace(decision("d-2"), at=NOW + timedelta(seconds=5))
+    await history.add([decision("d-1"), newer])
+    await history.add([decision("d-1", "in other words")])
+
+    assert await history.decisions("uid-1") == [newer, decision("d-1", "in other words")]
+    assert await history.decisions("uid-1", limit=1) == [newer]
+    assert await history.decisions("uid-2") == []
+
+
 async def test_an_attempt_is_written_once_and_then_updated(history: SqlHistory) -> None:
     await history.add([attempt("a-1", ended=False)])
     await history.add([attempt("a-1", ended=True)])
@@ -284,6 +301,7 @@ async def test_what_is_past_its_retention_is_pruned_and_nothing_else(history: Sq
         [Known("s", "shop", "web", "", NOON - 91 * DAY), Known("gone", "shop", "old", "", NOON - 97 * DAY)]
     )
     await history.add([replace(attempt("a-1", ended=True), started_at=NOW - timedelta(days=95))])
+    await history.add([replace(decision("d-1"), at=NOW - timedelta(days=95)), decision("d-2")])
 
     left = await history.prune(NOW)
 
@@ -294,6 +312,7 @@ async def test_what_is_past_its_retention_is_pruned_and_nothing_else(history: Sq
     assert [run.at for run in await history.past_runs("s", 0, NOON)] == [fresh]
     assert [one.series for one in await history.known()] == ["s"]
     assert await history.attempts("uid-1") == []
+    assert await history.decisions("uid-1") == [decision("d-2")]
 
 
 def noise(start: int, series: Iterable[str]) -> Runs:

@@ -48,8 +48,8 @@ from homeostat.probe.child import _environment
 from homeostat.probe.ending import Ending, verdict_of
 from homeostat.probe.pool import WORKER, ProberPool, _peer
 from homeostat.probe.pool_wire import RECORD, record, reply_of
-from homeostat.wiring.compose import prober_on
 from homeostat.wiring.nowhere import Nowhere
+from homeostat.wiring.outside import prober_on
 from homeostat.wiring.settings import Settings
 
 FINE = b'HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{"id": "7"}'

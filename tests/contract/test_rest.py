@@ -23,7 +23,8 @@ from homeostat.api.objective_status import Alert, AlertType, ServiceLevelObjecti
 from homeostat.core.history import Retention
 from homeostat.engine.objective.alert_book import AlertBook
 from homeostat.engine.objective.desk import desk_of
-from homeostat.engine.objects import ObjectStore, entry_from
+from homeostat.engine.objects import Key, ObjectStore, entry_from
+from homeostat.engine.recovery.alert_inbox import AlertInbox
 from homeostat.ports import Attributes, History, Refusal
 from homeostat.rest import body as body_module
 from homeostat.rest import server as server_module
@@ -67,6 +68,8 @@ class Api:
     store: ObjectStore
     books: NotingBooks
     access: FakeAccess
+    inbox: AlertInbox
+    woken: list[Key]
     counted: list[tuple[str, str]] = field(default_factory=list)
     standing: NotServing | None = None
 
@@ -101,8 +104,10 @@ async def api_of(
     """Serve an API on loopback."""
     store, books, access, clock = store_of(*bodies), NotingBooks(), FakeAccess(), clock or FakeClock()
     async with ingesting(store, books, history, clock) as ingest:
-        desk = desk_of(store, ingest, AlertBook(store), access, clock)
-        api = Api(0, store, books, access)
+        woken: list[Key] = []
+        inbox = AlertInbox(store, clock, woken.append)
+        desk = desk_of(store, ingest, AlertBook(store), access, clock, inbox)
+        api = Api(0, store, books, access, inbox, woken)
 
         def serve() -> Desk | NotServing:
             return api.standing or desk

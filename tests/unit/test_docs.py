@@ -82,7 +82,7 @@ def objectives_of(path: Path) -> list[Any]:
     """Every ServiceLevelObjective that a page shows."""
     blocks_ = re.findall(r"^```yaml\n(.*?)^```$", path.read_text(), re.MULTILINE | re.DOTALL)
     bodies = [body for block in blocks_ for body in yaml.safe_load_all(block)]
-    return [body for body in bodies if body["kind"] == "ServiceLevelObjective"]
+    return [body for body in bodies if body.get("kind") == "ServiceLevelObjective"]
 
 
 def test_every_objective_that_is_shown_can_be_read_and_none_says_what_nobody_reads() -> None:

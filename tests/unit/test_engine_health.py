@@ -23,8 +23,14 @@ from homeostat.engine.controllers.freeze import Freezes
 from homeostat.engine.controllers.health import HealthController
 from homeostat.engine.controllers.recovery import RecoveryController
 from homeostat.engine.meters import Meters
+from homeostat.engine.objective.collector import Collector
+from homeostat.engine.objective.feeding import Feeding
 from homeostat.engine.objects import Entry, Key, ObjectStore, entry_from
 from homeostat.engine.observing import read_check
+from homeostat.engine.recovery.alert_inbox import AlertInbox
+from homeostat.engine.recovery.queries import Queries
+from homeostat.engine.recovery.reading import TargetReader
+from homeostat.engine.recovery.signals import Signals
 from homeostat.engine.timetable import Timetable
 from homeostat.engine.wakes import Wakes
 from homeostat.telemetry.metrics import Metrics
@@ -40,7 +46,7 @@ class FakeCluster:
     async def namespace(self, name: str) -> Namespace:
         return Namespace(name=name, is_terminating=False)
 
-    async def workload(self, *_: str) -> None:
+    async def named(self, *_: str) -> None:
         return None
 
     async def token_budget(self, _now: datetime) -> TokenBudget:
@@ -65,7 +71,14 @@ class Bench:
         freezes = Freezes(self.store, FakeObjects(), self.store.put, lambda _key, _uid: None)
         archive = Archive(FakeHistory(), self.clock, Metrics())
         cluster: Any = FakeCluster()
-        self.recovery = RecoveryController(cluster, self.store, self.checks, freezes, self.wakes, archive)
+        told = Queries(cluster, self.clock, lambda _: None), AlertInbox(self.store, self.clock, lambda _: None)
+        collector = Collector(cluster, meters, self.clock, lambda _: None)
+        feeding = Feeding(self.checks, meters, collector, self.store, self.clock)
+        signals = Signals(self.checks, self.store, feeding, *told)
+        targets = TargetReader(cluster, cluster)
+        self.recovery = RecoveryController(
+            cluster, self.store, signals, freezes, self.wakes, archive, targets=targets, healing=Metrics().healing
+        )
 
     def apply(self, name: str, *depends_on: str, **spec: Any) -> Entry:
         """Create or edit a check, as the engine takes it; what is asked for by that is forgotten first."""

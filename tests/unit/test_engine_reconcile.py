@@ -44,6 +44,7 @@ class Bench:
     metrics: Metrics = field(default_factory=Metrics)
     leads: bool = True
     refresh_rate: float = 1000.0
+    kind: str = "HealthCheck"
 
     def __post_init__(self) -> None:
         self.objects = FakeObjects(self.journal)
@@ -55,7 +56,7 @@ class Bench:
             self.objects, self.actuator, self.recorder, self.clock, self.gate, self.metrics, lambda: self.leads
         )
         self.reconciler = Reconciler(
-            self.store, {"HealthCheck": self.controller}, world, take=self.store.put, drop=self.store.remove
+            self.store, {self.kind: self.controller}, world, take=self.store.put, drop=self.store.remove
         )
         self.put(check_body())
 

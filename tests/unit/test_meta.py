@@ -25,6 +25,7 @@ from homeostat.api.meta import (
     exactly_one,
     format_decimal,
     format_duration,
+    format_go_duration,
     format_precise_time,
     format_time,
     parse_duration,
@@ -64,6 +65,12 @@ def test_what_is_no_duration_is_refused_never_taken_for_no_limit(text: str) -> N
 @given(st.integers(0, 10**12).map(lambda milliseconds: timedelta(milliseconds=milliseconds)))
 def test_a_duration_survives_the_wire(value: timedelta) -> None:
     assert parse_duration(format_duration(value)) == value
+
+
+def test_a_duration_that_cel_reads_is_written_without_days() -> None:
+    """A default or a status of a day or more must pass the pattern of its own field."""
+    assert format_duration(timedelta(hours=36)) == "1d12h"
+    assert format_go_duration(timedelta(hours=36)) == "36h"
 
 
 @given(st.timedeltas(min_value=timedelta(seconds=-5), max_value=timedelta(0)))

@@ -14,7 +14,7 @@ from homeostat.core.cluster import FreezeInForce, Lock
 from homeostat.core.condition import condition
 from homeostat.core.decision import Decision, EvictPod, TakeLock, TakeToken, Verb
 from homeostat.core.decision import Outcome as Answer
-from homeostat.core.recovery import decide, significance, watches
+from homeostat.core.recovery import decide, significance
 from homeostat.core.recovery.steps.actions import MARKER
 from homeostat.core.significance import Significance
 from scenarios.recovery.world import NOON, OTHER, SPEC, TARGET, Killed, World, spec
@@ -791,13 +791,6 @@ def test_only_wording_is_not_worth_a_write_of_its_own() -> None:
     assert significance(before, before) is Significance.NOTHING
     assert significance(before, after) is Significance.REFRESH
     assert significance(before, after.model_copy(update={"blocked": None})) is Significance.CHANGE
-
-
-def test_a_policy_is_woken_by_the_checks_of_its_triggers_and_dependencies() -> None:
-    triggers = [{"healthCheck": {"name": "checkout"}}, {"pods": {"reason": "NotReady"}}]
-    needy = spec(triggers=triggers, dependsOn=[{"healthCheck": {"name": "database"}}])
-
-    assert watches(needy) == (("HealthCheck", "checkout"), ("HealthCheck", "database"))
 
 
 def test_a_policy_looks_again_when_its_data_would_be_too_old() -> None:

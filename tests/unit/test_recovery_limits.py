@@ -128,7 +128,7 @@ REFUSALS: list[tuple[BlockReason, dict[str, Any]]] = [
     (BlockReason.TARGET_NOT_FOUND, {"gone": True}),
     (BlockReason.TARGET_PAUSED, {"paused": True}),
     (BlockReason.LOCKED, {"lock": Lock(OTHER, SOON)}),
-    (BlockReason.NOT_IMPLEMENTED, {"spec": spec(steps=[{"rolloutUndo": {}}])}),
+    (BlockReason.NO_EARLIER_REVISION, {"spec": spec(steps=[{"rolloutUndo": {}}])}),
     (BlockReason.AT_MAXIMUM, {"spec": spec(steps=[{"scale": {"to": 4}}])}),
     (BlockReason.IN_FLIGHT, {"spec": spec(limits={"maxInFlight": 0})}),
     (BlockReason.ROLLOUT_IN_PROGRESS, {"rolling_until": SOON}),

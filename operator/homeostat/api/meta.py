@@ -6,7 +6,7 @@ behaviour is not built yet) and `ListMap` or `ListSet` (how server-side apply me
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -90,13 +90,25 @@ def parse_duration(text: str) -> timedelta:
     return timedelta(seconds=sum(int(number) * _UNITS[unit] for number, unit in parts))
 
 
+_SIZES = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
+
+
 def format_duration(value: timedelta) -> str:
     """Write a duration in the fewest whole units, largest first: `1h30m`, `41s`, `3ms`, `0s`."""
+    return _format(value, _SIZES)
+
+
+def format_go_duration(value: timedelta) -> str:
+    """Write a duration in units that CEL reads, of which a day is none: `36h`."""
+    return _format(value, _SIZES[1:])
+
+
+def _format(value: timedelta, sizes: Iterable[tuple[str, int]]) -> str:
     rest = round(value.total_seconds() * 1000)
     if rest <= 0:
         return "0s"
     text = ""
-    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):
+    for unit, size in sizes:
         count, rest = divmod(rest, size)
         text += f"{count}{unit}" if count else ""
     return text
@@ -106,16 +118,16 @@ def _duration(value: object) -> object:
     return parse_duration(value) if isinstance(value, str) else value
 
 
-def _duration_type(pattern: str) -> Any:  # noqa: ANN401 - the parts of an Annotated type have no common type
+def _duration_type(pattern: str, write: Callable[[timedelta], str]) -> Any:  # noqa: ANN401 - an Annotated type's parts
     return (
         BeforeValidator(_duration),
-        PlainSerializer(format_duration, return_type=str),
+        PlainSerializer(write, return_type=str),
         WithJsonSchema({"type": "string", "pattern": pattern, "maxLength": 32}),
     )
 
 
-_GO = _duration_type(GO_DURATION_PATTERN)
-_ANY = _duration_type(DURATION_PATTERN)
+_GO = _duration_type(GO_DURATION_PATTERN, format_go_duration)
+_ANY = _duration_type(DURATION_PATTERN, format_duration)
 GoDuration = Annotated[timedelta, _GO[0], _GO[1], _GO[2]]
 """A duration of Go's units (ms, s, m, h), so that CEL can compare it with `duration(self)`."""
 Duration = Annotated[timedelta, _ANY[0], _ANY[1], _ANY[2]]

@@ -15,6 +15,8 @@ Uid = Annotated[str, Field(max_length=64)]
 Sentence = Annotated[str, Field(max_length=1024)]
 Name = Annotated[str, Field(max_length=256)]
 """Who did something, as the API server knows them."""
+GateName = Annotated[str, Field(max_length=63, pattern=r"^([a-z][a-z_]*)?$")]
+"""A gate of the chain, in the words of `core.recovery.gates.chain`: `cooling_down`."""
 Hash = Annotated[str, Field(max_length=16, pattern=r"^[0-9a-f]*$")]
 
 
@@ -101,7 +103,7 @@ class Attempt(Model):
     """Who approved its plan."""
     requested_by: Name = ""
     """Who asked for it by hand."""
-    overridden: Annotated[tuple[Word, ...], Field(max_length=32)] = ()
+    overridden: Annotated[tuple[GateName, ...], Field(max_length=32)] = ()
     """Gates that were overridden by hand."""
     override_reason: Annotated[str, Field(max_length=256)] = ""
     """Why they were."""
@@ -192,7 +194,7 @@ class AttemptRecord(Model):
     """Who approved its plan."""
     requested_by: Name = ""
     """Who asked for it by hand."""
-    overridden: Annotated[tuple[Word, ...], Field(max_length=32)] = ()
+    overridden: Annotated[tuple[GateName, ...], Field(max_length=32)] = ()
     """Gates that were overridden by hand."""
     override_reason: Annotated[str, Field(max_length=256)] = ""
     """Why they were."""

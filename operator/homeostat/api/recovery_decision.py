@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from homeostat.api.meta import Model, PreciseTime
-from homeostat.api.recovery_attempt import Hash, Id, Name, ObjectId, Sentence, Word
+from homeostat.api.recovery_attempt import GateName, Hash, Id, Name, ObjectId, Sentence, Word
 from homeostat.api.recovery_step import Severity
 
 
@@ -41,13 +41,13 @@ class DecisionRecord(Model):
     """What it came to."""
     does: Annotated[str, Field(max_length=512)] = ""
     """What is, or would be, done next."""
-    gate: Word = ""
+    gate: GateName = ""
     """The gate that refused; empty when all were passed."""
     reason: Word = ""
     """Why it refused."""
     message: Sentence = ""
     """Why it refused, for humans."""
-    overridden: Annotated[tuple[Word, ...], Field(max_length=32)] = ()
+    overridden: Annotated[tuple[GateName, ...], Field(max_length=32)] = ()
     """Gates that refused and were overridden by hand."""
 
 
@@ -85,6 +85,10 @@ class PlanStatus(Model):
     """Who approved or rejected it, as the API server knows them."""
     is_verified: bool = False
     """Whether the API server vouches for that name."""
+    refused: Annotated[str, Field(max_length=64)] = ""
+    """The approval that was refused last: of another plan, or too late."""
+    why_refused: Word = ""
+    """Why: Expired, PlanChanged, OtherPlan, NotAwaited."""
 
 
 class RunState(StrEnum):
@@ -107,7 +111,7 @@ class ManualRun(Model):
     """Whether the API server vouches for that name."""
     reason: Annotated[str, Field(max_length=256)] = ""
     """Why, in their words."""
-    override: Annotated[tuple[Word, ...], Field(max_length=32)] = ()
+    override: Annotated[tuple[GateName, ...], Field(max_length=32)] = ()
     """Gates that were to be overridden."""
     state: RunState
     """What became of it."""
@@ -125,6 +129,16 @@ class Delivery(StrEnum):
     FAILED = "Failed"  # given up
 
 
+class EscalationReason(StrEnum):
+    """Why a human is told. But for the first, the policy goes on once what stands against acting has passed."""
+
+    STEPS_EXHAUSTED = "StepsExhausted"  # all steps were tried: nothing more is done until the trigger is quiet
+    INEFFECTIVE = "Ineffective"  # the target falls back again and again
+    FLAPPING = "Flapping"  # the trigger comes and goes
+    TOO_MANY_UNHEALTHY = "TooManyUnhealthy"  # more is unhealthy than maxUnhealthy allows to treat
+    STORM = "Storm"  # many policies want to act at once
+
+
 class Escalation(Model):
     """A human was told."""
 
@@ -136,6 +150,8 @@ class Escalation(Model):
     """How much the human should hurry."""
     reason: Word = ""
     """Why: StepsExhausted, Ineffective, Flapping, TooManyUnhealthy, Storm."""
+    reasons: Annotated[tuple[Word, ...], Field(max_length=8)] = ()
+    """All reasons for which a human was told since the trigger began to fire, this one included: each but once."""
     summary: Annotated[str, Field(max_length=256)] = ""
     """What is the matter."""
     tried: Annotated[tuple[Annotated[str, Field(max_length=256)], ...], Field(max_length=10)] = ()
@@ -144,3 +160,8 @@ class Escalation(Model):
     """What became of its webhook, where there is one."""
     deliveries: Annotated[int, Field(ge=0)] = 0
     """How many times it was called."""
+
+    @property
+    def is_last(self) -> bool:
+        """Whether nothing more is done until the trigger is quiet: all that there was to do was tried."""
+        return self.reason in {"", EscalationReason.STEPS_EXHAUSTED.value}

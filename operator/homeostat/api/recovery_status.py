@@ -19,6 +19,7 @@ from homeostat.api.recovery_attempt import (
 from homeostat.api.recovery_decision import DecisionRecord, Escalation, ManualRun, PlanStatus
 
 MOST_RECORDS = 10
+Rejection = Annotated[str, Field(max_length=320)]
 
 
 class Phase(StrEnum):
@@ -104,6 +105,12 @@ class TargetMemory(Model):
     """Name of the target."""
     uid: Uid
     """The incarnation."""
+    next_step: Annotated[int, Field(ge=0, le=16)] = 0
+    """Index of the step to try next."""
+    signals: Annotated[tuple[Signal, ...], Field(max_length=16)] = ()
+    """What the triggers say of it, as far as they do not all say that it is well."""
+    retry_at: PreciseTime | None = None
+    """What was refused or lost is not asked for again before this time."""
     tried: Annotated[tuple[Annotated[int, Field(ge=0, le=15)], ...], Field(max_length=16)] = ()
     """Steps that were tried since its trigger began to fire."""
     tries: Annotated[int, Field(ge=0)] = 0
@@ -116,6 +123,8 @@ class TargetMemory(Model):
     """What was changed since its trigger began to fire, and can be put back."""
     escalated: Escalation | None = None
     """Whether and why a human was told."""
+    rejected: Rejection = ""
+    """Who rejected which plan since its trigger began to fire."""
 
 
 class Proof(Model):
@@ -156,6 +165,8 @@ class RecoveryPolicyStatus(Status):
     """The newest decision on a trigger that fires."""
     plan: PlanStatus | None = None
     """The plan that a human is shown."""
+    rejected: Rejection = ""
+    """Who rejected which plan since the trigger began to fire: nothing is asked again before it was quiet."""
     run: ManualRun | None = None
     """The newest manual run."""
     storm_until: PreciseTime | None = None

@@ -127,8 +127,8 @@ class Trigger(Model):
     """How long it must fire without a break before anything is done."""
     max_data_age: Annotated[GoDuration, between("1s", "24h")] | None = None
     """Data older than this counts as none: nothing is done on it. By default what the source is good for: three
-    intervals and a timeout of a check, 2m of an objective, 30s of what the API server shows, 90s of a query,
-    5h of an alert (Alertmanager repeats it every four)."""
+    intervals and a timeout of a check, 2m of an objective or three of its intervals if these are longer, 30s of what
+    the API server shows, 90s of a query, 5h of an alert (Alertmanager repeats it every four)."""
 
     @property
     def name(self) -> str:

@@ -48,6 +48,7 @@ class Pod:
     is_mirror: bool = False  # a static pod of its Node, which no eviction moves
     terminating_since: datetime | None = None  # when it was told to go; its grace period follows
     grace_seconds: int = 30
+    is_resizing: bool = False  # it does not run yet with the sizes that its spec asks for
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,12 +174,29 @@ class Job:
         return self.is_complete or bool(self.failure)
 
 
+_NEVER_USED = frozenset(
+    {
+        "kubernetes.io/service-account-token",
+        "bootstrap.kubernetes.io/token",
+        "helm.sh/release.v1",
+        "kubernetes.io/dockerconfigjson",
+        "kubernetes.io/dockercfg",
+    }
+)
+"""Types that are keys to the cluster itself, or hold what others keep: nobody's spec may carry them anywhere."""
+
+
 @dataclass(frozen=True, slots=True)
 class Secret:
     """A Secret as read. What it holds is never shown."""
 
     type: str
     data: Mapping[str, bytes] = field(repr=False)
+
+    @property
+    def may_be_used(self) -> bool:
+        """Whether it is a user's own: not a key to the cluster itself, nor what others keep."""
+        return self.type not in _NEVER_USED
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,8 +62,9 @@ class Track:
     `counts` go by `VERDICTS`. `streak` counts passes or fails in a row, `clean` the unblemished passes at its end.
     `fresh` (monotonic seconds) is the last pass or fail, or when watching began or maintenance held last; `at` is
     None before the first. `passing`, `total` (-1 before the first) and `failing` are of the last run that passed or
-    failed. `turns` are between Unhealthy and not, oldest first; `is_flapping` is what was last decided of them.
-    `not_after` is when the first of the certificates seen last expires (epoch seconds), 0.0 without any.
+    failed. `faltered_at` is the first of the last fails in a row, or the blemish that ended a healthy time. `turns` are
+    between Unhealthy and not, oldest first; `is_flapping` is what was last decided of them. `not_after` is when the
+    first of the certificates seen last expires (epoch seconds), 0.0 without any.
     """
 
     since: datetime
@@ -83,6 +84,7 @@ class Track:
     turns: tuple[datetime, ...] = ()
     is_flapping: bool = False
     not_after: float = 0.0
+    faltered_at: datetime | None = None
     missed: int = 0
     recorded: int = 0
     latencies: "array[float]" = field(default_factory=_no_latencies)
@@ -128,6 +130,7 @@ def _pass(track: Track, plan: Plan, run: Run, now: datetime) -> bool:
     if track.state is _HEALTHY:
         if blemish:
             _enter(track, _DEGRADED, now)
+            track.faltered_at = now
         return False
     if track.state is _DEGRADED:
         if track.clean >= plan.success_threshold:
@@ -140,6 +143,8 @@ def _pass(track: Track, plan: Plan, run: Run, now: datetime) -> bool:
 
 def _fail(track: Track, plan: Plan, now: datetime) -> bool:
     """Lengthen the streak of fails; say whether that brought another state nearer."""
+    if track.is_pass or not track.streak:
+        track.faltered_at = now
     track.streak = 1 if track.is_pass else track.streak + 1
     track.is_pass = False
     track.clean = 0

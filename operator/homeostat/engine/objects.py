@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from homeostat.api import recovery
 from homeostat.api.chaos import RUN
 from homeostat.api.kinds import KINDS
 from homeostat.api.meta import Kind, Model, Status
@@ -31,6 +32,16 @@ Problem = tuple[str, str]
 """Why an object is not evaluated: a reason and a message."""
 LONGEST_RUN = 256
 """What of the annotation's value counts: as much as the status can hold."""
+LONGEST_NAME = 256
+NO_REASON = "no reason given"
+_LENGTHS = {
+    recovery.APPROVE: ("approve", 64),
+    recovery.REJECT: ("reject", 64),
+    recovery.RUN: ("run", 4096),
+    recovery.PAUSE: ("pause", 256),
+}
+"""The annotations by which humans ask something of a RecoveryPolicy, and how much of each counts."""
+_OWNED = {f"f:{name}" for name in _LENGTHS}
 
 
 class Key(NamedTuple):
@@ -51,6 +62,18 @@ class Change(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Asks:
+    """What humans ask of a RecoveryPolicy by annotations; `manager`: what wrote the newest, as managedFields say."""
+
+    approve: str = ""
+    reject: str = ""
+    run: str = ""
+    pause: str = ""
+    by: str = ""
+    manager: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One object at one version."""
 
@@ -62,6 +85,7 @@ class Entry:
     is_deleting: bool = False
     has_finalizer: bool = False
     run_requested: str = ""
+    asks: "Asks | None" = None
 
     @property
     def key(self) -> Key:
@@ -103,7 +127,8 @@ class Entry:
     @property
     def asked(self) -> tuple[object, ...]:
         """What this version asks of us, as one comparable value."""
-        return (self.ref.uid, self.generation, self.spec_json, self.is_deleting, self.has_finalizer, self.run_requested)
+        ours = (self.generation, self.spec_json, self.is_deleting, self.has_finalizer)
+        return (self.ref.uid, *ours, self.run_requested, self.asks)
 
 
 def entry_from(body: dict[str, Any], kind: str) -> Entry:
@@ -118,7 +143,31 @@ def entry_from(body: dict[str, Any], kind: str) -> Entry:
         is_deleting="deletionTimestamp" in meta,
         has_finalizer=FINALIZER in meta.get("finalizers", ()),
         run_requested=(meta.get("annotations") or {}).get(RUN, "")[:LONGEST_RUN],
+        asks=_asks(meta) if kind == "RecoveryPolicy" else None,
     )
+
+
+def _asks(meta: dict[str, Any]) -> Asks | None:
+    """Read what humans ask for; None where nobody does, as nearly everywhere."""
+    said = meta.get("annotations") or {}
+    if not any(name in said for name in _LENGTHS):
+        return None
+    texts = {field: str(said.get(name, ""))[:most] for name, (field, most) in _LENGTHS.items()}
+    if recovery.PAUSE in said:
+        texts["pause"] = texts["pause"] or NO_REASON
+    return Asks(**texts, by=str(said.get(recovery.BY, ""))[:LONGEST_NAME], manager=_manager(meta))
+
+
+def _manager(meta: dict[str, Any]) -> str:
+    """Name the program that wrote any of the annotations last."""
+    wrote = [entry for entry in meta.get("managedFields") or () if _owned(entry) & _OWNED]
+    newest: dict[str, Any] = max(wrote, key=lambda entry: str(entry.get("time", "")), default={})
+    return str(newest.get("manager", ""))[:LONGEST_NAME]
+
+
+def _owned(entry: dict[str, Any]) -> set[str]:
+    metadata = (entry.get("fieldsV1") or {}).get("f:metadata") or {}
+    return set(metadata.get("f:annotations") or ())
 
 
 def _compact(value: object) -> bytes:

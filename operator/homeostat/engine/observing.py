@@ -18,7 +18,7 @@ class CheckReading:
     """How a check fares: its state and since when, when it last passed or failed, and which pods fail.
 
     `fresh_at` is `observed_at`, or when watching began if that is later: a restart is not a silence. It is wall time
-    found by a clock that never jumps.
+    found by a clock that never jumps. `began_at` is when it last began to falter, even if it recovered since.
     """
 
     state: HealthState
@@ -28,6 +28,7 @@ class CheckReading:
     stale_after: timedelta
     interval: timedelta
     failing: tuple[Ref, ...]
+    began_at: datetime | None = None
 
 
 def read_check(checks: Checks, namespace: str, name: str, clock: Clock) -> CheckReading | None:
@@ -50,4 +51,5 @@ def _reading(check: Check, clock: Clock) -> CheckReading:
         stale_after=INTERVALS_UNTIL_STALE * interval + timedelta(seconds=plan.timeout),
         interval=interval,
         failing=tuple(pod for pod, _, _ in track.failing if pod is not None),
+        began_at=track.faltered_at,
     )

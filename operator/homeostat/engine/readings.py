@@ -5,12 +5,13 @@ from decimal import Decimal
 
 from homeostat.api.meta import format_duration
 from homeostat.api.objective_status import Alert, ServiceLevelObjectiveStatus
+from homeostat.api.recovery_status import RecoveryPolicyStatus
 from homeostat.core.plan import Plan
 from homeostat.core.score import service_of
 from homeostat.engine.checks import Check, Checks
 from homeostat.engine.objective.holds import named_holds
 from homeostat.engine.objects import ObjectStore
-from homeostat.telemetry.page import AlertReading, CheckReading, GroupReading, ObjectiveReading
+from homeostat.telemetry.page import AlertReading, CheckReading, GroupReading, ObjectiveReading, PolicyReading
 
 
 def read_checks(checks: Checks) -> Iterator[CheckReading]:
@@ -61,6 +62,15 @@ def read_objectives(store: ObjectStore) -> Iterator[ObjectiveReading]:
             holds=tuple((hold, hold in status.holds) for hold in named_holds(entry)),
             groups=tuple(GroupReading(one.name, _ratio(one.sli), _ratio(one.remaining)) for one in status.groups),
         )
+
+
+def read_policies(store: ObjectStore) -> Iterator[PolicyReading]:
+    """Read the policies that want to act and do not, as their status has it (R15)."""
+    for entry in store.of_kind("RecoveryPolicy"):
+        status = entry.status()
+        if isinstance(status, RecoveryPolicyStatus) and status.blocked:
+            blocked = status.blocked
+            yield PolicyReading(entry.ref.namespace, entry.ref.name, blocked.reason, blocked.since.timestamp())
 
 
 def _ratio(percent: Decimal | None) -> float | None:

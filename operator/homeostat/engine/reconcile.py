@@ -11,10 +11,13 @@ from typing import Any
 import structlog
 
 from homeostat.api.meta import ConditionStatus, Model, Status
+from homeostat.api.recovery_decision import DecisionRecord
+from homeostat.api.recovery_decision import Verdict as RecoveryVerdict
 from homeostat.core.condition import set_condition
 from homeostat.core.decision import Action, Decision, Outcome, Outcomes, Verb
 from homeostat.core.schedule import until
 from homeostat.core.significance import Significance
+from homeostat.engine import points
 from homeostat.engine.controller import Controller, Subject
 from homeostat.engine.objects import Entry, Key, ObjectStore, Problem, entry_from
 from homeostat.engine.world import World
@@ -123,7 +126,7 @@ class Reconciler:
     async def _tell(self, entry: Entry, decision: Decision[Any]) -> None:
         """Tell the events of a decision that is on record; after the acts, which must not wait for them."""
         for event in decision.events:
-            await self._world.recorder.record(entry.ref, event, self._world.clock.now())
+            await self._world.recorder.record(event.about or entry.ref, event, self._world.clock.now())
 
     async def _write(self, entry: Entry, decision: Decision[Any]) -> Entry:
         controller = self._controllers[entry.ref.kind]
@@ -131,6 +134,8 @@ class Reconciler:
         must = bool(decision.actions or decision.events)
         if not self._is_worth_writing(entry.key, significance, must=must):
             return await self._confirm(entry) if decision.actions else entry
+        what = "intent" if decision.actions else "result"
+        points.reach(entry.ref.kind, f"before {what}")
         body = await self._world.objects.apply_status(
             entry.kind,
             entry.ref,
@@ -138,11 +143,15 @@ class Reconciler:
             resource_version=entry.resource_version,
             is_urgent=bool(decision.actions),
         )
+        points.reach(entry.ref.kind, f"after {what}")
         written = self._take(entry, body)
         if significance is Significance.CHANGE:
-            tell = log.info if must or _word(entry.status()) != _word(decision.status) else log.debug
-            tell("decided", **_told(written, decision))
+            fresh = _fresh(entry.status(), decision.status)
+            is_news = must or fresh is not None or _word(entry.status()) != _word(decision.status)
+            (log.info if is_news else log.debug)("decided", **_told(written, decision, fresh))
             self._world.metrics.decided(entry.ref.kind)
+            if fresh and fresh.verdict is RecoveryVerdict.REFUSE:
+                self._world.metrics.refused(fresh.reason)
         return written
 
     async def _confirm(self, entry: Entry) -> Entry:
@@ -189,7 +198,9 @@ class Reconciler:
                 raise Gone("it was deleted before it could act")
             if self._world.clock.monotonic() - began > TOO_LATE:
                 raise Unavailable("the API server is too slow: what was decided on is old by now")
+            points.reach(entry.ref.kind, f"before {type(action).__name__}")
             outcome = await self._world.act(entry.ref.kind, action)
+            points.reach(entry.ref.kind, f"after {type(action).__name__}")
             outcomes[action.id] = outcome
             log.info(
                 "acted", **entry.ref_fields,
@@ -239,15 +250,22 @@ class Reconciler:
         return float(min(LAST_BACKOFF, FIRST_BACKOFF * 2 ** min(failures, 10)))
 
 
-def _told(entry: Entry, decision: Decision[Any]) -> dict[str, Any]:
-    """Give the fields of the one log line of a decision."""
+def _told(entry: Entry, decision: Decision[Any], fresh: DecisionRecord | None) -> dict[str, Any]:
+    """Give the fields of the one log line of a decision; the record that is new on the status goes with it whole."""
     return {
         **entry.ref_fields,
         "state": _word(decision.status),
         "reason": _why(decision.status),
         "actions": [type(action).__name__ for action in decision.actions],
         "events": [event.reason for event in decision.events],
+        **({"decision": fresh.wire()} if fresh else {}),
     }
+
+
+def _fresh(old: Status, new: Status) -> DecisionRecord | None:
+    """Give the record of a decision that was not on the status before."""
+    before, after = getattr(old, "decision", None), getattr(new, "decision", None)
+    return after if isinstance(after, DecisionRecord) and after != before else None
 
 
 def _why(status: Status) -> str:

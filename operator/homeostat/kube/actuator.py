@@ -31,7 +31,7 @@ from homeostat.core.decision import (
 )
 from homeostat.kube.answers import BudgetHeld
 from homeostat.kube.budget import ActionBudget, BudgetUnreadable
-from homeostat.kube.changes import ApiChanges
+from homeostat.kube.changes import ApiChanges, Change
 from homeostat.kube.client import MERGE_PATCH, STRATEGIC_PATCH, ApiClient
 from homeostat.kube.errands import Errands
 from homeostat.kube.gate import Urgency
@@ -39,7 +39,7 @@ from homeostat.kube.locks import Locks
 from homeostat.kube.projections import RESTARTED_AT
 from homeostat.kube.resources import POD, WORKLOADS
 from homeostat.kube.rules import ApiRules
-from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable
+from homeostat.ports import Caller, Conflict, Forbidden, Gone, Rejected, Unavailable
 
 FIELD_MANAGER = "homeostat-actions"
 DONE = Outcome(Verb.DONE)
@@ -51,13 +51,13 @@ Raw = Mapping[str, Any]
 class ApiActuator:
     """`ports.Actuator` on the API server."""
 
-    def __init__(self, client: ApiClient, locks: Locks, budget: ActionBudget) -> None:
+    def __init__(self, client: ApiClient, locks: Locks, budget: ActionBudget, caller: Caller | None = None) -> None:
         self._client = client
         self._locks = locks
         self._budget = budget
         self._rules = ApiRules(client)
         self._changes = ApiChanges(client)
-        self._errands = Errands(client)
+        self._errands = Errands(client, caller)
 
     async def act(self, action: Action, now: datetime) -> Outcome:
         """Perform one action; never raises for what the API server may answer."""
@@ -92,10 +92,17 @@ class ApiActuator:
                 return await self._lock(action, now)
             case TakeToken():
                 return await self._budget.take(action.id, now)
+            case _:
+                return await self._hand_on(action, now)
+
+    async def _hand_on(
+        self, action: Change | RunJob | CallWebhook | InstallRules | RemoveRules, now: datetime
+    ) -> Outcome:
+        match action:
             case UndoRollout() | PatchObject() | SetUnschedulable() | ResizePod():
                 return await self._changes.perform(action)
             case RunJob() | CallWebhook():
-                return await self._errands.perform(action)
+                return await self._errands.perform(action, now)
             case InstallRules() | RemoveRules():
                 return await self._rules.perform(action)
 

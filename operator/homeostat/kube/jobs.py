@@ -35,15 +35,7 @@ class ApiJobs:
     async def create(self, request: JobRequest, seconds: float) -> Job:
         """Create the Job of a HealthCheck; see `ports.Jobs`."""
         body = _manifest(request, seconds)
-        try:
-            raw = await self._client.request("POST", JOB.path(request.namespace), query=_MANAGER, body=body)
-        except Forbidden:
-            if await self._may_create(request.namespace):
-                raise Rejected("a quota or an admission rule refuses the Job") from None
-            raise
-        except Gone:
-            raise Rejected("the namespace is not there") from None
-        return job_of(raw)
+        return job_of(await create_job(self._client, request.namespace, body, _MANAGER["fieldManager"]))
 
     async def read(self, request: JobRequest) -> Job | None:
         """Read the Job of that name, whoever made it; None when there is none."""
@@ -66,19 +58,32 @@ class ApiJobs:
         except (Gone, Conflict):  # Conflict: another Job has the name by now
             return
 
-    async def _may_create(self, namespace: str) -> bool:
-        """Whether it is not our rights that are missing: both kinds of refusal come as the same 403."""
-        attributes = {"namespace": namespace, "verb": "create", "group": "batch", "resource": "jobs"}
-        body = {
-            "apiVersion": ACCESS_REVIEW.api_version,
-            "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": attributes},
-        }
-        try:
-            review = await self._client.request("POST", ACCESS_REVIEW.path(), body=body)
-        except (Forbidden, Unavailable):
-            return False
-        return bool((review.get("status") or {}).get("allowed"))
+
+async def create_job(client: ApiClient, namespace: str, body: dict[str, Any], manager: str) -> dict[str, Any]:
+    """Create a Job. Raises Conflict while there is one of that name, and Rejected when the Job itself is refused."""
+    try:
+        return await client.request("POST", JOB.path(namespace), query={"fieldManager": manager}, body=body)
+    except Forbidden:
+        if await _may_create(client, namespace):
+            raise Rejected("a quota or an admission rule refuses the Job") from None
+        raise
+    except Gone:
+        raise Rejected("the namespace is not there") from None
+
+
+async def _may_create(client: ApiClient, namespace: str) -> bool:
+    """Whether it is not our rights that are missing: both kinds of refusal come as the same 403."""
+    attributes = {"namespace": namespace, "verb": "create", "group": "batch", "resource": "jobs"}
+    body = {
+        "apiVersion": ACCESS_REVIEW.api_version,
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": attributes},
+    }
+    try:
+        review = await client.request("POST", ACCESS_REVIEW.path(), body=body)
+    except (Forbidden, Unavailable):
+        return False
+    return bool((review.get("status") or {}).get("allowed"))
 
 
 def job_name(uid: str) -> str:
@@ -90,15 +95,15 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _label(owner: str) -> str:
-    """Give the HealthCheck's name as a label's value, which may be shorter than a name."""
+def label_of(owner: str) -> str:
+    """Give a name as a label's value, which may be shorter than a name."""
     if len(owner) <= _LONGEST_LABEL:
         return owner
     return f"{owner[: _LONGEST_LABEL - 17]}-{_digest(owner)}"
 
 
 def _manifest(request: JobRequest, seconds: float) -> dict[str, Any]:
-    labels = {f"{GROUP}/healthcheck": _label(request.owner)}
+    labels = {f"{GROUP}/healthcheck": label_of(request.owner)}
     owner = {"apiVersion": API_VERSION, "kind": "HealthCheck", "name": request.owner, "uid": request.uid}
     return {
         "apiVersion": JOB.api_version,
@@ -116,7 +121,7 @@ def _manifest(request: JobRequest, seconds: float) -> dict[str, Any]:
             "activeDeadlineSeconds": max(1, math.ceil(seconds)),
             "ttlSecondsAfterFinished": _SECONDS_KEPT,
             "podFailurePolicy": {"rules": [_PUT_OUT_POD]},
-            "template": _template(request.template, labels),
+            "template": pod_template(_parsed(request.template), labels),
         },
     }
 
@@ -125,23 +130,27 @@ _PUT_OUT_POD = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarg
 """A pod that was evicted or preempted says nothing of the target: the Job makes another while there is time."""
 
 
-def _template(text: str, labels: dict[str, str]) -> dict[str, Any]:
-    """Read the template a user wrote, and add what is ours; Rejected when it is of another form."""
+def _parsed(text: str) -> Any:  # noqa: ANN401 - any JSON
     try:
-        template = json.loads(text)
+        return json.loads(text)
     except ValueError:
         raise Rejected("the template is not JSON") from None
-    metadata, spec = _part(template, "metadata"), _part(template, "spec")
+
+
+def pod_template(template: Any, labels: dict[str, str]) -> dict[str, Any]:  # noqa: ANN401 - any JSON
+    """Take the template a user wrote, and add what is ours; Rejected when it is of another form."""
+    metadata, spec = part_of(template, "metadata"), part_of(template, "spec")
     grace = spec.get("terminationGracePeriodSeconds", _LONGEST_GRACE)
     if not isinstance(grace, int):
         raise Rejected("terminationGracePeriodSeconds is not a number")
     return {
-        "metadata": {**metadata, "labels": {**_part(metadata, "labels"), **labels}},
+        "metadata": {**metadata, "labels": {**part_of(metadata, "labels"), **labels}},
         "spec": {**spec, "restartPolicy": "Never", "terminationGracePeriodSeconds": min(grace, _LONGEST_GRACE)},
     }
 
 
-def _part(whole: Any, name: str) -> dict[str, Any]:  # noqa: ANN401 - any JSON
+def part_of(whole: Any, name: str) -> dict[str, Any]:  # noqa: ANN401 - any JSON
+    """Give an object within an object of a user; Rejected when it is something else."""
     part = whole.get(name) if isinstance(whole, dict) else whole
     if part is None:
         return {}

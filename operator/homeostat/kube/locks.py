@@ -100,5 +100,5 @@ def _belonging_to(target: Ref) -> dict[str, Any]:
     }
     return {
         "annotations": {annotation("target"): f"{target.kind}/{target.name}"},
-        "ownerReferences": [owner] if target.uid else [],
+        "ownerReferences": [owner] if target.uid and owner["apiVersion"] else [],
     }

@@ -3,12 +3,14 @@
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from homeostat.api.meta import GROUP
-from homeostat.core.cluster import Claim, DisruptionBudget, Job, Namespace, Node, Pod, Secret, Workload
+from homeostat.core.cluster import Claim, Container, DisruptionBudget, Job, Namespace, Node, Pod, Secret, Workload
 from homeostat.core.decision import Ref
+from homeostat.kube.git_owners import git_owner_of
+from homeostat.kube.resizing import is_resizing
 from homeostat.kube.selectors import selector_text
 
 Raw = Mapping[str, Any]
@@ -16,6 +18,8 @@ RESTARTED_AT = f"{GROUP}/restartedAt"
 """The annotation of a pod template that a rollout restart sets to its id."""
 
 _NO_IMAGE = frozenset({"ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull", "InvalidImageName"})
+_MIRROR = "kubernetes.io/config.mirror"
+_RESIZED = frozenset({"memory", "cpu"})
 _PRESSURES = frozenset({"MemoryPressure", "DiskPressure", "PIDPressure"})
 
 
@@ -39,14 +43,14 @@ def controller_of(raw: Raw) -> Ref | None:
 
 def pod_of(raw: Raw) -> Pod:
     """Project one Pod; `owner` is the direct controller (a ReplicaSet, for a Deployment's pod)."""
-    metadata, status = raw["metadata"], raw.get("status") or {}
+    metadata, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
     ready = _condition(status, "Ready")
     is_ready = ready.get("status") == "True"
     return Pod(
         ref=ref_of(raw, "Pod"),
         resource_version=metadata["resourceVersion"],
         ip=status.get("podIP", ""),
-        node=(raw.get("spec") or {}).get("nodeName", ""),
+        node=spec.get("nodeName", ""),
         phase=status.get("phase", ""),
         is_ready=is_ready,
         is_terminating="deletionTimestamp" in metadata,
@@ -58,7 +62,33 @@ def pod_of(raw: Raw) -> Pod:
         owner=controller_of(raw),
         claims=tuple(_claims(raw)),
         exit_code=_exit_code(status),
+        containers=tuple(map(_container, spec.get("containers") or ())),
+        has_empty_dir=any("emptyDir" in volume for volume in spec.get("volumes") or ()),
+        is_mirror=_MIRROR in (metadata.get("annotations") or {}),
+        terminating_since=_terminating_since(metadata),
+        grace_seconds=_grace_seconds(metadata, spec),
+        is_resizing=is_resizing(raw),
     )
+
+
+def _container(raw: Raw) -> Container:
+    """Project what a container asks for: as it is wanted, which is what an in-place resize changes first."""
+    resources = raw.get("resources") or {}
+    asked = (
+        tuple(pair for pair in _pairs(resources.get(what)) if pair[0] in _RESIZED) for what in ("requests", "limits")
+    )
+    return Container(raw["name"], *asked)
+
+
+def _terminating_since(metadata: Raw) -> datetime | None:
+    """Give when a pod was told to go: its deletionTimestamp is when it must be gone, a grace period later."""
+    ends = _time(metadata.get("deletionTimestamp"))
+    return ends - timedelta(seconds=metadata.get("deletionGracePeriodSeconds") or 0) if ends else None
+
+
+def _grace_seconds(metadata: Raw, spec: Raw) -> int:
+    granted = metadata.get("deletionGracePeriodSeconds")
+    return int(spec.get("terminationGracePeriodSeconds", 30) if granted is None else granted)
 
 
 def _claims(raw: Raw) -> Iterator[str]:
@@ -144,6 +174,8 @@ def workload_of(raw: Raw, kind: str, pods: tuple[Pod, ...] = ()) -> Workload:
         annotations=_pairs(metadata.get("annotations")),
         pods=pods,
         restart_id=_restart_id(spec),
+        is_stuck=_condition(status, "Progressing").get("reason") == "ProgressDeadlineExceeded",
+        git=git_owner_of(metadata),
     )
     if kind == "DaemonSet":
         plain = _counted_by_nodes(plain, status)
@@ -183,6 +215,54 @@ def _is_rolled_out(kind: str, spec: Raw, status: Raw) -> bool:
         is_partial = bool((strategy.get("rollingUpdate") or {}).get("partition"))
         return is_partial or (revision is not None and revision == status.get("currentRevision"))
     return False
+
+
+def service_workload_of(raw: Raw) -> Workload:
+    """Project a Service as something that a step can patch: it has no replicas and no pods of its own."""
+    return replace(_bare(raw, "Service"), selector=_equality((raw.get("spec") or {}).get("selector")))
+
+
+def node_workload_of(raw: Raw, pods: tuple[Pod, ...] = (), population: tuple[int, int] | None = None) -> Workload:
+    """Project a Node as a target, with the pods on it."""
+    conditions = node_conditions_of(raw)
+    is_ready = "NotReady" not in conditions
+    return replace(
+        _bare(raw, "Node"), replicas=1, updated=1, ready=int(is_ready), available=int(is_ready), pods=pods,
+        is_unschedulable="Cordoned" in conditions, conditions=conditions, population=population,
+    )  # fmt: skip
+
+
+def node_conditions_of(raw: Raw) -> tuple[str, ...]:
+    """Say what is wrong with a Node, in the words of a node trigger."""
+    status = raw.get("status") or {}
+    is_ready = _condition(status, "Ready").get("status") == "True"
+    pressures = tuple(kind for kind in sorted(_PRESSURES) if _condition(status, kind).get("status") == "True")
+    is_cordoned = bool((raw.get("spec") or {}).get("unschedulable"))
+    return (*(() if is_ready else ("NotReady",)), *pressures, *(("Cordoned",) if is_cordoned else ()))
+
+
+def controller_workload_of(controller: Ref, pods: tuple[Pod, ...]) -> Workload:
+    """Make of its pods what controls them, where its kind cannot be read: it wants as many as have not ended."""
+    count = sum(pod.phase not in {"Succeeded", "Failed"} for pod in pods)
+    ready = sum(pod.is_ready for pod in pods)
+    return Workload(
+        ref=controller, resource_version="", generation=0, observed_generation=0, replicas=count, updated=count,
+        ready=ready, available=ready, selector="", pods=pods,
+    )  # fmt: skip
+
+
+def _bare(raw: Raw, kind: str) -> Workload:
+    """Project what any object has."""
+    metadata = raw["metadata"]
+    return Workload(
+        ref=ref_of(raw, kind), resource_version=metadata["resourceVersion"], generation=0, observed_generation=0,
+        replicas=0, updated=0, ready=0, available=0, selector="", is_deleting="deletionTimestamp" in metadata,
+        annotations=_pairs(metadata.get("annotations")), git=git_owner_of(metadata),
+    )  # fmt: skip
+
+
+def _equality(selector: Mapping[str, str] | None) -> str:
+    return selector_text({"matchLabels": selector or {}})
 
 
 # --- the rest -------------------------------------------------------------------------------------------

@@ -98,14 +98,9 @@ class ApiRecorder:
         return count
 
     def _event(self, name: str, about: Ref, event: Event, now: datetime) -> dict[str, Any]:
-        regarding = {
-            "apiVersion": api_version_of(about.kind),
-            "kind": about.kind,
-            "name": about.name,
-            "uid": about.uid,
-        }
-        if about.namespace:
-            regarding["namespace"] = about.namespace
+        known = {"apiVersion": api_version_of(about.kind), "namespace": about.namespace}
+        regarding = {"kind": about.kind, "name": about.name, "uid": about.uid}
+        regarding |= {name: value for name, value in known.items() if value}  # a Node has no namespace
         return {
             "apiVersion": EVENT.api_version,
             "kind": "Event",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from homeostat.api.kinds import KINDS
 from homeostat.api.meta import API_VERSION, Kind
 
 
@@ -25,10 +26,12 @@ class Resource:
 POD = Resource("v1", "pods")
 NAMESPACE = Resource("v1", "namespaces", is_namespaced=False)
 NODE = Resource("v1", "nodes", is_namespaced=False)
+SERVICE = Resource("v1", "services")
 SECRET = Resource("v1", "secrets")
 VOLUME_CLAIM = Resource("v1", "persistentvolumeclaims")
 JOB = Resource("batch/v1", "jobs")
 REPLICA_SET = Resource("apps/v1", "replicasets")
+CONTROLLER_REVISION = Resource("apps/v1", "controllerrevisions")
 DISRUPTION_BUDGET = Resource("policy/v1", "poddisruptionbudgets")
 LEASE = Resource("coordination.k8s.io/v1", "leases")
 EVENT = Resource("events.k8s.io/v1", "events")
@@ -46,7 +49,16 @@ WORKLOADS = {
 }
 """The kinds that `core.cluster.Workload` can be."""
 
-_OTHERS = {"Pod": POD, "Namespace": NAMESPACE, "Node": NODE}
+_OTHERS = {
+    "Pod": POD.api_version,
+    "Namespace": NAMESPACE.api_version,
+    "Node": NODE.api_version,
+    "Service": SERVICE.api_version,
+    "Job": JOB.api_version,
+    "CronJob": JOB.api_version,
+    "ReplicaSet": REPLICA_SET.api_version,
+}
+_OURS = frozenset(kind.kind for kind in KINDS)
 
 
 def resource_of(kind: Kind) -> Resource:
@@ -55,6 +67,6 @@ def resource_of(kind: Kind) -> Resource:
 
 
 def api_version_of(kind: str) -> str:
-    """Give the apiVersion of a kind by its name; a kind that is not Kubernetes' own is ours."""
-    known = WORKLOADS.get(kind) or _OTHERS.get(kind)
-    return known.api_version if known else API_VERSION
+    """Give the apiVersion of a kind by its name; "" for one that is neither Kubernetes' own nor ours."""
+    known = WORKLOADS.get(kind)
+    return known.api_version if known else _OTHERS.get(kind, API_VERSION if kind in _OURS else "")

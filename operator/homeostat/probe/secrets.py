@@ -39,16 +39,6 @@ _MOST_BYTES = 8 << 20
 _LONGEST_VALUE = 64 << 10
 
 _TLS_TYPE = "kubernetes.io/tls"
-_NEVER_SENT = frozenset(
-    {
-        "kubernetes.io/service-account-token",
-        "bootstrap.kubernetes.io/token",
-        "helm.sh/release.v1",
-        "kubernetes.io/dockerconfigjson",
-        "kubernetes.io/dockercfg",
-    }
-)
-"""Types that are keys to the cluster itself, or hold what others keep: a HealthCheck must not carry them anywhere."""
 _HEADER_VALUE = re.compile(r"[!-~\xa0-\xff]([\t -~\xa0-\xff]*[!-~\xa0-\xff])?")
 """Neither control characters nor blanks at the ends (RFC 9110, section 5.5)."""
 
@@ -214,7 +204,7 @@ class SecretReader:
             return self._keep(place, Reason.NOT_PERMITTED, _REFUSED_SECONDS)
         if secret is None:
             return self._keep(place, Reason.SECRET_NOT_FOUND, _REFUSED_SECONDS)
-        if secret.type in _NEVER_SENT:
+        if not secret.may_be_used:
             return self._keep(place, Reason.SECRET_UNUSABLE, _FRESH_SECONDS)
         return self._keep(place, _shortened(secret), _FRESH_SECONDS)
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from homeostat.core.objective.firing import FiringAlert
 from homeostat.core.objective.pushing import Accepted, Refused
+from homeostat.core.recovery.alerting import ToldAlert
 from homeostat.ports import Access
 
 
@@ -38,5 +39,7 @@ class Desk:
     push: Callable[[str, str, str, object], Awaitable[Accepted | Refused]]
     """Count the events of (namespace, name, key of the header or "", parsed body)."""
     alerts: Callable[[str], Awaitable[Sequence[FiringAlert]]]
+    tell: Callable[[str, Sequence[ToldAlert]], Awaitable[int | None]]
+    """Tell policies of (namespace, alerts); give how many they concern, None when not all have it on record in time."""
     objective: Callable[[str, str], Shown | None]
     objectives: Callable[[str], AsyncIterator[Shown]]

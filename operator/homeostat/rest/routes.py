@@ -1,4 +1,4 @@
-"""The routes of our API: pushed events, alerts in Alertmanager's form, and the status of objectives. Nothing else.
+"""The routes of our API: pushed events, alerts to and fro in Alertmanager's form, and the status of objectives.
 
 Who asks is asked for a token before anything is said about what there is.
 """
@@ -13,10 +13,12 @@ from typing import Any
 from aiohttp import web
 
 from homeostat.api.objective import KIND
+from homeostat.api.recovery import KIND as POLICY
 from homeostat.core.objective.firing import FiringAlert
 from homeostat.core.objective.pushing import Refused
+from homeostat.core.recovery.alerting import Misread, alerts_in
 from homeostat.ports import Attributes
-from homeostat.rest.answers import JSON, Trouble, answer, trouble_of, trouble_of_access
+from homeostat.rest.answers import JSON, Trouble, answer, away, trouble_of, trouble_of_access
 from homeostat.rest.body import read_json
 from homeostat.rest.desk import Desk, Shown
 
@@ -24,6 +26,7 @@ ENDS_AFTER = timedelta(minutes=4)
 MOST_FILTERS, PIECE = 16, 1 << 16
 BEGUN = web.RequestKey("BEGUN", bool)
 """Marks a request that is being answered piece by piece: it is too late for another answer."""
+_MISREAD = {"InvalidAlert": HTTPStatus.UNPROCESSABLE_ENTITY, "TooManyAlerts": HTTPStatus.UNPROCESSABLE_ENTITY}
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _FILTER = re.compile(r"""([a-zA-Z_][a-zA-Z0-9_]*)=("?)([^"]*)\2""")
 
@@ -52,6 +55,21 @@ async def list_alerts(request: web.Request, desk: Desk) -> web.StreamResponse:
     now = desk.now()
     found = await desk.alerts(namespace)
     return answer([gettable(alert, now) for alert in found if all(alert.has(*pair) for pair in wanted)])
+
+
+async def tell_alerts(request: web.Request, desk: Desk) -> web.StreamResponse:
+    """Take what Alertmanager tells policies: POST /api/v1/alerts/{namespace}, its webhook in version 4."""
+    namespace = request.match_info["namespace"]
+    if not _NAME.fullmatch(namespace):
+        raise Trouble(HTTPStatus.BAD_REQUEST, "InvalidNamespace", "Nothing can be called so.")
+    await _admit(request, desk, Attributes("create", POLICY.plural, "alerts", namespace))
+    told = alerts_in(await read_json(request))
+    if isinstance(told, Misread):
+        raise Trouble(_MISREAD.get(told.reason, HTTPStatus.BAD_REQUEST), told.reason, told.message, index=told.index)
+    concerned = await desk.tell(namespace, told)
+    if concerned is None:
+        raise away("NotRecorded", "Not all policies that this concerns have it on record yet: tell it again.")
+    return answer({"accepted": len(told), "policies": concerned})
 
 
 async def list_objectives(request: web.Request, desk: Desk) -> web.StreamResponse:

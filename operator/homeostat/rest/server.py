@@ -99,6 +99,7 @@ def _application(desk: GetDesk, count: CountRequest) -> web.Application:
         ("GET", objective, "slo", routes.show_objective),
         ("GET", "/api/v1/slo", "slo", routes.list_objectives),
         ("GET", "/api/v1/alerts", "alerts", routes.list_alerts),
+        ("POST", "/api/v1/alerts/{namespace}", "told", routes.tell_alerts),
     ):
         app.router.add_route(method, path, gate.guarded(name, route), expect_handler=_expect)
     return app

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine
 from homeostat.core.history import Known, PastRun, Retention, Runs
 from homeostat.core.ledger import Closed
 from homeostat.core.ranges import Grid, Step
-from homeostat.ports import Delivery, HistoryUnavailable, Pruned, Record, StoredAttempt
+from homeostat.ports import Delivery, HistoryUnavailable, Pruned, Record, StoredAttempt, StoredDecision
 from homeostat.store import delivering, pruning, reading
 from homeostat.store.opening import database_of, open_engine, translated
 from homeostat.store.writing import Writer
@@ -112,6 +112,10 @@ class SqlHistory:
     async def attempts(self, owner: str, limit: int = 100) -> Sequence[StoredAttempt]:
         """Read the newest attempts of an owner."""
         return await self._read(lambda connection: reading.attempts(connection, owner, limit))
+
+    async def decisions(self, owner: str, limit: int = 100) -> Sequence[StoredDecision]:
+        """Read the newest decisions of a RecoveryPolicy."""
+        return await self._read(lambda connection: reading.decisions(connection, owner, limit))
 
     async def prune(self, now: datetime) -> Pruned:
         """Delete what is past its retention, and what the store has no room for; others get their turn in between."""

@@ -31,8 +31,8 @@ def expire(connection: Connection, retention: Retention, now: datetime) -> None:
     at = int(now.timestamp())
     for tier in _TIERS:
         connection.execute(delete(tier.table).where(*tier.which, tier.begin < at - _kept(tier, retention)))
-    started = schema.attempt.c.started_at
-    connection.execute(delete(schema.attempt).where(started < now - timedelta(seconds=retention.hours)))
+    for times in (schema.attempt.c.started_at, schema.decision.c.at):
+        connection.execute(delete(times.table).where(times < now - timedelta(seconds=retention.hours)))
     # A series is seen once a day; when it was not for so long, its last hour is gone too.
     connection.execute(delete(schema.series).where(schema.series.c.seen < at - retention.hours - 2 * DAY))
 

@@ -24,7 +24,7 @@ from homeostat.core.ranges import (
     unsettled,
 )
 from homeostat.core.window import HOUR, MINUTE
-from homeostat.ports import StoredAttempt
+from homeostat.ports import StoredAttempt, StoredDecision
 from homeostat.store import schema
 from homeostat.store.packing import BLOCK, COUNTS, LATENCIES, RUNS, Numbers, Rows, counted, unpack, unpack_counts
 
@@ -287,6 +287,18 @@ def attempts_since(
     query = query.where(table.c.namespace == namespace) if namespace else query
     query = query.where(table.c.name == name) if name else query
     return [_attempt(row) for row in connection.execute(query)]
+
+
+def decisions(connection: Connection, owner: str, limit: int) -> list[StoredDecision]:
+    """Read the newest decisions of a RecoveryPolicy."""
+    table = schema.decision
+    query = select(table).where(table.c.owner_uid == owner).order_by(table.c.at.desc()).limit(limit)
+    return [
+        StoredDecision(
+            row.id, row.owner_uid, row.namespace, row.name, _utc(row.at), row.verdict, row.reason, row.details
+        )
+        for row in connection.execute(query)
+    ]
 
 
 def _attempt(row: Row[Any]) -> StoredAttempt:

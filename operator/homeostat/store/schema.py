@@ -15,7 +15,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest migration: a database that is at it needs none."""
 
 Seconds = Integer().with_variant(BigInteger, "postgresql")
@@ -89,6 +89,21 @@ attempt = Table(
     Column("details", JSON, nullable=False),
     Index("attempt_owner_started", "owner_uid", "started_at"),
 )
+
+decision = Table(
+    "decision",
+    metadata,
+    Column("id", String(128), primary_key=True),
+    Column("owner_uid", String(64), nullable=False),
+    Column("namespace", String(253), nullable=False),
+    Column("name", String(253), nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("verdict", String(64), nullable=False),
+    Column("reason", String(64), nullable=False),
+    Column("details", JSON, nullable=False),
+    Index("decision_owner_at", "owner_uid", "at"),
+)
+"""What RecoveryPolicies decided: each decision once, when it became another."""
 
 delivery = Table(
     "delivery",

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Table, case, select
 from homeostat.core.history import Known, Latencies, Runs
 from homeostat.core.ledger import Closed
 from homeostat.core.window import DAY
-from homeostat.ports import Record, StoredAttempt
+from homeostat.ports import Record, StoredAttempt, StoredDecision
 from homeostat.store import schema
 from homeostat.store.database import Database
 from homeostat.store.packing import BLOCK, LATENCIES, RUNS, Rows, counts_of, fuller, joined, pack, unpack
@@ -42,6 +42,8 @@ class Writer:
                     self._add_latencies(connection, record)
                 case StoredAttempt():
                     self._add_attempt(connection, record)
+                case StoredDecision():
+                    self._add_decision(connection, record)
                 case Known():
                     pass
 
@@ -146,6 +148,13 @@ class Writer:
             "outcome": attempt.outcome, "details": attempt.details,
         }  # fmt: skip
         self._upsert(connection, schema.attempt, [row], ["ended_at", "outcome", "details"])
+
+    def _add_decision(self, connection: Connection, decision: StoredDecision) -> None:
+        row = {
+            "id": decision.id, "owner_uid": decision.owner, "namespace": decision.namespace, "name": decision.name,
+            "at": decision.at, "verdict": decision.verdict, "reason": decision.reason, "details": decision.details,
+        }  # fmt: skip
+        self._upsert(connection, schema.decision, [row], ["details"])
 
     def _upsert(
         self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], changed: Sequence[str]

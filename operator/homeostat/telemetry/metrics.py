@@ -8,6 +8,7 @@ scrapes: 10,000 checks with a client-library histogram each would cost 80 MB and
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from time import monotonic
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import Metric
@@ -17,8 +18,9 @@ from typing_extensions import override
 
 from homeostat.core.decision import Verb
 from homeostat.core.probing import Phases, Verdict
+from homeostat.telemetry.healing import Healing
 from homeostat.telemetry.histogram import Durations, Histograms
-from homeostat.telemetry.page import CheckReading, ObjectiveReading, Page
+from homeostat.telemetry.page import CheckReading, ObjectiveReading, Page, PolicyReading
 
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 PHASE_BUCKETS = (0.0005, 0.001, 0.0025, *LATENCY_BUCKETS)
@@ -43,13 +45,25 @@ class _Single(Collector):
         yield self._metric
 
 
+class _Readers(NamedTuple):
+    """What is read at each scrape."""
+
+    checks: Callable[[], Iterable[CheckReading]] = tuple
+    objectives: Callable[[], Iterable[ObjectiveReading]] = tuple
+    policies: Callable[[], Iterable[PolicyReading]] = tuple
+
+
 class Metrics:
     """The operator's own counters and histograms."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.healing = Healing(self.registry)
         self._decisions = Counter(
             "homeostat_decisions", "Decisions that changed a status.", ["kind"], registry=self.registry
+        )
+        self._refusals = Counter(
+            "homeostat_recovery_refusals", "Decisions of policies not to act.", ["reason"], registry=self.registry
         )
         self._actions = Counter(
             "homeostat_actions", "Acts on the cluster.", ["kind", "action", "outcome"], registry=self.registry
@@ -108,8 +122,7 @@ class Metrics:
             "homeostat_alertmanager_posts", "Posts to Alertmanager.", "Taken", "Refused", "Unavailable"
         )
 
-        self._read_checks: Callable[[], Iterable[CheckReading]] = tuple
-        self._read_objectives: Callable[[], Iterable[ObjectiveReading]] = tuple
+        self._readers = _Readers()
 
     def _by_outcome(self, name: str, told: str, *outcomes: str) -> Counter:
         """Make a counter with a label `outcome`; each is there from the start, at 0 (H10)."""
@@ -119,11 +132,13 @@ class Metrics:
         return counter
 
     def read_from(
-        self, checks: Callable[[], Iterable[CheckReading]], objectives: Callable[[], Iterable[ObjectiveReading]]
+        self,
+        checks: Callable[[], Iterable[CheckReading]],
+        objectives: Callable[[], Iterable[ObjectiveReading]],
+        policies: Callable[[], Iterable[PolicyReading]] = tuple,
     ) -> None:
-        """Show checks and objectives at each scrape."""
-        self._read_checks = checks
-        self._read_objectives = objectives
+        """Show checks, objectives and policies that are held up at each scrape."""
+        self._readers = _Readers(checks, objectives, policies)
 
     async def page(self) -> bytes:
         """Write what Prometheus reads. Others get their turn every millisecond or so.
@@ -144,11 +159,14 @@ class Metrics:
         return b"".join(parts)
 
     def _read(self, page: Page) -> Iterator[None]:
-        for check in self._read_checks():
+        for check in self._readers.checks():
             page.add_check(check)
             yield
-        for objective in self._read_objectives():
+        for objective in self._readers.objectives():
             page.add_objective(objective)
+            yield
+        for policy in self._readers.policies():
+            page.add_policy(policy)
             yield
 
     def _show_from_the_start(self, types: Iterable[str]) -> None:
@@ -166,6 +184,10 @@ class Metrics:
     def decided(self, kind: str) -> None:
         """Count a decision that changed a status."""
         self._decisions.labels(kind).inc()
+
+    def refused(self, reason: str) -> None:
+        """Count a decision not to act; `reason` is one of `core.recovery.reasons`."""
+        self._refusals.labels(reason).inc()
 
     def acted(self, kind: str, action: str, verb: Verb) -> None:
         """Count an act on the cluster."""

@@ -82,6 +82,15 @@ class ObjectiveReading:
     groups: tuple[GroupReading, ...] = ()
 
 
+class PolicyReading(NamedTuple):
+    """Why a RecoveryPolicy does nothing although it should (R15), and since when (epoch seconds)."""
+
+    namespace: str
+    name: str
+    reason: str
+    since: float
+
+
 @dataclass(slots=True)
 class Family:
     """One metric; `name` is what its samples are called, labels and value follow in each of `lines`."""
@@ -108,6 +117,7 @@ class Page:
         self._services: defaultdict[tuple[str, str], Tally] = defaultdict(Tally)
         self._checks = _Checks()
         self._objectives = _Objectives()
+        self._policies = _Policies()
         self._scores = _Scores()
 
     def add_check(self, check: CheckReading) -> None:
@@ -120,6 +130,10 @@ class Page:
     def add_objective(self, objective: ObjectiveReading) -> None:
         """Show one objective."""
         self._objectives.add(objective)
+
+    def add_policy(self, policy: PolicyReading) -> None:
+        """Show one policy that is held up."""
+        self._policies.add(policy)
 
     def add_scores(self) -> Iterator[None]:
         """Show the scores of services, namespaces and the cluster; gives way after each service."""
@@ -136,7 +150,7 @@ class Page:
 
     def families(self) -> tuple[Family, ...]:
         """Give all metrics, also those without samples."""
-        return (*self._checks.families, *self._scores.families, *self._objectives.families)
+        return (*self._checks.families, *self._scores.families, *self._objectives.families, *self._policies.families)
 
 
 class _Checks:
@@ -260,6 +274,22 @@ class _Objectives:
             of_group = f'{of},group="{_escaped(group.name)}"'
             _put(self._group_sli, of_group, group.sli)
             _put(self._group_budget, of_group, group.budget_remaining)
+
+
+class _Policies:
+    """The metrics of policies that want to act and do not: a policy has one reason at a time."""
+
+    def __init__(self) -> None:
+        self._blocked = Family("homeostat_recovery_blocked", "gauge", "1 for the reason why a policy does nothing.")
+        self._since = Family(
+            "homeostat_recovery_blocked_since_timestamp_seconds", "gauge", "Since when a policy does nothing."
+        )
+        self.families = (self._blocked, self._since)
+
+    def add(self, policy: PolicyReading) -> None:
+        of = _of(policy.namespace, policy.name)
+        self._blocked.lines.append(f'{of},reason="{_escaped(policy.reason)}"}} 1')
+        self._since.lines.append(f"{of}}} {policy.since}")
 
 
 def _put(family: Family, of: str, value: float | None) -> None:

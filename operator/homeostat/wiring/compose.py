@@ -1,16 +1,12 @@
 """The composition root: every part is made here, once, and given what it needs."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import ip_address, ip_network
-from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import NamedTuple
 
 from homeostat.engine.archive import Archive
 from homeostat.engine.checks import Checks
-from homeostat.engine.clock import SystemClock
 from homeostat.engine.connectivity import Connectivity
 from homeostat.engine.controller import Controller
 from homeostat.engine.controllers.chaos import ChaosController
@@ -24,81 +20,38 @@ from homeostat.engine.gate import PacedGate
 from homeostat.engine.herald import Herald
 from homeostat.engine.meters import Meters
 from homeostat.engine.objective.alert_book import AlertBook
-from homeostat.engine.objective.alert_post import AlertPost, Sink
+from homeostat.engine.objective.alert_post import AlertPost
 from homeostat.engine.objective.collector import Collector
 from homeostat.engine.objective.desk import desk_of
 from homeostat.engine.objective.feeding import Feeding
 from homeostat.engine.objective.ingest import Ingest
-from homeostat.engine.objective.rules_watch import RuleObjects, RulesWatch
+from homeostat.engine.objective.rules_watch import RulesWatch
 from homeostat.engine.objects import Key, ObjectStore
-from homeostat.engine.orphans import Find, OrphanSweep
+from homeostat.engine.orphans import OrphanSweep
 from homeostat.engine.probing import Instruments, Probing
-from homeostat.engine.readings import read_checks, read_objectives
+from homeostat.engine.readings import read_checks, read_objectives, read_policies
 from homeostat.engine.reconcile import Reconciler
-from homeostat.engine.resync import Resync, Slices
+from homeostat.engine.recovery.alert_inbox import AlertInbox
+from homeostat.engine.recovery.queries import Queries as PolicyQueries
+from homeostat.engine.recovery.reading import TargetReader
+from homeostat.engine.recovery.rights import RightsWatch
+from homeostat.engine.recovery.rivals import Rivals
+from homeostat.engine.recovery.signals import Signals
+from homeostat.engine.recovery.standing import Standing
+from homeostat.engine.recovery.storm import Storms
+from homeostat.engine.resync import Resync
 from homeostat.engine.wakes import Wakes
 from homeostat.engine.world import World
-from homeostat.kube.access import ApiAccess
-from homeostat.kube.actuator import ApiActuator
-from homeostat.kube.budget import ActionBudget
-from homeostat.kube.client import ApiClient
-from homeostat.kube.jobs import ApiJobs
-from homeostat.kube.locks import Locks
-from homeostat.kube.objects import ApiObjects
-from homeostat.kube.recorder import ApiRecorder
-from homeostat.kube.rules import ApiRules
-from homeostat.kube.secrets import ApiSecrets
-from homeostat.kube.workloads import ApiCluster
 from homeostat.ports import (
-    Access,
-    Actuator,
     Clock,
-    Cluster,
-    History,
-    Jobs,
-    Objects,
-    Prober,
-    Prometheus,
-    Recorder,
-    Secrets,
 )
-from homeostat.probe.address import Guard, Network
-from homeostat.probe.canary import Canary, canary_at
-from homeostat.probe.network import NetworkProbes
-from homeostat.probe.pool import ProberPool
-from homeostat.probe.prober import Probes
-from homeostat.probe.promql import PromqlProbe
-from homeostat.probe.watched_file import WatchedFile
-from homeostat.prometheus.client import Access as PrometheusAccess
-from homeostat.prometheus.client import PrometheusClient
 from homeostat.rest.desk import Desk
 from homeostat.telemetry.metrics import Metrics
+from homeostat.wiring.outside import Outside
 from homeostat.wiring.settings import Settings
 
 SOON = 2.0  # seconds: by then a status that was just decided is written
 HEARD = 5.0  # seconds until an objective that events were pushed to is looked at, however often they come
-EVERYWHERE: tuple[Network, ...] = (ip_network("0.0.0.0/0"), ip_network("::/0"))
-SLICES = "/apis/discovery.k8s.io/v1/{}endpointslices"
-
-
-@dataclass(frozen=True, slots=True)
-class Outside:
-    """The world, as ports: real ones in the operator, fakes in tests and benchmarks."""
-
-    objects: Objects
-    cluster: Cluster
-    actuator: Actuator
-    recorder: Recorder
-    prober: Prober
-    history: History
-    clock: Clock
-    slices: Slices
-    find_marked: Find
-    prometheus: Prometheus
-    rules: RuleObjects
-    access: Access
-    canary: Canary | None = None
-    alertmanager: Sink | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +70,8 @@ class Operator:
     metrics: Metrics
     feeding: Feeding
     collector: Collector
+    promql: PolicyQueries
+    rights: RightsWatch | None
     rules: RulesWatch
     ingest: Ingest
     desk: Desk
@@ -137,117 +92,29 @@ class Operator:
     def survey(self) -> None:
         """Have those objectives looked at of which an alert may begin or end."""
         for key in self.meters.crossed():
-            self.engine.timetable.add_now(key)
+            self.engine.wake(key)
 
 
-class ApiSlices:
-    """Lists the EndpointSlices of the watched namespaces."""
+class _Told(NamedTuple):
+    """What policies are told by others: answers of Prometheus, alerts of Alertmanager."""
 
-    def __init__(self, client: ApiClient, namespaces: Iterable[str]) -> None:
-        self._client = client
-        self._parts = [f"namespaces/{name}/" for name in namespaces] or [""]
-
-    async def __call__(self) -> list[dict[str, Any]]:
-        """List them."""
-        return [body for part in self._parts for body in await self._client.collect(SLICES.format(part))]
+    queries: PolicyQueries
+    inbox: AlertInbox
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """What of the API server the ports are made of."""
-
-    objects: Objects
-    cluster: ApiCluster
-    secrets: Secrets
-    jobs: Jobs
-    actuator: Actuator
-    recorder: Recorder
-    budget: ActionBudget
-    rules: ApiRules
-    access: ApiAccess
+def _told(outside: Outside, store: ObjectStore, engine: Engine) -> _Told:
+    clock = outside.clock
+    return _Told(PolicyQueries(outside.prometheus, clock, engine.wake), AlertInbox(store, clock, engine.wake))
 
 
-def reach(client: ApiClient, settings: Settings, identity: str) -> Reach:
-    """Make the ports that speak to the API server."""
-    locks = Locks(client, settings.operator_namespace)
-    per = timedelta(seconds=settings.action_budget_seconds)
-    budget = ActionBudget(client, settings.operator_namespace, of=settings.action_budget, per=per)
-    return Reach(
-        objects=ApiObjects(client),
-        cluster=ApiCluster(client, locks, budget),
-        secrets=ApiSecrets(client),
-        jobs=ApiJobs(client),
-        actuator=ApiActuator(client, locks, budget),
-        recorder=ApiRecorder(client, identity),
-        budget=budget,
-        rules=ApiRules(client),
-        access=ApiAccess(client),
-    )
+def _rights(outside: Outside, engine: Engine) -> RightsWatch | None:
+    return RightsWatch(outside.rights, outside.clock, engine.wake) if outside.rights else None
 
 
-def guard(settings: Settings, server: str) -> Guard:
-    """Make the guard of probes: the API server itself is never probed on a user's behalf."""
-    host = urlsplit(server).hostname or ""
-    try:
-        own: tuple[Network, ...] = (ip_network(ip_address(host)),)
-    except ValueError:
-        own = ()
-    return Guard(settings.allow_networks, (*settings.deny_networks, *own))
-
-
-def prober_on(reached: Reach, settings: Settings, server: str) -> Probes:
-    """Make the prober; `server` is the URL of the API server ("" without one)."""
-    return Probes(
-        network_of(guard(settings, server), settings.probe_processes),
-        cluster=reached.cluster,
-        secrets=reached.secrets,
-        jobs=reached.jobs,
-        promql=prometheus(settings),
-    )
-
-
-def network_of(protection: Guard, processes: int) -> NetworkProbes | ProberPool:
-    """Make what sends over the network: in this process, or in as many others."""
-    return ProberPool(protection, processes) if processes else NetworkProbes(protection, wall)
-
-
-def prometheus(settings: Settings) -> PromqlProbe:
-    """Make what asks Prometheus: the administrator's own URL, which no guard stands before."""
-    if not settings.prometheus_url:
-        return PromqlProbe(None)
-    network = NetworkProbes(Guard(allow=EVERYWHERE), wall)
-    url, token_file = settings.prometheus_url, settings.prometheus_token_file
-    return PromqlProbe(network.http, url, token_file=token_file, on_close=network.close)
-
-
-class Queries:
-    """Asks Prometheus for objectives: the administrator's past no guard, any other behind the guard of probes."""
-
-    def __init__(self, settings: Settings, server: str) -> None:
-        own, guarded = NetworkProbes(Guard(allow=EVERYWHERE), wall), NetworkProbes(guard(settings, server), wall)
-        file = settings.prometheus_token_file
-        token = WatchedFile(Path(file), str.strip).content if file else str
-        access = PrometheusAccess(settings.prometheus_url, own.http.fetch, token)
-        self._networks = own, guarded
-        self.client = PrometheusClient(access, guarded.http.fetch)
-
-    def close(self) -> None:
-        """Close what was opened."""
-        for network in self._networks:
-            network.close()
-
-
-def canary(server: str) -> Canary | None:
-    """Make the canary of our own connectivity (H8): the API server, which is never on a user's behalf."""
-    parts = urlsplit(server)
-    if not parts.hostname:
-        return None
-    return canary_at(parts.hostname, parts.port or (443 if parts.scheme == "https" else 80))
-
-
-def wall() -> float:
-    """Give epoch seconds."""
-    return SystemClock().now().timestamp()
+def _standing(checks: Checks, settings: Settings, rights: RightsWatch | None, engine: Engine) -> Standing:
+    """Make what tells a policy how it stands among others, and what the operator may do for it."""
+    storms = Storms(checks, settings.storm_policies, timedelta(seconds=settings.storm_hold_seconds))
+    return Standing(storms, rights, Rivals(engine.wake))
 
 
 def compose(
@@ -269,10 +136,22 @@ def compose(
     feeding = Feeding(checks, meters, collector, store, clock)
     rules = RulesWatch(outside.prometheus, outside.rules, clock, namespaces=settings.namespaces)
     objectives = ObjectiveController(feeding, meters, rules, wakes)
+    told, rights = _told(outside, store, engine), _rights(outside, engine)
     controllers: dict[str, Controller] = {
         "HealthCheck": HealthController(checks, meters, clock, engine.timetable, wakes),
         "ServiceLevelObjective": objectives,
-        "RecoveryPolicy": RecoveryController(outside.cluster, store, checks, freezes, wakes, archive),
+        "RecoveryPolicy": RecoveryController(
+            outside.cluster,
+            store,
+            Signals(checks, store, feeding, *told),
+            freezes,
+            wakes,
+            archive,
+            targets=TargetReader(outside.cluster, outside.targets, settings.namespaces_of_nodes()),
+            admission=outside.admission,
+            standing=_standing(checks, settings, rights, engine),
+            healing=metrics.healing,
+        ),
         "ChaosExperiment": ChaosController(
             outside.cluster,
             store,
@@ -306,7 +185,7 @@ def compose(
         outside.objects, outside.slices, store, directory,
         clock=clock, metrics=metrics, namespaces=settings.namespaces, take=engine.take, drop=engine.drop,
     )  # fmt: skip
-    metrics.read_from(lambda: read_checks(checks), lambda: read_objectives(store))
+    metrics.read_from(lambda: read_checks(checks), lambda: read_objectives(store), lambda: read_policies(store))
     book = AlertBook(store)
 
     def was_pushed(key: Key) -> None:
@@ -335,9 +214,11 @@ def compose(
         metrics=metrics,
         feeding=feeding,
         collector=collector,
+        promql=told.queries,
+        rights=rights,
         rules=rules,
         ingest=ingest,
-        desk=desk_of(store, ingest, book, outside.access, clock),
+        desk=desk_of(store, ingest, book, outside.access, clock, told.inbox),
         alert_post=AlertPost(book, outside.alertmanager, clock, metrics) if outside.alertmanager else None,
         is_troubled=objectives.is_troubled,
         prepare=prepare,

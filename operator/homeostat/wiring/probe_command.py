@@ -31,8 +31,8 @@ from homeostat.kube.kubeconfig import find_credentials
 from homeostat.ports import Forbidden, Gone, Rejected, Unavailable
 from homeostat.telemetry import log
 from homeostat.wiring.check_file import BadInput, health_checks
-from homeostat.wiring.compose import SLICES, Reach, prober_on, reach
 from homeostat.wiring.nowhere import Nowhere
+from homeostat.wiring.outside import SLICES, Reach, prober_on, reach
 from homeostat.wiring.probe_report import NOTHING_LEARNT, as_json, exit_code, joined, lines
 from homeostat.wiring.settings import Settings
 from homeostat.wiring.streams import print_out

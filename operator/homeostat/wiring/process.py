@@ -36,7 +36,8 @@ from homeostat.rest.server import serving_api
 from homeostat.store.history import SqlHistory
 from homeostat.telemetry.metrics import Metrics
 from homeostat.telemetry.server import serving
-from homeostat.wiring.compose import ApiSlices, Operator, Outside, Queries, canary, compose, prober_on, reach
+from homeostat.wiring.compose import Operator, compose
+from homeostat.wiring.outside import ApiSlices, Calls, Outside, Queries, canary, prober_on, reach
 from homeostat.wiring.settings import Settings
 from homeostat.wiring.watch import watch
 
@@ -116,7 +117,8 @@ async def operator_of(
     may_act: Callable[[], bool],
 ) -> AsyncIterator[Operator]:  # fmt: skip
     """Make the operator on the real world, and close what it opened."""
-    api = reach(client, settings, settings.identity or socket.gethostname())
+    calls = Calls(client, settings, credentials.server)
+    api = reach(client, settings, settings.identity or socket.gethostname(), calls.caller)
     prober = prober_on(api, settings, credentials.server)
     queries = Queries(settings, credentials.server)
     history = SqlHistory(settings.store_url, settings.retention())
@@ -133,6 +135,9 @@ async def operator_of(
         prometheus=queries.client,
         rules=api.rules,
         access=api.access,
+        targets=api.targets,
+        admission=api.admission,
+        rights=api.rights,
         canary=canary(credentials.server),
     )
     try:
@@ -144,6 +149,7 @@ async def operator_of(
     finally:
         prober.close()
         queries.close()
+        calls.close()
         await history.close()
 
 
@@ -198,6 +204,9 @@ def chores(operator: Operator, settings: Settings) -> Iterator[Coroutine[Any, An
     yield recall_wanted(operator.meters, operator.archive)
     yield measure_lag(operator.metrics, clock)
     yield operator.collector.run()
+    yield operator.promql.run()
+    if operator.rights is not None:
+        yield operator.rights.run()
     yield operator.rules.run()
     yield operator.ingest.run()
     if operator.alert_post is not None:

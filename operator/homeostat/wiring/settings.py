@@ -74,6 +74,12 @@ class Settings(BaseSettings):
     """Recovery actions allowed in the whole cluster per action_budget_seconds."""
     action_budget_seconds: PositiveSeconds = 3600
     """Length of the period that action_budget is for."""
+    storm_policies: Annotated[int, Field(ge=1, le=10_000)] = 5
+    """RecoveryPolicies that may want to act at the same time; when more do, none of them begins."""
+    storm_hold_seconds: PositiveSeconds = 300
+    """How long none begins after the last time that more wanted to act."""
+    node_namespaces: tuple[str, ...] = ()
+    """Namespaces whose RecoveryPolicies may touch Nodes; none means the operator's own alone."""
     probe_concurrency: Annotated[int, Field(ge=1, le=20_000)] = 512
     """Checks that may run at the same time."""
     workers: Annotated[int, Field(ge=1, le=256)] = 16
@@ -119,6 +125,10 @@ class Settings(BaseSettings):
         if bool(self.api_tls_cert_file) is not bool(self.api_tls_key_file):
             raise ValueError("api_tls_cert_file and api_tls_key_file go together")
         return self
+
+    def namespaces_of_nodes(self) -> frozenset[str]:
+        """Give the namespaces whose policies may touch Nodes."""
+        return frozenset(self.node_namespaces or (self.operator_namespace,))
 
     def retention(self) -> Retention:
         """Give how long history is kept, and how large it may grow."""

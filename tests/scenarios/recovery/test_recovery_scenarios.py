@@ -2,12 +2,17 @@
 
 Commands: `policy KEY: VALUE` replaces a field of the manifest; `pods N`; `sick NAME`, `healthy`, `incurable`;
 `freeze REASON`, `thaw`; `hold NAME` by the budget of that objective, `release`; `dark`, `light`; `refuse` and `allow`
-evictions; `scale N` by another; `kill N` steps from now; `run TIME`. REWRITE=1 in the environment writes the answers
-anew: read the difference.
+evictions; `scale N` by another; `approve NAME`, `reject NAME` the plan that is shown; `hand {by: NAME, …}` writes
+annotations (run, pause), `resume`; `kill N` steps from now; `run TIME`; `wave NAME HALF TIME`, sick and well by turns.
+Of several objects (`fleet.py`): `fleet NAME…` or `nodes NAME…` makes them, `others NAME…` those that steps name,
+`hurt NAME…`, `cured_by NAME` alone, `mute` names nobody, `speak` does. `wanting N` policies at once,
+`unheard` as another tells of it; `git N` replicas as the repository has it. REWRITE=1 in the environment writes the
+answers anew: read the difference.
 """
 
 import os
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +21,8 @@ import yaml
 
 from homeostat.api.meta import format_duration, parse_duration
 from homeostat.core.cluster import FreezeInForce
+from homeostat.core.recovery.seen import Storm
+from scenarios.recovery.fleet import Fleet, Member
 from scenarios.recovery.world import NOON, Killed, World, spec
 
 STORIES = sorted(Path(__file__).parent.glob("*.txt"))
@@ -39,8 +46,13 @@ class Story:
             self.world.spec = spec(**self.manifest)
         elif verb == "pods":
             self.world = World(spec=spec(**self.manifest), replicas=int(rest))
+        elif verb in {"fleet", "nodes"}:
+            kind = "Node" if verb == "nodes" else "Deployment"
+            self.world = Fleet.of(*rest.split(), kind=kind, **self.manifest)
         elif verb == "run":
             self._run(rest)
+        elif verb == "wave":
+            self._wave(*rest.split())
         else:
             self._change(verb, rest)
 
@@ -60,6 +72,18 @@ class Story:
             "allow": lambda: self._set(pdb_allows=True),
             "scale": lambda: world.resize(int(rest)),
             "kill": lambda: self._set(kill_in=int(rest)),
+            "others": lambda: self._set(others={name: Member(name) for name in rest.split()}),
+            "hurt": lambda: world.hurt(*rest.split()) if isinstance(world, Fleet) else None,
+            "cured_by": lambda: self._set(cure_by=rest),
+            "mute": lambda: self._set(says_who=False),
+            "speak": lambda: self._set(says_who=True),
+            "approve": lambda: world.approve(rest),
+            "reject": lambda: world.ask(rest, reject=world.status.plan.hash if world.status.plan else ""),
+            "hand": lambda: world.ask(**yaml.safe_load(rest)),
+            "resume": lambda: world.ask(pause=""),
+            "wanting": lambda: self._set(storm=Storm(int(rest), 5, speaks=True)),
+            "unheard": lambda: self._set(storm=replace(world.storm, speaks=False)),
+            "git": lambda: self._set(git_has=int(rest)),
         }[verb]()
 
     def _set(self, **changes: object) -> None:
@@ -71,6 +95,15 @@ class Story:
         while self.world.now < end:
             self._look()
             self.world.now += timedelta(seconds=1)
+
+    def _wave(self, name: str, half: str, time: str) -> None:
+        """Let a pod be sick and well by turns, whatever is done to it: what it serves comes and goes by itself."""
+        end = self.world.now + parse_duration(time)
+        while self.world.now < end:
+            self.world.sick = {name}
+            self._run(half)
+            self.world.sick = set()
+            self._run(half)
 
     def _look(self) -> None:
         effects, notes = len(self.world.effects), len(self.world.notes)

@@ -15,7 +15,7 @@ from homeostat.api.health_check import HealthState
 from homeostat.api.meta import parse_duration
 from homeostat.api.recovery import RecoveryPolicySpec
 from homeostat.api.recovery_status import RecoveryPolicyStatus, SignalState
-from homeostat.core.cluster import FreezeInForce, Lock, Pod, TokenBudget, Workload
+from homeostat.core.cluster import FreezeInForce, GitOwner, Lock, Pod, Right, TokenBudget, Workload
 from homeostat.core.decision import (
     Action,
     Decision,
@@ -29,6 +29,7 @@ from homeostat.core.decision import (
     Verb,
 )
 from homeostat.core.recovery import DependencySeen, RecoverySeen, SignalSeen, decide, significance
+from homeostat.core.recovery.seen import Requests, Storm
 from homeostat.core.significance import Significance
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -87,6 +88,10 @@ class World:
     view_age: timedelta = timedelta(0)
     namespace_ends: bool = False
     expected_by: Ref | None = None
+    storm: Storm = field(default_factory=Storm)
+    missing_rights: tuple[Right, ...] | None = ()
+    git_has: int | None = None  # replicas that a Git repository wants, to which its controller goes back
+    scaled_at: datetime = NOON
     dependencies: dict[str, HealthState] = field(default_factory=dict)
     of_check: dict[str, HealthState] = field(default_factory=dict)  # what the trigger's check depends on
     generation: int = 1
@@ -94,12 +99,14 @@ class World:
     effects: list[str] = field(default_factory=list)  # what happened to the target, by action id
     events: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    told_of: list[tuple[Ref, str]] = field(default_factory=list)  # what events say of other objects
     writes: int = 0
     seeds: int = 0
     since: datetime = NOON
     was: SignalState = SignalState.QUIET
     observed_at: datetime = NOON
     kill_in: int | None = None  # steps of the loop until SIGKILL
+    requests: Requests = field(default_factory=Requests)  # the annotations of humans
 
     def __post_init__(self) -> None:
         """Start all pods healthy, an hour ago."""
@@ -145,6 +152,7 @@ class World:
             is_paused=self.paused,
             annotations=tuple(self.annotations.items()),
             pods=pods,
+            git=None if self.git_has is None else GitOwner("Argo CD", "shop", ("spec.replicas",)),
             restart_id=self.restart_id,
         )
 
@@ -156,6 +164,13 @@ class World:
         for name in list(self.pods)[replicas:]:
             del self.pods[name]
         self.replicas = replicas
+
+    def follow_git(self) -> None:
+        """Go back to what the repository has, a while after another wrote something else."""
+        if self.git_has is None or self.git_has == self.replicas or self.now < self.scaled_at + timedelta(seconds=4):
+            return
+        self.resize(self.git_has)
+        self.sick.add(next(iter(self.pods)))
 
     def _evict(self, action: EvictPod) -> Outcome:
         pod = self.pods.get(action.pod.name)
@@ -188,6 +203,7 @@ class World:
         if action.resource_version != str(self.version):
             return Outcome(Verb.REFUSED, "Conflict", "the object changed since the decision")
         self.effects.append(f"scale {action.replicas} {action.id}")
+        self.scaled_at = self.now
         for key, value in action.annotations.items():
             self.annotations.pop(key, None)
             self.annotations |= {} if value is None else {key: value}
@@ -251,6 +267,7 @@ class World:
 
     def seen(self, outcomes: Mapping[str, Outcome] | None = None) -> RecoverySeen:
         """Observe the world, as the engine does before each decision."""
+        self.follow_git()
         self.look()
         self.seeds += 1
         failing = tuple(self.pods[name].ref for name in sorted(self.sick & self.pods.keys()))
@@ -282,6 +299,9 @@ class World:
             is_namespace_terminating=self.namespace_ends,
             expected_by=self.expected_by,
             outcomes=outcomes or {},
+            requests=self.requests,
+            storm=self.storm,
+            missing_rights=self.missing_rights,
         )
 
     def _may_die(self) -> None:
@@ -291,6 +311,17 @@ class World:
         if self.kill_in < 0:
             self.kill_in = None
             raise Killed
+
+    def ask(self, by: str = "alice", **annotations: str) -> None:
+        """Write annotations as somebody, whose name the API server vouches for."""
+        self.requests = replace(self.requests, by=by, is_verified=True, manager="kubectl-annotate", **annotations)
+
+    def approve(self, by: str = "alice") -> str:
+        """Approve the plan that is shown; give its hash."""
+        plan = self.status.plan
+        assert plan is not None
+        self.ask(by, approve=plan.hash)
+        return plan.hash
 
     def decide(self, outcomes: Mapping[str, Outcome] | None = None) -> Decision[RecoveryPolicyStatus]:
         """Decide once, without writing or acting."""
@@ -314,8 +345,10 @@ class World:
         if significance(self.status, decision.status) is not Significance.NOTHING:
             self.written = decision.status.wire()
             self.writes += 1
-        self.events += [event.reason for event in decision.events]
-        self.notes += [event.note for event in decision.events]
+        own = [event for event in decision.events if event.about is None]
+        self.events += [event.reason for event in own]
+        self.notes += [event.note for event in own]
+        self.told_of += [(event.about, event.note) for event in decision.events if event.about]
 
     def _perform(self, actions: tuple[Action, ...]) -> dict[str, Outcome]:
         outcomes: dict[str, Outcome] = {}

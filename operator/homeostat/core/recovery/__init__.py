@@ -6,7 +6,7 @@
 One attempt at a time, of one step; the next step when the one before did not help; a human at the end.
 """
 
-from homeostat.core.recovery.policy import decide, significance, watches
+from homeostat.core.recovery.policy import decide, significance
 from homeostat.core.recovery.seen import DependencySeen, RecoverySeen, SignalSeen
 
-__all__ = ["DependencySeen", "RecoverySeen", "SignalSeen", "decide", "significance", "watches"]
+__all__ = ["DependencySeen", "RecoverySeen", "SignalSeen", "decide", "significance"]

@@ -7,46 +7,58 @@ from itertools import islice
 
 from homeostat.api.meta import ConditionStatus
 from homeostat.api.recovery import RecoveryPolicySpec
-from homeostat.api.recovery_status import Blocked, Phase, RecoveryPolicyStatus
-from homeostat.core.cluster import Lock
+from homeostat.api.recovery_decision import EscalationReason
+from homeostat.api.recovery_status import Blocked, Phase, RecoveryPolicyStatus, Signal, SignalState
 from homeostat.core.condition import set_condition
 from homeostat.core.decision import Action, Decision, Event
 from homeostat.core.recovery import signals
+from homeostat.core.recovery.attempt import sequence
 from homeostat.core.recovery.attempt.answers import LONGEST_PAUSE
+from homeostat.core.recovery.attempt.locking import lock_upkeep
 from homeostat.core.recovery.attempt.progress import advance
 from homeostat.core.recovery.attempt.start import start
+from homeostat.core.recovery.consent.hearing import NOTHING_ASKED, hear
 from homeostat.core.recovery.gates.chain import TO_TELL, first_block
+from homeostat.core.recovery.gates.consent import pause_of
 from homeostat.core.recovery.gates.decided import SUSPENDED
+from homeostat.core.recovery.gates.limits import flapping
 from homeostat.core.recovery.gates.wish import Wish
-from homeostat.core.recovery.limits import budget
+from homeostat.core.recovery.limits import budget, storm, windows
+from homeostat.core.recovery.reasons import BlockReason
 from homeostat.core.recovery.seen import Case, Move, RecoverySeen
-from homeostat.core.recovery.steps import actions
+from homeostat.core.recovery.steps import patching
+from homeostat.core.recovery.targets.selection import focused
+from homeostat.core.recovery.telling import escalation
 from homeostat.core.recovery.telling.blocking import blocked
-from homeostat.core.recovery.telling.report import blocked_event, next_look, shown
+from homeostat.core.recovery.telling.deciding import on_record
+from homeostat.core.recovery.telling.delivery import deliver
+from homeostat.core.recovery.telling.report import blocked_events, next_look, shown
 from homeostat.core.significance import Significance
 
 MOST_MOVES = 64
 """More moves than any decision makes: a bug must not spin."""
-
-RENEW_BEFORE = timedelta(seconds=30)
-"""Our lock is renewed when less than this is left of it."""
 
 
 def decide(
     spec: RecoveryPolicySpec, status: RecoveryPolicyStatus, seen: RecoverySeen, now: datetime
 ) -> Decision[RecoveryPolicyStatus]:
     """Decide what to do for the policy's target now. Total, and the same again for its own result."""
-    if seen.problem:
-        return Decision(_not_evaluated(Case(spec, status, seen, now), seen.problem))
-    case = _up_to_date(Case(spec, status, seen, now))
+    problem = seen.problem or windows.problem(spec.windows) or patching.problem(spec.steps)
+    if problem:
+        case = _not_evaluated(Case(spec, status, seen, now), problem)
+        return Decision(case.status, events=blocked_events(status, case))
+    case = at_hand(Case(spec, status, seen, now))
     to_do: tuple[Action, ...] = ()
     events: tuple[Event, ...] = ()
     for move in islice(_moves(case), MOST_MOVES):
         case, to_do, events = replace(case, status=move.status), move.actions, (*events, *move.events)
+    to_do = to_do or lock_upkeep(case)
+    call = Move(case.status) if to_do else deliver(case)
+    case = replace(case, status=call.status)
     return Decision(
         status=shown(case),
-        actions=to_do or _lock_upkeep(case),
-        events=(*events, *blocked_event(status, case.status)),
+        actions=to_do or call.actions,
+        events=(*events, *blocked_events(status, case)),
         check_again_at=next_look(case),
     )
 
@@ -56,13 +68,6 @@ def significance(old: RecoveryPolicyStatus, new: RecoveryPolicyStatus) -> Signif
     if old == new:
         return Significance.NOTHING
     return Significance.REFRESH if _essence(old) == _essence(new) else Significance.CHANGE
-
-
-def watches(spec: RecoveryPolicySpec) -> tuple[tuple[str, str], ...]:
-    """Give (kind, name) of the objects in the policy's namespace whose change must wake it."""
-    names = [trigger.health_check.name for trigger in spec.triggers if trigger.health_check]
-    names += [entry.health_check.name for entry in spec.depends_on]
-    return tuple(("HealthCheck", name) for name in dict.fromkeys(names))
 
 
 # --- moves ----------------------------------------------------------------------------------------------
@@ -80,49 +85,105 @@ def _moves(case: Case) -> Iterator[Move]:
 
 
 def _move(case: Case) -> Move:
-    if case.status.attempt:
-        return advance(case, case.status.attempt)
+    """Choose the next move, and put on record what it came to. What humans ask for goes before all else."""
+    return _heard(case) or _own_move(case)
+
+
+def _heard(case: Case) -> Move | None:
+    """Answer humans; that a step is run by hand is a decision like any other."""
+    move = hear(case)
+    begun = move.status.attempt if move and case.status.attempt is None else None
+    if move is None or begun is None:
+        return move
+    return on_record(case.with_status(next_step=begun.step), signals.of_attempt(case, begun.trigger), move)
+
+
+def _own_move(case: Case) -> Move:
+    attempt = case.status.attempt
+    if attempt:
+        return on_record(case, signals.of_attempt(case, attempt.trigger), advance(case, attempt))
+    case = case.with_status(next_step=sequence.due(case))  # an attempt may have ended in the move before
     is_quiet = not signals.firing(case) and not signals.blind(case)
     if is_quiet and not case.status.cooldown_until:
-        return _rest(case, next_step=0, escalated=None, retry_at=None)
-    if case.status.escalated:
+        return _end_of_episode(case)
+    if case.status.escalated and case.status.escalated.is_last:
         return _rest(case)
-    signal = signals.due(case)
-    return start(case, signal) if signal else _wait(case)
+    signal = signals.urgent(case)
+    return on_record(case, signal, _answer(case, signal)) if signal else _rest(case)
 
 
-def _wait(case: Case) -> Move:
-    """Nothing is due: because all is quiet, because `for` is not over, or because we cannot see."""
-    unseen = signals.blind(case)
-    if signals.firing(case) or unseen is None:
-        return _rest(case)
-    block = first_block(TO_TELL, Wish(case, unseen))
+def _end_of_episode(case: Case) -> Move:
+    """All is quiet, and the target has rested: the next time begins with the first step. After an outage it rests."""
+    rest = escalation.rest_until(case)
+    if rest:
+        return _rest(case, cooldown_until=rest)
+    rested = _rest(
+        case, **sequence.START_OVER, escalated=escalation.kept(case), retry_at=None, changes=(), **NOTHING_ASKED
+    )
+    return _unsteady(case, rested)
+
+
+def _unsteady(case: Case, rested: Move) -> Move:
+    """R6: what was told to come and go is not at rest before it has been steady, quiet as it may be just now."""
+    wishes = (Wish(case, signal) for signal in case.status.signals)
+    block = next((found for wish in wishes if (found := flapping(wish))), None)
+    if block is None or rested.status.blocked or not escalation.is_told(case, EscalationReason.FLAPPING):
+        return rested
+    known = rested.status.model_copy(update={"blocked": case.status.blocked})
+    return Move(blocked(replace(case, status=known), block))
+
+
+def _answer(case: Case, signal: Signal) -> Move:
+    """Answer a trigger: act when it is due, wait while `for` is not over, say so when we cannot see."""
+    if signal.state is SignalState.FIRING:
+        return start(case, signal) if signals.due_at(case.spec, signal) <= case.now else _not_yet(case, signal)
+    block = first_block(TO_TELL, Wish(case, signal))
     return Move(blocked(case, block)) if block else _rest(case)
 
 
+def _not_yet(case: Case, signal: Signal) -> Move:
+    """Wait until `for` is over. R6: a trigger that comes and goes may never get there, and a human is told of it."""
+    block = first_block((*TO_TELL, flapping), Wish(case, signal))
+    return escalation.refused(case, signal, block) if block and block.reason == BlockReason.FLAPPING else _rest(case)
+
+
 def _rest(case: Case, **changes: object) -> Move:
-    """Have nothing to do; a suspended policy says that it never will."""
+    """Have nothing to do; a suspended or paused policy says that it will not."""
     memory = case.with_status(**changes)
-    return Move(blocked(memory, SUSPENDED) if case.spec.suspend else memory.with_status(blocked=None).status)
+    block = SUSPENDED if case.spec.suspend else pause_of(case)
+    return Move(blocked(memory, block) if block else memory.with_status(blocked=None).status)
 
 
 # --- memory ---------------------------------------------------------------------------------------------
+
+
+def at_hand(case: Case) -> Case:
+    """Give the case as it is decided on: of the one target that is meant, with the memory brought up to now."""
+    return _up_to_date(focused(case))
 
 
 def _up_to_date(case: Case) -> Case:
     """Let end what is over by its time, and take in what is seen. An edited spec starts the sequence over."""
     status, now = case.status, case.now
     is_edited = status.observed_generation != case.seen.generation and status.attempt is None
-    return case.with_status(
+    assessed = case.with_status(
         signals=signals.assess(case),
         budget=budget.refreshed(status.budget, case.spec.limits.budget, now),
-        cooldown_until=_ahead(status.cooldown_until, now, case.spec.limits.cooldown),
+        cooldown_until=_ahead(status.cooldown_until, now, sequence.longest_rest(case.spec)),
         retry_at=_ahead(status.retry_at, now, LONGEST_PAUSE),
-        next_step=0 if is_edited else status.next_step,
-        escalated=None if is_edited else status.escalated,
+        plan=None if is_edited else status.plan,
+        rejected="" if is_edited else status.rejected,
         in_flight=status.in_flight if status.attempt else (),
         proof=case.seen.proof or status.proof,
     )
+    return _in_sequence(assessed.with_status(storm_until=storm.held_until(assessed)))
+
+
+def _in_sequence(case: Case) -> Case:
+    """Say which step is due now. An attempt under way goes on when the spec is edited, and the rest is forgotten."""
+    if case.status.observed_generation != case.seen.generation:
+        case = case.with_status(tried=(), tries=0, escalated=None)
+    return case if case.status.attempt else case.with_status(next_step=sequence.due(case))
 
 
 def _ahead(time: datetime | None, now: datetime, longest: timedelta) -> datetime | None:
@@ -130,7 +191,7 @@ def _ahead(time: datetime | None, now: datetime, longest: timedelta) -> datetime
     return min(time, now + longest) if time and time > now else None
 
 
-def _not_evaluated(case: Case, problem: tuple[str, str]) -> RecoveryPolicyStatus:
+def _not_evaluated(case: Case, problem: tuple[str, str]) -> Case:
     """Show that the policy does nothing, and why, wherever one looks: it must not pass for one at rest (R15)."""
     reason, message = problem
     known = case.status.blocked
@@ -139,33 +200,7 @@ def _not_evaluated(case: Case, problem: tuple[str, str]) -> RecoveryPolicyStatus
     conditions = set_condition(
         shown_.conditions, "Ready", ConditionStatus.FALSE, reason, message, case.seen.generation, case.now
     )
-    return shown_.model_copy(update={"phase": Phase.BLOCKED, "conditions": conditions})
-
-
-# --- the lock -------------------------------------------------------------------------------------------
-
-
-def _lock_upkeep(case: Case) -> tuple[Action, ...]:
-    """R11: stay the one writer while an attempt that acted is open, and stop being it afterwards."""
-    target, attempt, lock = case.seen.target, case.status.attempt, case.seen.lock
-    is_ours = lock is not None and lock.holder.uid == case.seen.ref.uid
-    if target is None:
-        return ()
-    if attempt is None:
-        return _unanswered(case, actions.release(case, target)) if is_ours else ()
-    if not actions.done(case.status.in_flight) or (lock and _holds(case, lock, is_ours=is_ours)):
-        return ()
-    return _unanswered(case, actions.renewal(case, target, attempt.id))
-
-
-def _holds(case: Case, lock: Lock, *, is_ours: bool) -> bool:
-    """Whether a lock is good for a while, ours or another's."""
-    return lock.until > case.now + (RENEW_BEFORE if is_ours else timedelta(0))
-
-
-def _unanswered(case: Case, action: Action) -> tuple[Action, ...]:
-    """Ask once; whatever the answer was, the next look asks again if need be."""
-    return () if action.id in case.seen.outcomes else (action,)
+    return replace(case, status=shown_.model_copy(update={"phase": Phase.BLOCKED, "conditions": conditions}))
 
 
 def _essence(status: RecoveryPolicyStatus) -> RecoveryPolicyStatus:

@@ -40,7 +40,8 @@ class SignalSeen:
     `HealthCheck checkout is Unhealthy`. `failing`: the pods that make it fire, as far as known.
     `dependencies`: what the trigger's check itself depends on (H5). `began_at`: the first sign of it, before the
     verdict (the first failed probe). `accused`: names of workloads or Nodes that the source itself accuses, like the
-    labels of an alert; with `failing`, they tell which of several targets is meant.
+    labels of an alert; with `failing`, they tell which of several targets is meant. `is_idle`: nothing is known, and
+    that is in order (nobody speaks of an alert that does not fire, nobody used the service): no obstacle, no proof.
     """
 
     index: int
@@ -53,6 +54,7 @@ class SignalSeen:
     dependencies: tuple[DependencySeen, ...] = ()
     began_at: datetime | None = None
     accused: frozenset[str] = frozenset()
+    is_idle: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +76,16 @@ class Requests:
 
 @dataclass(frozen=True, slots=True)
 class Storm:
-    """How many policies want to act at this moment, ours included, and at how many nobody may.
+    """How many policies want to act at this moment, ours included, and how many may before none does.
 
-    `speaks`: whether this policy is the one that tells a human, for all of them.
+    `speaks`: whether this policy is the one that tells a human, for all of them. `hold`: how long nothing is begun
+    after the last time that more wanted to act.
     """
 
     wanting: int = 0
     limit: int = 0
     speaks: bool = False
+    hold: timedelta = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,42 +4,43 @@ While all is quiet a policy costs the API server nothing, unless it looks at pod
 quorum at this moment: an answer that does not come is an evaluation put off, never a guess (R12).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import uuid4
 
 from homeostat.api.chaos import ChaosExperimentSpec
 from homeostat.api.chaos_status import ChaosExperimentStatus, Verdict
 from homeostat.api.freeze import Activity
-from homeostat.api.health_check import HealthState
 from homeostat.api.objective_status import Hold
 from homeostat.api.recovery import RecoveryPolicySpec
-from homeostat.api.recovery_attempt import AttemptRecord
-from homeostat.api.recovery_status import Phase, Proof, RecoveryPolicyStatus, SignalState
-from homeostat.api.recovery_trigger import HealthCheckTrigger, PodsTrigger, TriggerState
+from homeostat.api.recovery_status import Phase, Proof, RecoveryPolicyStatus
 from homeostat.core.chaos import planned_fault
-from homeostat.core.cluster import Lock, TokenBudget, Workload
+from homeostat.core.cluster import TokenBudget, Workload
 from homeostat.core.decision import Decision, Ref
-from homeostat.core.recovery import DependencySeen, RecoverySeen, SignalSeen, decide, significance, watches
+from homeostat.core.recovery import RecoverySeen, decide, significance
+from homeostat.core.recovery.consent.by_hand import is_asked_for
+from homeostat.core.recovery.seen import Case, Requests
+from homeostat.core.recovery.signals import is_calm
+from homeostat.core.recovery.targets.selection import chosen
 from homeostat.core.significance import Significance
 from homeostat.engine.archive import Archive
-from homeostat.engine.checks import Checks
 from homeostat.engine.controller import Subject
 from homeostat.engine.controllers.freeze import Freezes
 from homeostat.engine.objective.holds import budget_held_by
 from homeostat.engine.objects import Entry, Key, ObjectStore, Problem
-from homeostat.engine.observing import read_check
+from homeostat.engine.recovery.attempts import AttemptBook
+from homeostat.engine.recovery.decisions import DecisionBook
+from homeostat.engine.recovery.reading import Surroundings, TargetReader
+from homeostat.engine.recovery.requests import Consents
+from homeostat.engine.recovery.signals import Signals
+from homeostat.engine.recovery.standing import Standing
 from homeostat.engine.wakes import Wakes
-from homeostat.ports import Clock, Cluster, StoredAttempt
+from homeostat.ports import Admission, Clock, Cluster
+from homeostat.telemetry.healing import Healing
 
-PODS_STALE_AFTER = timedelta(seconds=30)
-_FIRES_AT = {
-    TriggerState.UNHEALTHY: {HealthState.UNHEALTHY},
-    TriggerState.DEGRADED: {HealthState.UNHEALTHY, HealthState.DEGRADED},
-}
-_SILENT = frozenset({HealthState.UNKNOWN, HealthState.SUSPENDED})
 _UNREAD = TokenBudget(used=0, of=0)
+_ALONE = Surroundings()
 Policy = Subject[RecoveryPolicySpec, RecoveryPolicyStatus]
 
 
@@ -47,8 +48,9 @@ Policy = Subject[RecoveryPolicySpec, RecoveryPolicyStatus]
 class _Read:
     """What acting depends on; the defaults are of a policy at rest, which needs none of it."""
 
-    target: Workload | None = None
-    lock: Lock | None = None
+    targets: tuple[Workload, ...] = ()
+    focus: Workload | None = None
+    around: Surroundings = _ALONE
     cluster_budget: TokenBudget = _UNREAD
     is_namespace_terminating: bool = False
     budget_held_by: str = ""
@@ -57,37 +59,68 @@ class _Read:
 class RecoveryController:
     """The controller of RecoveryPolicy."""
 
-    def __init__(
-        self, cluster: Cluster, store: ObjectStore, checks: Checks, freezes: Freezes, wakes: Wakes, archive: Archive
+    def __init__(  # noqa: PLR0913 - what it is made of
+        self,
+        cluster: Cluster,
+        store: ObjectStore,
+        signals: Signals,
+        freezes: Freezes,
+        wakes: Wakes,
+        archive: Archive,
+        *,
+        targets: TargetReader,
+        admission: Admission | None = None,
+        standing: Standing | None = None,
+        healing: Healing,
     ) -> None:
+        self._standing = standing
+        self._targets = targets
         self._cluster = cluster
         self._store = store
-        self._checks = checks
+        self._signals = signals
         self._freezes = freezes
         self._wakes = wakes
-        self._archive = archive
+        self._consents = Consents(admission)
+        self._decisions = DecisionBook(archive)
+        self._attempts = AttemptBook(archive, healing)
 
     def changed(self, entry: Entry, spec: RecoveryPolicySpec | None, problem: Problem | None) -> None:  # noqa: ARG002
-        """Be woken by the checks it looks at."""
+        """Have what it looks at asked and kept, and be woken by that."""
         if spec is not None:
+            self._signals.open(entry.key, spec)
             self._watch(entry, spec)
+            if self._standing:
+                self._standing.open(entry, spec)
+            self._attempts.open(entry.key, spec)
 
     def removed(self, entry: Entry) -> None:
-        """Nothing to clear away: a lock left behind ends by itself."""
+        """Forget it; a lock left behind ends by itself."""
+        self._decisions.forget(entry.key)
+        self._signals.close(entry.key)
+        if self._standing:
+            self._standing.close(entry.key)
+        self._attempts.forget(entry.key)
 
     async def decide(self, subject: Policy, clock: Clock) -> Decision[RecoveryPolicyStatus]:
         """Read what lies in the API server, then look at the checks, decide, and keep what is over as history."""
         began, spec, namespace = clock.monotonic(), subject.spec, subject.entry.ref.namespace
         self._watch(subject.entry, spec)
-        reads_pods = any(trigger.pods for trigger in spec.triggers)
-        read = _Read(await self._target(spec, namespace) if reads_pods else None)
-        if not subject.problem and not _is_at_rest(subject.status, self._see(subject, read, clock)):
-            read = await self._read_closely(subject, read, clock.now())
+        self._decisions.keep(subject.entry, subject.status)
+        self._attempts.count(subject.entry, subject.status)
+        looks_at_target = any(trigger.pods or trigger.node or trigger.rollout for trigger in spec.triggers)
+        read = _Read(await self._targets.targets(spec, subject.status, namespace) if looks_at_target else ())
+        requests = await self._consents.read(subject.entry.asks, clock)
+        at_first = replace(self._see(subject, read, clock), requests=requests)
+        if not subject.problem and not _is_at_rest(Case(spec, subject.status, at_first, clock.now())):
+            read = await self._read_closely(subject, read, requests, clock)
         now = clock.now()
         view_age = timedelta(seconds=clock.monotonic() - began)
-        decision = decide(spec, subject.status, replace(self._see(subject, read, clock), view_age=view_age), now)
-        known = {record.id for record in subject.status.last}
-        self._archive.keep(*(_stored(subject.entry, one) for one in decision.status.last if one.id not in known))
+        seen = replace(self._see(subject, read, clock), view_age=view_age, requests=requests)
+        seen = self._standing.added(seen, subject.entry, clock) if self._standing else seen
+        decision = decide(spec, subject.status, seen, now)
+        if self._standing:
+            self._standing.note(subject.entry, spec, decision.status)
+        self._attempts.keep(subject.entry, subject.status, decision.status)
         return decision
 
     def stand_in(self) -> None:
@@ -101,91 +134,65 @@ class RecoveryController:
         """Put together what was read and what the checks say at this moment."""
         entry, spec = subject.entry, subject.spec
         namespace = entry.ref.namespace
-        return RecoverySeen(
+        seen = RecoverySeen(
             ref=entry.ref,
             generation=entry.generation,
-            target=read.target,
-            signals=tuple(self._signals(spec, namespace, read.target, clock)),
+            target=read.focus,
+            signals=self._signals.seen(spec, namespace, read.targets, clock),
             attempt_seed=uuid4().hex[:10],
             cluster_budget=read.cluster_budget,
-            dependencies=self._dependencies(namespace, (one.health_check.name for one in spec.depends_on), clock),
+            dependencies=self._signals.dependencies(
+                namespace, (one.health_check.name for one in spec.depends_on), clock
+            ),
             freeze=self._freezes.in_force(namespace, Activity.RECOVERY, clock.now()),
             budget_held_by=read.budget_held_by,
-            lock=read.lock,
+            lock=read.around.lock,
             is_namespace_terminating=read.is_namespace_terminating,
-            expected_by=self._expected_by(namespace, read.target),
+            expected_by=self._expected_by(namespace, read.focus),
             proof=self._proof(entry),
             outcomes=subject.outcomes,
             problem=subject.problem,
+            candidates=read.targets if spec.target.selector else (),
+            others=read.around.others,
+            locks=read.around.locks,
+            revisions=read.around.revisions,
+            effects=read.around.effects,
+            fields=read.around.fields,
+            job=read.around.job,
+            are_nodes_allowed=self._targets.are_nodes_allowed(namespace),
         )
+        if read.focus:
+            return seen
+        return replace(seen, target=chosen(Case(spec, subject.status, seen, clock.now()), read.targets))
 
-    async def _read_closely(self, subject: Policy, read: _Read, now: datetime) -> _Read:
+    async def _read_closely(self, subject: Policy, read: _Read, requests: Requests, clock: Clock) -> _Read:
         """Read all that acting depends on; freezes too, whatever the watch may have missed."""
-        name = subject.entry.ref.namespace
+        spec, status, name = subject.spec, subject.status, subject.entry.ref.namespace
         await self._freezes.refresh()
         namespace = await self._cluster.namespace(name)
-        target = read.target or await self._target(subject.spec, name)
+        targets = read.targets or await self._targets.targets(spec, status, name)
+        seen = replace(self._see(subject, _Read(targets), clock), requests=requests)
+        focus, around = chosen(Case(spec, status, seen, clock.now()), targets), _ALONE
+        if focus:
+            focus, around = await self._targets.round(spec, status, name, focus)
         return _Read(
-            target=target,
-            lock=None if target is None else await self._cluster.lock(target.ref),
-            cluster_budget=await self._cluster.token_budget(now),
+            targets=targets,
+            focus=focus,
+            around=around,
+            cluster_budget=await self._cluster.token_budget(clock.now()),
             is_namespace_terminating=namespace is None or namespace.is_terminating,
             budget_held_by=budget_held_by(self._store, name, Hold.RECOVERY),
         )
 
-    async def _target(self, spec: RecoveryPolicySpec, namespace: str) -> Workload | None:
-        if spec.target.name is None:
-            return None
-        return await self._cluster.workload(namespace, spec.target.kind.value, spec.target.name)
-
-    # --- signals ----------------------------------------------------------------------------------------
-
-    def _signals(
-        self, spec: RecoveryPolicySpec, namespace: str, target: Workload | None, clock: Clock
-    ) -> Iterator[SignalSeen]:
-        for index, trigger in enumerate(spec.triggers):
-            if trigger.health_check:
-                yield self._check_signal(index, trigger.health_check, namespace, clock)
-            elif trigger.pods and target is not None:
-                yield _pods_signal(index, trigger.pods, target, clock.now())
-            else:
-                yield SignalSeen(index, SignalState.UNKNOWN, None, PODS_STALE_AFTER)
-
-    def _check_signal(self, index: int, trigger: HealthCheckTrigger, namespace: str, clock: Clock) -> SignalSeen:
-        reading = read_check(self._checks, namespace, trigger.name, clock)
-        if reading is None:
-            return SignalSeen(index, SignalState.UNKNOWN, None, PODS_STALE_AFTER)
-        verdict = SignalState.FIRING if reading.state in _FIRES_AT[trigger.state] else SignalState.QUIET
-        if reading.state in _SILENT:
-            verdict = SignalState.UNKNOWN
-        return SignalSeen(
-            index, verdict, reading.observed_at, reading.stale_after,
-            since=reading.since, detail=f"HealthCheck {trigger.name} is {reading.state}", failing=reading.failing,
-            dependencies=self._dependencies(namespace, self._declared(namespace, trigger), clock),
-        )  # fmt: skip
-
-    def _dependencies(self, namespace: str, names: Iterable[str], clock: Clock) -> tuple[DependencySeen, ...]:
-        readings = ((name, read_check(self._checks, namespace, name, clock)) for name in names)
-        return tuple(
-            DependencySeen(name, reading.state, reading.observed_at)
-            if reading
-            else DependencySeen(name, HealthState.UNKNOWN)
-            for name, reading in readings
-        )
-
-    def _declared(self, namespace: str, trigger: HealthCheckTrigger) -> tuple[str, ...]:
-        """Name what the check of a trigger depends on itself (H5, R14)."""
-        return self._checks.dependencies.of(Key("HealthCheck", namespace, trigger.name))
+    # --- what wakes it ----------------------------------------------------------------------------------
 
     def _watch(self, entry: Entry, spec: RecoveryPolicySpec) -> None:
-        """Be woken by the checks it looks at and by what these depend on, which any edit of theirs may change."""
+        """Be woken by what it looks at and by what that depends on, which any edit of it may change."""
         if self._store.get(entry.key) is None:
             return
         namespace = entry.ref.namespace
-        names = [name for _, name in watches(spec)]
-        triggers = (trigger.health_check for trigger in spec.triggers if trigger.health_check)
-        names += [name for trigger in triggers for name in self._declared(namespace, trigger)]
-        self._wakes.watch(entry.key, (Key("HealthCheck", namespace, name) for name in names))
+        needed = (Key("HealthCheck", namespace, one.health_check.name) for one in spec.depends_on)
+        self._wakes.watch(entry.key, (*needed, *self._signals.looked_at(spec, namespace)))
 
     # --- experiments ------------------------------------------------------------------------------------
 
@@ -219,22 +226,7 @@ class RecoveryController:
         return max(proofs, key=lambda proof: proof.at, default=None)
 
 
-def _is_at_rest(status: RecoveryPolicyStatus, seen: RecoverySeen) -> bool:
-    """Whether nothing fires, nothing is unknown, and nothing is under way."""
-    is_quiet = all(signal.verdict is SignalState.QUIET for signal in seen.signals)
-    return is_quiet and status.phase is Phase.IDLE and status.attempt is None
-
-
-def _pods_signal(index: int, trigger: PodsTrigger, target: Workload, now: datetime) -> SignalSeen:
-    failing = tuple(pod.ref for pod in target.pods if trigger.reason.value in pod.reasons)
-    verdict = SignalState.FIRING if failing else SignalState.QUIET
-    detail = f"{len(failing)} pods of {target.ref.name} are {trigger.reason.value}"
-    return SignalSeen(index, verdict, now, PODS_STALE_AFTER, detail=detail, failing=failing)
-
-
-def _stored(entry: Entry, record: AttemptRecord) -> StoredAttempt:
-    ref = entry.ref
-    return StoredAttempt(
-        f"{ref.uid}/{record.id}", ref.uid, ref.kind, ref.namespace, ref.name, record.started_at, record.ended_at,
-        record.outcome.value, record.wire(),
-    )  # fmt: skip
+def _is_at_rest(case: Case) -> bool:
+    """Whether nothing fires, nothing is unknown, nothing is under way, and nobody runs a step by hand."""
+    status, is_asked = case.status, is_asked_for(case.status.run, case.seen.requests)
+    return is_calm(case) and status.phase is Phase.IDLE and status.attempt is None and not is_asked

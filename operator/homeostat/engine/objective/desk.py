@@ -6,11 +6,14 @@ from homeostat.api.objective import KIND
 from homeostat.engine.objective.alert_book import AlertBook, in_turns, service_of
 from homeostat.engine.objective.ingest import Ingest
 from homeostat.engine.objects import Entry, Key, ObjectStore
+from homeostat.engine.recovery.alert_inbox import AlertInbox
 from homeostat.ports import Access, Clock
 from homeostat.rest.desk import Desk, Shown
 
 
-def desk_of(store: ObjectStore, ingest: Ingest, book: AlertBook, access: Access, clock: Clock) -> Desk:
+def desk_of(
+    store: ObjectStore, ingest: Ingest, book: AlertBook, access: Access, clock: Clock, inbox: AlertInbox
+) -> Desk:
     """Make the desk of an operator that leads and has loaded."""
 
     def objective(namespace: str, name: str) -> Shown | None:
@@ -28,6 +31,7 @@ def desk_of(store: ObjectStore, ingest: Ingest, book: AlertBook, access: Access,
         refusal=ingest.refusal,
         push=ingest.push,
         alerts=book.firing,
+        tell=inbox.tell,
         objective=objective,
         objectives=objectives,
     )

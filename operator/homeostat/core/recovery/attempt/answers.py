@@ -15,7 +15,13 @@ _MEANING = {
     "Forbidden": BlockReason.NOT_PERMITTED,
     "BudgetExhausted": BlockReason.CLUSTER_BUDGET_SPENT,
     "Locked": BlockReason.LOCKED,
+    "NameTaken": BlockReason.NAME_TAKEN,
+    "SecretUnusable": BlockReason.SECRET_UNUSABLE,
+    "AddressDenied": BlockReason.ADDRESS_DENIED,
+    "WebhookRefused": BlockReason.WEBHOOK_REFUSED,
 }
+_SILENCES = {"WebhookUnanswered": BlockReason.WEBHOOK_UNANSWERED}
+"""Whose silence it was, where it was not that of the API server."""
 _PAUSES = {
     BlockReason.TARGET_CHANGED: timedelta(seconds=1),  # a fresh look is all it takes
     BlockReason.LOCKED: timedelta(seconds=5),
@@ -50,19 +56,26 @@ def refusal(case: Case, entry: InFlight) -> No | None:
     for name in (lock_id(entry), token_id(entry), entry.id):
         outcome = case.seen.outcomes.get(name)
         if outcome and outcome.verb is not Verb.DONE:
-            return _no(case, outcome, is_before_act=name != entry.id)
+            return _no(case, entry, outcome, is_before_act=name != entry.id)
     return None
 
 
-def _no(case: Case, outcome: Outcome, *, is_before_act: bool) -> No:
+def _no(case: Case, entry: InFlight, outcome: Outcome, *, is_before_act: bool) -> No:
     if outcome.verb is Verb.FAILED:
-        meaning = BlockReason.API_UNAVAILABLE
+        meaning = _SILENCES.get(outcome.reason, BlockReason.API_UNAVAILABLE)
     else:
         meaning = _MEANING.get(outcome.reason, BlockReason.REFUSED)
     until = case.seen.cluster_budget.resets_at if meaning is BlockReason.CLUSTER_BUDGET_SPENT else None
     message = outcome.message or f"The answer was {outcome.reason or outcome.verb.value}."
     is_refused = outcome.verb is Verb.REFUSED
-    return No(Block(meaning, message, until), _PAUSES.get(meaning, _PAUSE), is_before_act and is_refused)
+    return No(Block(meaning, message, until), _pause(case, entry, meaning), is_before_act and is_refused)
+
+
+def _pause(case: Case, entry: InFlight, meaning: BlockReason) -> timedelta:
+    """Say how long to wait: for a webhook as long as it was asked already, so that the pauses double."""
+    if meaning is not BlockReason.WEBHOOK_UNANSWERED:
+        return _PAUSES.get(meaning, _PAUSE)
+    return max(timedelta(seconds=1), min(case.now - entry.started_at, LONGEST_PAUSE))
 
 
 def _is_done(outcome: Outcome | None) -> bool:

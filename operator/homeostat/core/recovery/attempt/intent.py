@@ -1,5 +1,6 @@
 """The intent: what is written before anything is done, so that a kill in between loses and doubles nothing (R2)."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from homeostat.api.recovery_attempt import Attempt, AttemptPhase, InFlight
@@ -11,6 +12,7 @@ from homeostat.core.recovery.seen import Case, Move
 from homeostat.core.recovery.signals import ground
 from homeostat.core.recovery.steps import actions
 from homeostat.core.recovery.steps.plan import Plan, object_id
+from homeostat.core.recovery.targets.subject import other_than_target
 
 
 def begin(case: Case, step: Step, signal: Signal, planned: Plan) -> Move:
@@ -21,10 +23,11 @@ def begin(case: Case, step: Step, signal: Signal, planned: Plan) -> Move:
         name=step.name,
         trigger=signal.trigger,
         phase=AttemptPhase.ACTING,
-        workload=object_id(planned.workload.ref),
+        workload=object_id((case.seen.target or planned.workload).ref),
         detected_at=signal.since,
         started_at=case.now,
         deadline=case.now + step.timeout,
+        try_=case.status.tries,
     )
     return add(case, attempt, planned)
 
@@ -41,9 +44,11 @@ def add(case: Case, attempt: Attempt, planned: Plan) -> Move:
             "budget": budget.spent(case.status.budget, case.spec.limits.budget, case.now),
         }
     )
-    note = f"Step {attempt.step} ({attempt.name}): {actions.title(entry)}, because {ground(case, attempt.trigger)}."
+    why = f"{attempt.requested_by} runs it by hand" if attempt.requested_by else ground(case, attempt.trigger)
+    note = f"Step {attempt.step} ({attempt.name}): {actions.title(entry)}, because {why}."
     event = Event("Acting", note, action="Recover")
-    return Move(status, actions.carrying_out(case, planned.workload, entry), (event,))
+    on_record = replace(case, status=status)
+    return Move(status, actions.carrying_out(on_record, planned.workload, entry), (event,))
 
 
 def _entry(case: Case, attempt: Attempt, planned: Plan, deadline: datetime) -> InFlight:
@@ -53,8 +58,10 @@ def _entry(case: Case, attempt: Attempt, planned: Plan, deadline: datetime) -> I
         resource_version=planned.resource_version,
         step=attempt.step,
         action=planned.action,
+        workload=other_than_target(case, planned.workload),
         original=planned.original,
         desired=planned.desired,
+        undoes=planned.undoes,
         started_at=case.now,
         deadline=deadline,
     )

@@ -7,7 +7,7 @@ may have changed in every way that forbids it.
 from dataclasses import replace
 from datetime import timedelta
 
-from homeostat.api.recovery_attempt import ActionName, Attempt, InFlight, Outcome, TargetPhase
+from homeostat.api.recovery_attempt import Attempt, AttemptPhase, InFlight, Outcome, TargetPhase
 from homeostat.api.recovery_status import SignalState
 from homeostat.core.recovery.attempt.answers import No, has_token, is_confirmed, refusal
 from homeostat.core.recovery.attempt.record import Ending, close
@@ -15,10 +15,11 @@ from homeostat.core.recovery.attempt.verification import begin_verification
 from homeostat.core.recovery.gates.chain import TO_ASK_AGAIN, TO_UNDO, permitted
 from homeostat.core.recovery.gates.known import OLDEST_VIEW
 from homeostat.core.recovery.limits import budget
-from homeostat.core.recovery.reasons import REFUSALS, Block, BlockReason
+from homeostat.core.recovery.reasons import FINAL, REFUSALS, Block, BlockReason
 from homeostat.core.recovery.seen import Case, Move
 from homeostat.core.recovery.signals import of_attempt
-from homeostat.core.recovery.steps import actions
+from homeostat.core.recovery.steps import actions, undo
+from homeostat.core.recovery.steps.handling import workload_of
 from homeostat.core.recovery.steps.plan import Plan
 from homeostat.core.recovery.telling.blocking import blocked
 
@@ -35,8 +36,8 @@ def resolve(case: Case, attempt: Attempt, entry: InFlight) -> Move:
         return _learn(case, attempt, entry)
     if case.now >= entry.deadline:
         return _give_up(case, attempt, entry)
-    if entry.undoes:
-        return _ask(case, entry, attempt) if _is_untouched(case, entry) else _leave(case, attempt)
+    if attempt.phase is AttemptPhase.UNDOING:
+        return _ask(case, entry, attempt) if _is_untouched(case, entry) else _leave(case, entry)
     return _resolve_act(case, attempt, entry)
 
 
@@ -45,9 +46,11 @@ def _resolve_act(case: Case, attempt: Attempt, entry: InFlight) -> Move:
     answer = refusal(case, entry)
     if answer and answer.is_before_act:
         return _withdraw(case, attempt, entry, answer)
+    if answer and answer.block.reason in FINAL:
+        return _drop(case, attempt, entry, Ending(Outcome.NOT_STARTED, answer.block.reason))
     if not _is_untouched(case, entry):
         return _withdraw(case, attempt, entry, CHANGED)
-    if of_attempt(case, attempt.trigger).state is SignalState.QUIET:
+    if of_attempt(case, attempt.trigger).state is SignalState.QUIET and not attempt.requested_by:
         return _drop(case, attempt, entry, Ending(Outcome.NOT_STARTED, "TriggerQuiet", helps_on=False))
     return _ask(case, entry, attempt)
 
@@ -72,19 +75,19 @@ def _ask(case: Case, entry: InFlight, attempt: Attempt) -> Move:
 
 def _plan(case: Case, entry: InFlight) -> Plan | Block:
     """Renew the plan of an action on the version of the target that is seen now."""
-    target = case.seen.target
+    target = workload_of(case, entry)
     if target is None:
         return Block(BlockReason.TARGET_NOT_FOUND, "The target is not there.")
-    is_pod = entry.action is ActionName.EVICT_POD
-    version = entry.resource_version if is_pod else target.resource_version
-    return Plan(entry.action, target, entry.target, version, entry.original, entry.desired)
+    version = actions.version(case, target, entry)
+    return Plan(entry.action, target, entry.target, version, entry.original, entry.desired, entry.undoes)
 
 
 def _learn(case: Case, attempt: Attempt, entry: InFlight) -> Move:
-    """Put on record that the action happened."""
+    """Put on record that the action happened, and what it changed."""
     happened = entry.model_copy(update={"phase": TargetPhase.DONE, "has_token": has_token(case, entry)})
     acted = attempt.model_copy(update={"acted_at": attempt.acted_at or case.now})
-    return Move(_with_entry(case.with_status(attempt=acted, blocked=None, retry_at=None), happened).status)
+    learnt = case.with_status(attempt=acted, blocked=None, retry_at=None, changes=undo.noted(case, entry))
+    return Move(_with_entry(learnt, happened).status)
 
 
 def _withdraw(case: Case, attempt: Attempt, entry: InFlight, answer: No) -> Move:
@@ -97,7 +100,7 @@ def _withdraw(case: Case, attempt: Attempt, entry: InFlight, answer: No) -> Move
 
 def _give_up(case: Case, attempt: Attempt, entry: InFlight) -> Move:
     """End what did not get through in its time; only if it was refused is it the next step's turn."""
-    if entry.undoes:
+    if attempt.phase is AttemptPhase.UNDOING:
         return close(case, attempt, Ending(Outcome.FAILED, "UndoFailed"))
     if actions.done(case.status.in_flight):
         return begin_verification(case.with_status(in_flight=_without(case, entry)), attempt)
@@ -105,9 +108,9 @@ def _give_up(case: Case, attempt: Attempt, entry: InFlight) -> Move:
     return close(case, attempt, Ending(Outcome.NOT_STARTED, reason, helps_on=reason in REFUSALS))
 
 
-def _leave(case: Case, attempt: Attempt) -> Move:
+def _leave(case: Case, entry: InFlight) -> Move:
     """R8: a newer value by another writer stays."""
-    return close(case, attempt, Ending(Outcome.FAILED, "ChangedByAnother"))
+    return undo.forget(case.with_status(in_flight=_without(case, entry)), entry.undoes)
 
 
 def _drop(case: Case, attempt: Attempt, entry: InFlight, ending: Ending) -> Move:
@@ -118,12 +121,13 @@ def _drop(case: Case, attempt: Attempt, entry: InFlight, ending: Ending) -> Move
 
 
 def _is_seen_done(case: Case, entry: InFlight) -> bool:
-    target = case.seen.target
-    return target is not None and case.seen.view_age <= OLDEST_VIEW and actions.has_happened(target, entry)
+    target = workload_of(case, entry)
+    return target is not None and case.seen.view_age <= OLDEST_VIEW and actions.has_happened(case, target, entry)
 
 
 def _is_untouched(case: Case, entry: InFlight) -> bool:
-    return case.seen.target is None or actions.is_untouched(case.seen.target, entry)
+    target = workload_of(case, entry)
+    return target is None or actions.is_untouched(case, target, entry)
 
 
 def _with_entry(case: Case, entry: InFlight) -> Case:

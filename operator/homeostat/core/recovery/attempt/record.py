@@ -3,15 +3,21 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from homeostat.api.recovery_attempt import Attempt, AttemptRecord, Outcome, milliseconds
 from homeostat.api.recovery_status import MOST_RECORDS, RecoveryPolicyStatus, RecoveryStats
 from homeostat.core.decision import Event, EventType
+from homeostat.core.recovery.attempt import sequence
+from homeostat.core.recovery.limits.ineffective import with_return
 from homeostat.core.recovery.seen import Case, Move
-from homeostat.core.recovery.signals import title
+from homeostat.core.recovery.signals import began_at, title
 from homeostat.core.recovery.steps import actions
 
 MOST_TARGETS = 10
+LONGEST_CAUSE = 320
+REVERTED = "RevertedByGitOps"
+"""Reason of an attempt whose change another writer took back, as its Git repository has it."""
 RATE = Decimal("0.0001")
 
 _TELLING = {
@@ -43,8 +49,7 @@ def close(case: Case, attempt: Attempt, ending: Ending) -> Move:
             "in_flight": (),
             "blocked": None,
             "retry_at": None,
-            "next_step": _next_step(attempt, ending),
-            "cooldown_until": case.now + case.spec.limits.cooldown if has_acted else case.status.cooldown_until,
+            **_what_follows(case, attempt, ending),
             "stats": counted(case.status.stats, entry) if has_acted else case.status.stats,
         }
     )
@@ -74,10 +79,31 @@ def counted(stats: RecoveryStats, entry: AttemptRecord) -> RecoveryStats:
     )
 
 
-def _next_step(attempt: Attempt, ending: Ending) -> int:
+def _what_follows(case: Case, attempt: Attempt, ending: Ending) -> dict[str, Any]:
+    """Say what is remembered for the next attempt: which step is due, how long the target rests, that it was set back.
+
+    What a human asked for by hand moves the sequence only when it helped (R16).
+    """
+    memory: dict[str, Any] = {}
+    wait = timedelta(0)
     if ending.outcome is Outcome.RECOVERED:
-        return 0
-    return attempt.step + 1 if ending.helps_on else attempt.step
+        memory = {**sequence.START_OVER, "changes": ()}
+    elif ending.helps_on and not attempt.requested_by:
+        memory, wait = sequence.failed(case, attempt)
+    if ending.outcome is Outcome.RECOVERED or ending.reason == REVERTED:
+        memory["returns"] = with_return(case.status.returns, case.spec.limits.ineffective, case.now)
+    memory["next_step"] = sequence.due(case.with_status(**memory))
+    return memory | {"cooldown_until": _rest(case, attempt, wait)}
+
+
+def _rest(case: Case, attempt: Attempt, wait: timedelta) -> datetime | None:
+    """Say until when the target rests: the cooldown after what was done, or the wait before a retry if that is longer.
+
+    To the millisecond, as the API server keeps it.
+    """
+    rest = max(case.spec.limits.cooldown, wait) if attempt.acted_at else wait
+    times = (case.status.cooldown_until, case.now + milliseconds(rest) if rest else None)
+    return max((time for time in times if time), default=None)
 
 
 def _record(case: Case, attempt: Attempt, ending: Ending) -> AttemptRecord:
@@ -97,7 +123,19 @@ def _record(case: Case, attempt: Attempt, ending: Ending) -> AttemptRecord:
         reason=ending.reason,
         undone=ending.undone,
         took=took,
+        approved_by=attempt.approved_by,
+        requested_by=attempt.requested_by,
+        overridden=attempt.overridden,
+        override_reason=attempt.override_reason,
+        cause=title(case, attempt.trigger)[:LONGEST_CAUSE],
+        began_at=_began_at(case, attempt),
     )
+
+
+def _began_at(case: Case, attempt: Attempt) -> datetime | None:
+    """Say when the first sign was seen: one of what the attempt was made for, and not of what came after."""
+    first = began_at(case, attempt.trigger)
+    return first if first and first <= attempt.detected_at else None
 
 
 def _is_again(entry: AttemptRecord, older: AttemptRecord) -> bool:

@@ -2,37 +2,52 @@
 
 from homeostat.api.recovery import Mode
 from homeostat.api.recovery_attempt import AttemptRecord, Outcome
-from homeostat.api.recovery_decision import Escalation
+from homeostat.api.recovery_decision import EscalationReason
 from homeostat.api.recovery_status import Signal
 from homeostat.api.recovery_step import Escalate, Step
-from homeostat.core.decision import Event, EventType
+from homeostat.core.decision import Event
+from homeostat.core.recovery.attempt import sequence
 from homeostat.core.recovery.attempt.intent import begin
 from homeostat.core.recovery.attempt.record import remembered
+from homeostat.core.recovery.consent.asking import ask, needs_consent
 from homeostat.core.recovery.gates.chain import TO_ACT, TO_TELL, first_block, permitted
 from homeostat.core.recovery.gates.wish import Wish
 from homeostat.core.recovery.limits import budget
-from homeostat.core.recovery.reasons import IMPOSSIBLE, Block
+from homeostat.core.recovery.reasons import IMPOSSIBLE, Block, BlockReason
 from homeostat.core.recovery.seen import Case, Move
 from homeostat.core.recovery.signals import ground
 from homeostat.core.recovery.steps.plan import plan
 from homeostat.core.recovery.telling.blocking import blocked
+from homeostat.core.recovery.telling.escalation import is_told, refused, tell
 
-LAST_RESORT = Step(escalate=Escalate(summary="All steps were tried, and the trigger still fires."))
-"""What follows the last step of a policy that does not say so itself: a human is told in any case."""
+
+def due_step(case: Case) -> Step:
+    """Say which step is due."""
+    return sequence.step_at(case.spec, case.status.next_step)
 
 
 def start(case: Case, signal: Signal) -> Move:
     """Begin an attempt of the next step, tell a human when none is left, or say what stands against it."""
-    steps = (*case.spec.steps, LAST_RESORT)
-    step = steps[min(case.status.next_step, len(steps) - 1)]
+    step = due_step(case)
     if step.escalate:
-        return _tell(case, step, step.escalate, signal)
+        return _tell(case, step.escalate, signal)
     planned = permitted(TO_ACT, case, signal, plan(case, step, signal))
     if isinstance(planned, Block):
-        return _skip(case, step, signal, planned) if _gives_way(case, step, planned) else Move(blocked(case, planned))
-    if case.spec.mode is not Mode.AUTO:
+        return _skip(case, step, signal, planned) if _gives_way(case, step, planned) else refused(case, signal, planned)
+    if _was_outage(case):
+        return Move(case.with_status(cooldown_until=case.now + case.spec.limits.cooldown, blocked=None).status)
+    if case.spec.mode is Mode.OBSERVE:
         return _would_do(case, step, signal, planned.title)
-    return begin(case, step, signal, planned)
+    go = ask if needs_consent(case.spec, step) else begin
+    return go(case, step, signal, planned)
+
+
+def _was_outage(case: Case) -> bool:
+    """R5: whether a human was told that too much is unhealthy, and it no longer is: first there is a rest."""
+    known = case.status.blocked
+    if known is None or known.reason != BlockReason.TOO_MANY_UNHEALTHY:
+        return False
+    return is_told(case, EscalationReason.TOO_MANY_UNHEALTHY)
 
 
 def _gives_way(case: Case, step: Step, block: Block) -> bool:
@@ -45,7 +60,9 @@ def _gives_way(case: Case, step: Step, block: Block) -> bool:
 
 def _skip(case: Case, step: Step, signal: Signal, block: Block) -> Move:
     entry = _record(case, step, signal, Outcome.NOT_STARTED, reason=block.reason)
-    status = remembered(case.status, entry).model_copy(update={"next_step": case.status.next_step + 1, "blocked": None})
+    status = remembered(case.status, entry).model_copy(
+        update={**sequence.passed_over(case, entry.step), "blocked": None}
+    )
     note = f"Step {entry.step} ({entry.name}) had nothing to do ({block.reason}); the next is tried."
     return Move(status, events=(Event("NotStarted", note, action="Recover"),))
 
@@ -64,24 +81,14 @@ def _would_do(case: Case, step: Step, signal: Signal, what: str) -> Move:
     return Move(status, events=(Event("WouldAct", note, action="Recover"),))
 
 
-def _tell(case: Case, step: Step, escalate: Escalate, signal: Signal) -> Move:
-    """Tell a human, and stay with that until the trigger is quiet."""
+def _tell(case: Case, escalate: Escalate, signal: Signal) -> Move:
+    """R16: tell a human that nothing is left to try, and stay with that until the trigger is quiet."""
     block = first_block(TO_TELL, Wish(case, signal))
     if block:
         return Move(blocked(case, block))
-    outcome = Outcome.ESCALATED if case.spec.mode is Mode.AUTO else Outcome.WOULD_DO
-    entry = _record(case, step, signal, outcome)
     summary = escalate.summary or "The target does not recover."
-    status = remembered(case.status, entry).model_copy(
-        update={
-            "blocked": None,
-            "retry_at": None,
-            "escalated": Escalation(since=case.now, severity=escalate.severity, summary=summary),
-        }
-    )
-    note = f"{escalate.severity.value}: {summary} ({ground(case, signal.trigger)})"
-    reason = "Escalated" if outcome is Outcome.ESCALATED else "WouldEscalate"
-    return Move(status, events=(Event(reason, note, EventType.WARNING, "Escalate"),))
+    resting = case.with_status(blocked=None, retry_at=None)
+    return tell(resting, signal, EscalationReason.STEPS_EXHAUSTED, summary)
 
 
 def _record(

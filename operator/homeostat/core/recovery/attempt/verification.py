@@ -2,13 +2,14 @@
 
 from datetime import datetime, timedelta
 
-from homeostat.api.recovery_attempt import ActionName, Attempt, AttemptPhase, InFlight, Outcome, TargetPhase
+from homeostat.api.recovery_attempt import Attempt, AttemptPhase, InFlight, Outcome, TargetPhase
 from homeostat.api.recovery_limits import OnFailure
 from homeostat.api.recovery_status import Signal, SignalState
 from homeostat.core.recovery.attempt.record import Ending, close
 from homeostat.core.recovery.gates.known import OLDEST_VIEW
 from homeostat.core.recovery.seen import Case, Move
 from homeostat.core.recovery.signals import observed_at, of_attempt
+from homeostat.core.recovery.steps import actions, undo
 
 UNDO_TIME = timedelta(minutes=2)
 """How long taking a step back is tried."""
@@ -57,22 +58,31 @@ def _trusted(case: Case, attempt: Attempt) -> Signal:
 
 def _failed(case: Case, attempt: Attempt) -> Move:
     """Take back what can be taken back, else go on to the next step (R8)."""
-    scaled = [entry for entry in case.status.in_flight if entry.action is ActionName.SCALE]
-    if not scaled or case.spec.verify.on_failure is not OnFailure.UNDO:
+    if undo.newest(case) is None or case.spec.verify.on_failure is not OnFailure.UNDO:
         return close(case, attempt, Ending(Outcome.FAILED))
-    undo = _undo_of(case, scaled[0])
-    undoing = attempt.model_copy(update={"phase": AttemptPhase.UNDOING, "deadline": undo.deadline})
-    entries = (*case.status.in_flight, undo)
+    return take_back(case, attempt)
+
+
+def take_back(case: Case, attempt: Attempt) -> Move:
+    """Take back what the attempt changed, newest first and one at a time; end it when there is nothing left (R8)."""
+    changed = undo.newest(case)
+    if changed is None:
+        reason = "ChangedByAnother" if undo.left(case) else ""
+        is_undone = any(entry.undoes for entry in actions.done(case.status.in_flight))
+        return close(case, attempt, Ending(Outcome.FAILED, reason, undone=is_undone))
+    entry = _undo_of(case, changed)
+    undoing = attempt.model_copy(update={"phase": AttemptPhase.UNDOING, "deadline": entry.deadline})
+    entries = (*case.status.in_flight, entry)
     return Move(case.status.model_copy(update={"attempt": undoing, "in_flight": entries}))
 
 
-def _undo_of(case: Case, scaled: InFlight) -> InFlight:
-    return scaled.model_copy(
+def _undo_of(case: Case, changed: InFlight) -> InFlight:
+    return changed.model_copy(
         update={
-            "id": f"{scaled.id}-undo",
-            "undoes": scaled.id,
-            "original": scaled.desired,
-            "desired": scaled.original,
+            "id": f"{changed.id}-undo",
+            "undoes": changed.id,
+            "original": changed.desired,
+            "desired": changed.original,
             "phase": TargetPhase.INTENDED,
             "started_at": case.now,
             "deadline": case.now + UNDO_TIME,

@@ -6,7 +6,7 @@ from homeostat.api.health_check import HealthState
 from homeostat.api.recovery_status import SignalState
 from homeostat.core.recovery.gates.wish import Wish
 from homeostat.core.recovery.reasons import Block, BlockReason
-from homeostat.core.recovery.signals import dependencies
+from homeostat.core.recovery.signals import dependencies, lack
 
 OLDEST_VIEW = timedelta(seconds=30)
 """Beyond this age our own view of the API server is no ground to act on (R12)."""
@@ -30,7 +30,8 @@ def signal_missing(wish: Wish) -> Block | None:
     """R12: no act without data."""
     if wish.signal.state is not SignalState.UNKNOWN:
         return None
-    return Block(BlockReason.SIGNAL_MISSING, f"There is no data of {wish.trigger}.")
+    why = lack(wish.case, wish.signal.trigger)
+    return Block(BlockReason.SIGNAL_MISSING, f"There is no data of {wish.trigger}{': ' if why else ''}{why}.")
 
 
 def expected_fault(wish: Wish) -> Block | None:

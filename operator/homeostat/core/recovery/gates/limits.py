@@ -1,9 +1,21 @@
 """What limits us: the target rests, so many at once, so many in a period (R3, R4)."""
 
+from homeostat.api.meta import format_duration
 from homeostat.core.recovery.gates.wish import Wish
+from homeostat.core.recovery.limits.flapping import is_flapping
+from homeostat.core.recovery.limits.ineffective import held_until
 from homeostat.core.recovery.reasons import Block, BlockReason
 from homeostat.core.recovery.steps.plan import Plan
-from homeostat.core.recovery.targets.availability import allowance, in_treatment
+from homeostat.core.recovery.targets.availability import allowance, in_treatment, size
+from homeostat.core.recovery.targets.subject import entries_of
+
+
+def flapping(wish: Wish) -> Block | None:
+    """R6: a trigger that comes and goes is no ground to act on, until it has been steady for a while."""
+    until = is_flapping(wish.case, wish.signal)
+    if until is None:
+        return None
+    return Block(BlockReason.FLAPPING, f"{wish.trigger} comes and goes.", until)
 
 
 def cooling_down(wish: Wish) -> Block | None:
@@ -26,16 +38,16 @@ def refused_lately(wish: Wish) -> Block | None:
 
 def in_flight(wish: Wish) -> Block | None:
     """R4: so many pods in treatment at once and no more, asked again for each action."""
-    target, attempt = wish.case.seen.target, wish.case.status.attempt
+    target, attempt = wish.target, wish.case.status.attempt
     if target is None:
         return None
-    cap = allowance(wish.case.spec.limits.max_in_flight, target.replicas)
+    cap = allowance(wish.case.spec.limits.max_in_flight, size(target))
     planned = wish.plan.target.uid if isinstance(wish.plan, Plan) else ""
-    others = [entry for entry in wish.case.status.in_flight if entry.target.uid != planned]
+    others = [entry for entry in entries_of(wish.case, target) if entry.target.uid != planned]
     count = in_treatment(target, others, attempt.started_at) if attempt else 0
     if count < cap:
         return None
-    message = f"{count} of {target.replicas} pods are in treatment; maxInFlight allows {cap}."
+    message = f"{count} of {size(target)} pods are in treatment; maxInFlight allows {cap}."
     return Block(BlockReason.IN_FLIGHT, message)
 
 
@@ -55,3 +67,23 @@ def cluster_budget_spent(wish: Wish) -> Block | None:
         return None
     message = f"All {budget.of} actions of the operator's period are spent."
     return Block(BlockReason.CLUSTER_BUDGET_SPENT, message, budget.resets_at)
+
+
+def storm(wish: Wish) -> Block | None:
+    """R5: when many policies want to act at once, none begins."""
+    until = wish.case.status.storm_until
+    if until is None or until <= wish.case.now:
+        return None
+    limit = wish.case.seen.storm.limit
+    message = f"More policies want to act at once than the {limit} that may: the fault is not one of single targets."
+    return Block(BlockReason.STORM, message, until)
+
+
+def ineffective(wish: Wish) -> Block | None:
+    """R9: what always falls back is not healed once more."""
+    limit = wish.case.spec.limits.ineffective
+    until = held_until(wish.case.status.returns, limit, wish.case.now)
+    if until is None:
+        return None
+    message = f"The target fell back {limit.count} times within {format_duration(limit.window)}."
+    return Block(BlockReason.INEFFECTIVE, message, until)

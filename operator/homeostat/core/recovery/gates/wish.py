@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from homeostat.api.recovery_status import Signal
+from homeostat.core.cluster import Workload
 from homeostat.core.recovery.reasons import Block
 from homeostat.core.recovery.seen import Case
 from homeostat.core.recovery.signals import title
@@ -17,6 +18,11 @@ class Wish:
     case: Case
     signal: Signal
     plan: Plan | Block | None = None
+
+    @property
+    def target(self) -> Workload | None:
+        """What would be touched: the policy's target, or the one that the step names instead."""
+        return self.plan.workload if isinstance(self.plan, Plan) else self.case.seen.target
 
     @property
     def trigger(self) -> str:

@@ -3,19 +3,41 @@
 All ids follow from the record, so that whoever repeats an action after a kill repeats the same action (R2).
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from homeostat.api.recovery_attempt import ActionName, InFlight, TargetPhase
 from homeostat.core.cluster import Workload
-from homeostat.core.decision import Action, EvictPod, Ref, ReleaseLock, RestartRollout, Scale, TakeLock, TakeToken
+from homeostat.core.decision import Action, ReleaseLock, TakeLock, TakeToken
 from homeostat.core.recovery.seen import Case
+from homeostat.core.recovery.steps.evicting import EVICTING
+from homeostat.core.recovery.steps.handling import MARKER, Handling
+from homeostat.core.recovery.steps.job import RUNNING_JOB
+from homeostat.core.recovery.steps.nodes import CORDONING
+from homeostat.core.recovery.steps.patching import PATCHING
+from homeostat.core.recovery.steps.resizing import RESIZING
+from homeostat.core.recovery.steps.restarting import RESTARTING
+from homeostat.core.recovery.steps.rollback import UNDOING_ROLLOUT
+from homeostat.core.recovery.steps.scaling import SCALING
+from homeostat.core.recovery.steps.webhook import CALLING
+from homeostat.core.recovery.steps.wording import title
 
-MARKER = "homeostat.dev/attempt"
-"""Annotation on a workload: the id of the last Scale of ours that stands on it."""
+__all__ = ["HANDLINGS", "MARKER", "title"]
 
 LOCK_SECONDS = 60
 """How long a lock lasts without renewal: many times the longest pause between two looks at an open attempt."""
+
+HANDLINGS: dict[ActionName, Handling] = {
+    ActionName.EVICT_POD: EVICTING,
+    ActionName.RESTART_ROLLOUT: RESTARTING,
+    ActionName.SCALE: SCALING,
+    ActionName.UNDO_ROLLOUT: UNDOING_ROLLOUT,
+    ActionName.PATCH: PATCHING,
+    ActionName.RESIZE_POD: RESIZING,
+    ActionName.CORDON: CORDONING,
+    ActionName.RUN_JOB: RUNNING_JOB,
+    ActionName.CALL_WEBHOOK: CALLING,
+}
+"""The handling of each kind of action: a new one adds a line."""
 
 
 def lock_id(entry: InFlight) -> str:
@@ -31,7 +53,7 @@ def token_id(entry: InFlight) -> str:
 def carrying_out(case: Case, target: Workload, entry: InFlight) -> tuple[Action, ...]:
     """Give what carries out an intent, in order: become the one writer, pay, act."""
     take_lock = TakeLock(lock_id(entry), target.ref, case.seen.ref, LOCK_SECONDS)
-    act = _act(target, entry)
+    act = HANDLINGS[entry.action].act(case, target, entry)
     if entry.has_token or entry.undoes:
         return (take_lock, act)
     return (take_lock, TakeToken(token_id(entry)), act)
@@ -39,65 +61,39 @@ def carrying_out(case: Case, target: Workload, entry: InFlight) -> tuple[Action,
 
 def renewal(case: Case, target: Workload, attempt_id: str) -> TakeLock:
     """Stay the one writer of the target."""
-    return TakeLock(f"{attempt_id}-renew", target.ref, case.seen.ref, LOCK_SECONDS)
+    return TakeLock(f"{attempt_id}-renew-{target.ref.uid}", target.ref, case.seen.ref, LOCK_SECONDS)
 
 
 def release(case: Case, target: Workload) -> ReleaseLock:
     """Give up being the one writer of the target."""
-    return ReleaseLock(f"{case.seen.ref.uid}-release", target.ref, case.seen.ref)
+    return ReleaseLock(f"{case.seen.ref.uid}-release-{target.ref.uid}", target.ref, case.seen.ref)
 
 
-def has_happened(target: Workload, entry: InFlight) -> bool:
-    """Whether the target shows that the action took effect."""
-    if entry.action is ActionName.EVICT_POD:
-        return all(pod.ref.uid != entry.target.uid or pod.is_terminating for pod in target.pods)
-    if entry.action is ActionName.RESTART_ROLLOUT:
-        return target.restart_id == entry.id
-    if entry.undoes:
-        return target.replicas == replicas(entry.desired) and not _marker(target)
-    return _marker(target) == entry.id
+def has_happened(case: Case, target: Workload, entry: InFlight) -> bool:
+    """Whether the world shows that the action took effect."""
+    return HANDLINGS[entry.action].has_happened(case, target, entry)
 
 
-def is_untouched(target: Workload, entry: InFlight) -> bool:
-    """Whether the target still is as the intent found it: nobody else has written the same field since (R8)."""
-    if entry.action is not ActionName.SCALE:
-        return True
-    is_ours = not entry.undoes or _marker(target) == entry.undoes
-    return target.replicas == replicas(entry.original) and is_ours
+def is_untouched(case: Case, target: Workload, entry: InFlight) -> bool:
+    """Whether what the action is to change still is as the intent found it (R8)."""
+    return HANDLINGS[entry.action].is_untouched(case, target, entry)
 
 
-def replicas(value: Mapping[str, Any] | None) -> int:
-    """Read what is on record of a Scale."""
-    return int((value or {}).get("replicas", 0))
+def has_settled(case: Case, target: Workload, entry: InFlight) -> bool:
+    """Whether the action's object is as it was meant to be, as far as the workload's pods do not tell it."""
+    return HANDLINGS[entry.action].has_settled(case, target, entry)
+
+
+def version(case: Case, target: Workload, entry: InFlight) -> str:
+    """Give the version of the action's object that is seen now."""
+    return HANDLINGS[entry.action].version(case, target, entry)
+
+
+def is_reversible(action: ActionName) -> bool:
+    """Whether what the action does can be put back."""
+    return HANDLINGS[action].is_reversible
 
 
 def done(entries: Iterable[InFlight]) -> tuple[InFlight, ...]:
     """Give the actions that are known to have happened."""
     return tuple(entry for entry in entries if entry.phase is TargetPhase.DONE)
-
-
-def title(entry: InFlight) -> str:
-    """Say in short what an action does: `EvictPod checkout-1`, `Scale checkout from 2 to 3`."""
-    return described(entry.action, entry.target.name, entry.original, entry.desired)
-
-
-def described(
-    action: ActionName, name: str, original: Mapping[str, Any] | None, desired: Mapping[str, Any] | None
-) -> str:
-    """Say in short what an action does to what is called `name`."""
-    scaling = f" from {replicas(original)} to {replicas(desired)}" if action is ActionName.SCALE else ""
-    return f"{action.value} {name}{scaling}"
-
-
-def _act(target: Workload, entry: InFlight) -> Action:
-    if entry.action is ActionName.EVICT_POD:
-        pod = Ref(entry.target.kind, target.ref.namespace, entry.target.name, entry.target.uid)
-        return EvictPod(entry.id, pod)
-    if entry.action is ActionName.RESTART_ROLLOUT:
-        return RestartRollout(entry.id, target.ref, entry.resource_version)
-    marker = {MARKER: None if entry.undoes else entry.id}
-    return Scale(entry.id, target.ref, entry.resource_version, replicas(entry.desired), marker)
-
-
-def _marker(target: Workload) -> str:
-    return dict(target.annotations).get(MARKER, "")

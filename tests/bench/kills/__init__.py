@@ -1,0 +1,1 @@
+"""The kill matrix: SIGKILL of the operator at every point of every step, and what became of the action."""
