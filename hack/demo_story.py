@@ -176,7 +176,7 @@ def farewell() -> None:
     print(f"    kubectl annotate chaos {EXPERIMENT} -n {NAMESPACE} homeostat.dev/run=2 --overwrite   # the drill again")
     print("    kubectl apply -f examples/freeze.yaml && kubectl get freeze       # stop everything")
     print("    kubectl delete -f examples/freeze.yaml                            # and let it go on")
-    print("    ./hack/demo --down                          # remove it all")
+    print(f"    {os.environ.get('HOMEOSTAT_DEMO_DOWN', './hack/demo --down')}                          # remove it all")
 
 
 # --- reading what the operator wrote --------------------------------------------------------------------

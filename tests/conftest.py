@@ -1,15 +1,19 @@
-"""What holds for all tests: which need other programs, and how much Hypothesis looks for.
+"""What holds for all tests: which need other programs or servers, and how much Hypothesis looks for.
 
 In CI Hypothesis looks for the same every time, with HYPOTHESIS_PROFILE=nightly for much more.
 """
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 PROGRAMS = frozenset({"prometheus", "alertmanager", "postgres"})
 """Fixtures that start a program of Debian: a test that uses one is of the stage `programs`."""
+
+CONTRACTS = tuple(Path(__file__).parent / folder for folder in ("contract", "wiring"))
+"""What is tested against local servers takes about as long as all the rest of the stage `unit`: it runs beside it."""
 
 
 settings.register_profile("dev", deadline=None)
@@ -19,8 +23,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.enviro
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need other programs; those of a cluster stay what they are."""
+    """Mark the tests of contracts, and those that need other programs; those of a cluster stay what they are."""
     for item in items:
+        if any(item.path.is_relative_to(folder) for folder in CONTRACTS):
+            item.add_marker(pytest.mark.contract)
         uses = PROGRAMS & set(getattr(item, "fixturenames", ()))
         if uses and item.get_closest_marker("cluster") is None and item.get_closest_marker("apiserver") is None:
             item.add_marker(pytest.mark.programs)

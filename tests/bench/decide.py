@@ -227,7 +227,8 @@ def world(size: Size, folder: str) -> tuple[Any, Signals, Memory, Workloads, Sql
         "admission": workloads, "recorder": Silent(), "prober": signals, "history": history, "clock": clock,
         "slices": nothing, "find_marked": unmarked,
     }  # fmt: skip
-    outside = Outside(**{one.name: known.get(one.name) for one in fields(Outside)})
+    whole: Any = {one.name: known.get(one.name) for one in fields(Outside)}
+    outside = Outside(**whole)
     gate = PacedGate(clock, rate=settings.writes_per_second, refresh_rate=settings.refreshes_per_second)
     return compose(outside, settings, Metrics(), gate, lambda: True, ready), signals, memory, workloads, history
 
@@ -284,7 +285,16 @@ async def broken_one_by_one(
         for number in chosen
         if name_of("target", number) in workloads.acted
     ]
-    return rows(size, delays, len(chosen), 100 * spent / took)
+    return [
+        *rows(size, delays, len(chosen), 100 * spent / took),
+        Row(named(size), "homeostat", "seconds between changes", every, "s"),
+        Row(named(size), "homeostat", "load of the machine", os.getloadavg()[0], f"of {os.cpu_count()} cores"),
+    ]
+
+
+def named(size: Size) -> str:
+    """Name the case."""
+    return f"{size.policies} policies, {size.checks} checks"
 
 
 def shown(status: Mapping[str, Any]) -> str:
@@ -294,7 +304,7 @@ def shown(status: Mapping[str, Any]) -> str:
 
 def rows(size: Size, delays: Sequence[float], changes: int, share: float) -> list[Row]:
     """Give the figures."""
-    case, subject = f"{size.policies} policies, {size.checks} checks", "homeostat"
+    case, subject = named(size), "homeostat"
     return [
         Row(case, subject, "signal to action p50", 1000 * percentile(delays, 0.5), "ms"),
         Row(case, subject, "signal to action p99", 1000 * percentile(delays, 0.99), f"ms (aim {1000 * AIM:.0f})"),

@@ -41,6 +41,7 @@ from typing import Any, cast
 import numpy as np
 import uvloop
 from sqlalchemy import Engine, event
+from typing_extensions import override
 
 import homeostat.wiring.process  # noqa: F401 - what the operator has in memory
 from bench.progress import say
@@ -123,9 +124,11 @@ class Server(asyncio.Protocol):
 
     answer = ANSWER
 
+    @override
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
 
+    @override
     def data_received(self, _: bytes) -> None:
         self._transport.write(self.answer)
         self._transport.close()
@@ -244,15 +247,18 @@ class Measured(Metrics):
         super().__init__()
         self.starts, self.late, self.lags, self.took = (array("d") for _ in range(4))
 
+    @override
     def started_late(self, seconds: float) -> None:
         super().started_late(seconds)
         self.starts.append(time.monotonic())
         self.late.append(seconds)
 
+    @override
     def lagged(self, seconds: float) -> None:
         super().lagged(seconds)
         self.lags.append(seconds)
 
+    @override
     def probed(self, kind: str, result: str, seconds: float) -> None:
         super().probed(kind, result, seconds)
         self.took.append(seconds)

@@ -114,7 +114,7 @@ def blackbox_running(binary: Path, folder: Path) -> Iterator[tuple[int, str]]:
         f"modules: {{probe: {{prober: http, timeout: 5s, http: {{preferred_ip_protocol: ip4, {tls}}}}}}}\n"
     )
     port = free_port()
-    command = [binary, f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"]
+    command = [str(binary), f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             await_port(port)

@@ -50,7 +50,8 @@ def blackbox() -> Path | None:
         _run(["dpkg-deb", "-x", package.name, "."], cwd=target)
         package.unlink()
     except (OSError, subprocess.CalledProcessError, StopIteration) as error:
-        return _missing("blackbox_exporter", error)
+        _missing("blackbox_exporter", error)
+        return None
     return binary
 
 
@@ -66,7 +67,8 @@ def gatus() -> Path | None:
     try:
         _run([go(), "install", GATUS], cwd=cache(), more={"GOBIN": str(cache())})
     except (OSError, subprocess.CalledProcessError) as error:
-        return _missing("Gatus", error)
+        _missing("Gatus", error)
+        return None
     return target
 
 

@@ -65,12 +65,18 @@ def make_namespace(api: Api, name: str) -> None:
         raise Failed(f"namespace {name}: {answer.get('message', code)}")
 
 
-@contextlib.contextmanager
-def stage_in(api: Api, namespace: str, folder: Path) -> Iterator[Stage]:
-    """Have a Stage in namespaces of its own, which is struck afterwards."""
+def new_stage(api: Api, namespace: str, folder: Path) -> Stage:
+    """Make a Stage in namespaces of its own."""
     stage = Stage(api, kubeconfig(), namespace, folder)
     for name in (stage.namespace, stage.system):
         make_namespace(api, name)
+    return stage
+
+
+@contextlib.contextmanager
+def stage_in(api: Api, namespace: str, folder: Path) -> Iterator[Stage]:
+    """Have a Stage in namespaces of its own, which is struck afterwards."""
+    stage = new_stage(api, namespace, folder)
     try:
         yield stage
     finally:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from cluster.ensemble import Ensemble
+from cluster.stage import until_takes_pods
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 120
@@ -107,10 +108,11 @@ def crds(kubectl: Kubectl) -> None:
 
 
 @pytest.fixture
-def namespace(kubectl: Kubectl, crds: None) -> Iterator[str]:  # noqa: ARG001 - nothing of ours exists without them
+def namespace(kubectl: Kubectl, crds: None, api: Api) -> Iterator[str]:  # noqa: ARG001 - nothing of ours exists without them
     """Make a fresh namespace, which is gone afterwards."""
     name = f"test-{uuid.uuid4().hex[:8]}"
     kubectl("create", "namespace", name)
+    until_takes_pods(api, name)
     yield name
     kubectl("delete", "namespace", name, "--wait=false")
 

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster.installation import grant_rights
+from cluster.installation import grant_rights, token_of
 from cluster.operator_process import OperatorProcess, kubeconfig_for
-from cluster.stage import Api, Stage
+from cluster.stage import Api, Stage, until_takes_pods
 
 AT_ONCE = int(os.environ.get("HOMEOSTAT_TEST_STORIES", "6"))
 SYSTEM = "homeostat-system"
@@ -69,6 +69,7 @@ class Ensemble:
             body = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
             code, answer = self._api("POST", "/api/v1/namespaces", body)
             assert code == 201, answer
+            until_takes_pods(self._api, name)
         folder = self._folder / namespace
         folder.mkdir()
         stage = Stage(self._api, self._kubeconfig, namespace, folder, self._operator if role == "shop" else None)
@@ -84,19 +85,11 @@ class Ensemble:
     def _share_operator(self) -> OperatorProcess:
         """Start the operator for the whole cluster, as the ServiceAccount of deploy/operator.yaml."""
         grant_rights(self._api)
-        path = f"/api/v1/namespaces/{SYSTEM}/serviceaccounts/homeostat/token"
-        request = {
-            "apiVersion": "authentication.k8s.io/v1",
-            "kind": "TokenRequest",
-            "spec": {"expirationSeconds": 7200},
-        }
-        code, granted = self._api("POST", path, request)
-        assert code == 201, granted
+        token = token_of(self._api, SYSTEM, "homeostat")
         cluster = yaml.safe_load(self._kubeconfig.read_text())["clusters"][0]["cluster"]
-        kubeconfig = kubeconfig_for(
-            self._folder, cluster["server"], granted["status"]["token"], cluster["certificate-authority-data"]
-        )
-        flags = ("--operator-namespace", SYSTEM, "--action-budget", "1000", "--refreshes-per-second", "50")
+        kubeconfig = kubeconfig_for(self._folder, cluster["server"], token, cluster["certificate-authority-data"])
+        unbounded = ("--action-budget", "1000", "--storm-policies", "1000")  # the stories are no storm
+        flags = ("--operator-namespace", SYSTEM, *unbounded, "--refreshes-per-second", "50")
         operator = OperatorProcess(self._folder, kubeconfig, "shared", flags)
         operator.start()
         return operator

@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Protocol
 
 import yaml
 
@@ -18,6 +18,22 @@ from cluster.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 HURRIED = Path(__file__).with_name("hurried.py")
+
+
+class Running(Protocol):
+    """What is asked of a process under way, however it was started."""
+
+    def poll(self) -> int | None:
+        """Give its exit code; None while it lives."""
+        ...
+
+    def send_signal(self, sig: int) -> None:
+        """Send it a signal."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait until it ends, and give its exit code."""
+        ...
 
 
 def kubeconfig_for(folder: Path, server: str, token: str = "", ca_data: str = "") -> Path:
@@ -57,7 +73,7 @@ class OperatorProcess:
             "--listen", "127.0.0.1", "--port", "0", "--api-port", "0",
             "--store-url", f"sqlite+aiosqlite:///{self.store}", *flags,
         ]  # fmt: skip
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Running | None = None
         self._began = 0
 
     def start(self, *, wait_for: str = "loaded") -> None:
@@ -65,11 +81,12 @@ class OperatorProcess:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("HOMEOSTAT_", "KUBE"))}
         self._began = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command, env=kept | {"PYTHONPATH": str(ROOT / "operator")}, stdout=log, stderr=log
-            )
+            self._process = self._launch(kept | {"PYTHONPATH": str(ROOT / "operator")}, log)
         if wait_for:
             self.await_log(wait_for)
+
+    def _launch(self, environment: Mapping[str, str], log: BinaryIO) -> Running:
+        return subprocess.Popen(self._command, env=environment, stdout=log, stderr=log)
 
     def await_log(self, event: str) -> dict[str, Any]:
         """Wait until this process has said something, and give the line."""

@@ -11,6 +11,7 @@ import re
 import ssl
 import tempfile
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,11 +32,12 @@ Effect = Callable[[web.Request, Forward], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One request that the API server answered, whatever the operator heard of it."""
+    """One request that the API server answered, whatever the operator heard of it, and when (epoch seconds)."""
 
     method: str
     path: str
     code: int
+    at: float = field(default_factory=time.time, compare=False)
 
 
 @dataclass(slots=True)

@@ -41,6 +41,12 @@ GROUPS = {
 CONTROLLED = ("HealthCheck", "ServiceLevelObjective", "RecoveryPolicy", "ChaosExperiment")
 
 
+def until_takes_pods(api: Api, namespace: str) -> None:
+    """Wait until pods can be made in a new namespace: their account comes a moment later."""
+    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
+    until(lambda: api("GET", path)[0] == 200, f"the account of pods in {namespace}")
+
+
 @dataclass
 class Stage:
     """Everything a story needs; what it started is ended by `strike`."""

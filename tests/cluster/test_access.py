@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 import yaml
 
+from cluster import installation
 from cluster.conftest import ROOT, Api, Kubectl
 from cluster.operator_process import kubeconfig_for
-from cluster.waiting import until
 from homeostat.kube.access import ApiAccess
 from homeostat.kube.client import ApiClient, Patience
 from homeostat.kube.kubeconfig import find_credentials
@@ -23,18 +24,7 @@ TokenOf = Callable[[str, str], str]
 @pytest.fixture
 def token_of(api: Api) -> TokenOf:
     """Get a token of a ServiceAccount, as `kubectl create token` does: `token_of(namespace, name)`."""
-
-    def get(namespace: str, name: str) -> str:
-        request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
-        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
-
-        def granted() -> str | None:
-            code, answer = api("POST", path, request)
-            return answer["status"]["token"] if code == 201 else None
-
-        return until(granted, f"a token of {name}")
-
-    return get
+    return partial(installation.token_of, api)
 
 
 def client_as(token: str, kubeconfig: Path, folder: Path) -> ApiClient:

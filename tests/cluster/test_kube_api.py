@@ -2,14 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
+from cluster.waiting import eventually
 from homeostat.api.health_check import KIND as HEALTH_CHECK
+from homeostat.api.recovery import KIND as RECOVERY_POLICY
 from homeostat.core.cluster import Workload
 from homeostat.core.decision import (
     DeletePod,
@@ -26,6 +29,7 @@ from homeostat.core.decision import (
     Verb,
 )
 from homeostat.core.leadership import Terms
+from homeostat.engine.objects import KIND_BY_NAME
 from homeostat.kube import budget as budgets
 from homeostat.kube import lease as leases
 from homeostat.kube.actuator import ApiActuator
@@ -66,14 +70,6 @@ def cluster(client: ApiClient, namespace: str) -> ApiCluster:
 
 def _budget(client: ApiClient, namespace: str, of: int = 5) -> ActionBudget:
     return ActionBudget(client, namespace, of=of, per=timedelta(hours=1))
-
-
-async def _eventually(look: Callable[[], Awaitable[Any]]) -> Any:
-    """Wait until what `look` gives is true, and give it."""
-    async with asyncio.timeout(60):
-        while not (found := await look()):  # noqa: ASYNC110 - the condition is in another process
-            await asyncio.sleep(0.1)
-    return found
 
 
 # --- objects --------------------------------------------------------------------------------------------
@@ -119,6 +115,53 @@ async def test_applying_a_status_replaces_what_is_ours_and_leaves_what_is_others
     assert {one["type"] for one in after["status"]["conditions"]} == {"Theirs", "Ready"}
     assert "message" not in after["status"]
     assert after["spec"]["probe"]["tcp"]["address"] == "db:5432"
+
+
+async def test_what_a_hand_wrote_into_a_status_goes_with_our_next_write(client: ApiClient, namespace: str) -> None:
+    """R2: a status is our memory. What an edit left in it would be believed for ever, or make it unwritable."""
+    objects = ApiObjects(client)
+    ref, _ = await _check(client, namespace)
+    await objects.apply_status(HEALTH_CHECK, ref, {"message": "ours"})
+    by_hand = {"message": "theirs", "passing": "9/9", "history": [{"state": "Healthy", "at": "2026-11-21T08:00:00Z"}]}
+    await _by_hand(client, ref, by_hand | {"conditions": [_condition("Theirs")]})
+
+    after = await objects.apply_status(HEALTH_CHECK, ref, {"conditions": [_condition("Ready")]})
+    assert not after["status"].keys() & by_hand.keys()
+    assert {one["type"] for one in after["status"]["conditions"]} == {"Theirs", "Ready"}
+
+
+async def test_a_status_that_a_hand_has_made_impossible_to_apply_is_replaced(client: ApiClient, namespace: str) -> None:
+    """R2: an attempt by hand, of which we wrote parts anew, cannot be taken off by an apply: the rest is no attempt."""
+    objects = ApiObjects(client)
+    ref = await _policy(client, namespace)
+    at = "2026-11-21T08:00:00Z"
+    workload = {"kind": "Deployment", "name": "shop", "uid": "u"}
+    attempt = {"id": "a", "step": 0, "name": "restartPods", "trigger": 0, "phase": "Acting", "workload": workload}
+    attempt |= {"detectedAt": at, "startedAt": at, "deadline": at}
+    await _by_hand(client, ref, {"attempt": attempt})
+
+    ours = attempt | {"phase": "Verifying", "deadline": "2026-11-21T09:00:00Z"}
+    await objects.apply_status(RECOVERY_POLICY, ref, {"attempt": ours})
+    after = await objects.apply_status(RECOVERY_POLICY, ref, {"phase": "Idle"})
+    assert (after["status"]["phase"], after["status"].get("attempt")) == ("Idle", None)
+
+
+async def _policy(client: ApiClient, namespace: str) -> Ref:
+    spec = {
+        "target": {"kind": "Deployment", "name": "shop"},
+        "triggers": [{"healthCheck": {"name": "shop"}}],
+        "steps": [{"restartPods": {}}],
+    }
+    body = {"apiVersion": CHECKS.api_version, "kind": "RecoveryPolicy", "metadata": {"name": "shop"}, "spec": spec}
+    raw = await client.request("POST", resource_of(RECOVERY_POLICY).path(namespace), body=body)
+    return Ref("RecoveryPolicy", namespace, "shop", raw["metadata"]["uid"])
+
+
+async def _by_hand(client: ApiClient, ref: Ref, status: dict[str, Any]) -> None:
+    """Write a status as `kubectl edit --subresource=status` does."""
+    path = resource_of(KIND_BY_NAME[ref.kind]).path(ref.namespace, ref.name, "status")
+    body = {"status": status}
+    await client.request("PATCH", path, query={"fieldManager": "by-hand"}, body=body, content_type=MERGE_PATCH)
 
 
 async def test_a_status_decided_on_another_version_is_refused(client: ApiClient, namespace: str) -> None:
@@ -245,7 +288,24 @@ async def _deployment(client: ApiClient, cluster: ApiCluster, namespace: str, na
         is_settled = seen is not None and len(seen.pods) == 2 and not seen.is_rolling_out
         return seen if is_settled else None
 
-    return await _eventually(settled)  # type: ignore[no-any-return]
+    return await eventually(settled)
+
+
+A = TypeVar("A", Scale, RestartRollout)
+
+
+async def _act(hand: ApiActuator, cluster: ApiCluster, action: A) -> A:
+    """Act on the version that is there now: controllers write statuses all the time. Give what was done."""
+
+    async def once() -> A | None:
+        seen = await cluster.workload(action.target.namespace, action.target.kind, action.target.name)
+        assert seen is not None
+        asked = replace(action, resource_version=seen.resource_version)
+        outcome = await hand.act(asked, NOW)
+        assert outcome == DONE or outcome.reason == "Conflict"
+        return asked if outcome == DONE else None
+
+    return await eventually(once)
 
 
 async def _write_version(cluster: ApiCluster, workload: Workload) -> Workload:
@@ -287,14 +347,13 @@ async def test_scaling_twice_is_scaling_once_and_a_changed_object_is_left_alone(
     """R2, C5: a repeated action is the same action; R8: a newer value by another writer is never overwritten."""
     web = await _deployment(client, cluster, namespace)
     marker = {"homeostat.dev/fault": "run-1"}
-    fault = Scale("run-1", web.ref, web.resource_version, 0, marker)
-    assert await hand.act(fault, NOW) == DONE
+    fault = await _act(hand, cluster, Scale("run-1", web.ref, "", 0, marker))
     assert await hand.act(fault, NOW) == DONE
 
     scaled = await _write_version(cluster, web)
     assert scaled.replicas == 0
     assert ("homeostat.dev/fault", "run-1") in scaled.annotations
-    late = Scale("run-2", web.ref, web.resource_version, 1)
+    late = Scale("run-2", web.ref, fault.resource_version, 1)
     assert (await hand.act(late, NOW)).reason == "Conflict"
     assert (await _write_version(cluster, web)).replicas == 0
 
@@ -304,14 +363,8 @@ async def test_undoing_a_scale_takes_its_marker_away(
 ) -> None:
     """C6."""
     web = await _deployment(client, cluster, namespace)
-    await hand.act(Scale("do", web.ref, web.resource_version, 3, {"homeostat.dev/fault": "x"}), NOW)
-
-    async def undone() -> bool:
-        seen = await _write_version(cluster, web)
-        undo = Scale("undo", web.ref, seen.resource_version, 2, {"homeostat.dev/fault": None})
-        return await hand.act(undo, NOW) == DONE
-
-    await _eventually(undone)
+    await _act(hand, cluster, Scale("do", web.ref, "", 3, {"homeostat.dev/fault": "x"}))
+    await _act(hand, cluster, Scale("undo", web.ref, "", 2, {"homeostat.dev/fault": None}))
     back = await _write_version(cluster, web)
     assert back.replicas == 2
     assert "homeostat.dev/fault" not in dict(back.annotations)
@@ -322,15 +375,14 @@ async def test_a_rollout_restarted_twice_by_one_id_is_restarted_once(
 ) -> None:
     """R2."""
     web = await _deployment(client, cluster, namespace)
-    restart = RestartRollout("attempt-1", web.ref, web.resource_version)
-    assert await hand.act(restart, NOW) == DONE
+    restart = await _act(hand, cluster, RestartRollout("attempt-1", web.ref, ""))
     generation = (await _write_version(cluster, web)).generation
     assert await hand.act(restart, NOW) == DONE
 
     raw = await client.request("GET", WORKLOADS["Deployment"].path(namespace, "web"))
     assert raw["metadata"]["generation"] == generation
     assert raw["spec"]["template"]["metadata"]["annotations"][RESTARTED_AT] == "attempt-1"
-    other = RestartRollout("attempt-2", web.ref, web.resource_version)
+    other = RestartRollout("attempt-2", web.ref, restart.resource_version)
     assert (await hand.act(other, NOW)).reason == "Conflict"
 
 
@@ -386,7 +438,7 @@ async def test_an_eviction_respects_the_disruption_budget_and_names_it(
         raw = await client.request("GET", f"{path}/web-stays")
         return bool(raw.get("status", {}).get("currentHealthy") == 1)
 
-    await _eventually(counted)
+    await eventually(counted)
     (budget,) = await cluster.disruption_budgets(namespace)
     held = await hand.act(EvictPod("e", pod, 0), NOW)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from cluster import proxy
-from cluster.manifests import policy
+from cluster.manifests import health_check, policy
 from cluster.operator_process import OperatorProcess
 from cluster.stage import Stage
 from cluster.waiting import until
@@ -59,6 +59,25 @@ def test_the_standby_finishes_the_attempt_of_a_leader_that_was_killed(stage: Sta
     assert holder(stage) == "two"
     assert len(set(before.values()) - set(stage.until_serving(2).values())) == 1
     assert standby.metric(r'homeostat_actions_total\{action="EvictPod"') == 0
+
+
+def test_the_standby_does_what_a_leader_put_on_record_and_was_killed_before(stage: Stage) -> None:
+    """R2, R8: killed between intent and act: the other scales, once, from what is on record."""
+    more = {"scale": {"by": "+1", "max": 5}, "timeout": "2m"}
+    before = stage.open_shop(policy(step=more), replicas=2, check=health_check(minPassing="60%"))
+    leader, standby = start_two(stage)
+    stage.until_state("Healthy")
+    cut = stage.faults.on("PATCH", r"/deployments/shop\?", proxy.instead(leader.kill))
+    stage.break_pod(min(before))
+    assert cut.has_hit.wait(90), leader.tail()
+    attempt = stage.status("RecoveryPolicy")["attempt"]["id"]
+    assert stage.read("Deployment")["spec"]["replicas"] == 2
+
+    standby.await_log("loaded")
+    record = stage.until_recovered()
+    assert record["id"] == attempt
+    assert stage.read("Deployment")["spec"]["replicas"] == 3
+    assert standby.metric(r'homeostat_actions_total\{action="Scale"') == 1
 
 
 def test_a_leader_cut_off_from_the_api_ends_itself_before_another_leads(stage: Stage) -> None:

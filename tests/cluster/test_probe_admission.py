@@ -36,8 +36,10 @@ class Writer:
         binding = {"apiVersion": f"{GROUP}/v1", "kind": "RoleBinding", "metadata": {"name": "writer"}}
         self._as_administrator(binding | {"subjects": [subject], "roleRef": reference})
         last = rules[-1]
-        what = "/".join((last["resources"][0], *last.get("resourceNames", [])[-1:]))
+        resource, _, subresource = last["resources"][0].partition("/")
+        what = "/".join((resource, *last.get("resourceNames", [])[-1:]))
         asked = (f"--as={self._name}", "-n", self._namespace, "auth", "can-i", last["verbs"][0], what)
+        asked += (f"--subresource={subresource}",)
         until(lambda: self._kubectl(*asked, check=False).stdout == "yes\n", "the right is in force")
 
     def write(self, manifest: Manifest, *flags: str) -> str:

@@ -15,9 +15,10 @@ import pytest
 import yaml
 
 from cluster.conftest import ROOT, Api, Kubectl
+from cluster.installation import token_of
 from cluster.manifests import SAMPLE, Manifest, deployment, health_check, secret
 from cluster.operator_process import kubeconfig_for
-from cluster.waiting import until
+from cluster.waiting import eventually, until
 from fakes import FakeClock
 from homeostat.core.probing import HttpRequest, JobRequest, Reason, SecretKey, Tls, WorkloadRequest
 from homeostat.kube.budget import ActionBudget
@@ -49,15 +50,7 @@ def kubeconfig_of(api: Api, kubeconfig: Path, tmp_path_factory: pytest.TempPathF
     """Make a kubeconfig of a ServiceAccount: `kubeconfig_of(namespace, name)`."""
 
     def make(namespace: str, name: str) -> Path:
-        request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
-        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
-
-        def granted() -> str | None:
-            # The account of a new namespace comes a moment later; until then the answer is a Status ("Failure").
-            code, answer = api("POST", path, request)
-            return answer["status"]["token"] if code == 201 else None
-
-        token = until(granted, f"a token of {name}")
+        token = token_of(api, namespace, name)
         cluster = yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]
         folder = tmp_path_factory.mktemp("kubeconfig")
         return kubeconfig_for(folder, cluster["server"], token, cluster["certificate-authority-data"])
@@ -106,14 +99,6 @@ def put(api: Api, namespace: str) -> Callable[[str, Manifest], dict[str, Any]]:
 
 
 Put = Callable[[str, Manifest], dict[str, Any]]
-
-
-async def eventually(look: Callable[[], Awaitable[Any]], seconds: float = 90) -> Any:
-    """Wait until what `look` gives is true, and give it."""
-    async with asyncio.timeout(seconds):
-        while not (found := await look()):  # noqa: ASYNC110 - the condition is in another process
-            await asyncio.sleep(0.2)
-    return found
 
 
 # --- Secrets --------------------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """What only a real control plane shows of changes: dry runs, strategic merges, going back, sizes (R2, R8)."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cluster.waiting import eventually
 from homeostat.core import merge_patch
 from homeostat.core.cluster import Pod, Workload
 from homeostat.core.decision import Action, Outcome, PatchObject, Ref, ResizePod, SetUnschedulable, UndoRollout, Verb
@@ -51,14 +51,6 @@ def revisions(client: ApiClient) -> ApiRevisions:
 
 def _budget(client: ApiClient, namespace: str) -> ActionBudget:
     return ActionBudget(client, namespace, of=5, per=timedelta(hours=1))
-
-
-async def _eventually(look: Callable[[], Awaitable[Any]]) -> Any:
-    """Wait until what `look` gives is true, and give it."""
-    async with asyncio.timeout(60):
-        while not (found := await look()):  # noqa: ASYNC110 - the condition is in another process
-            await asyncio.sleep(0.1)
-    return found
 
 
 # --- what there is to change ----------------------------------------------------------------------------
@@ -107,7 +99,7 @@ async def _act(hand: ApiActuator, cluster: ApiCluster, make: Callable[[str], Act
         assert outcome == DONE or outcome.reason == "Conflict"
         return outcome == DONE
 
-    await _eventually(once)
+    await eventually(once)
 
 
 # --- revisions ------------------------------------------------------------------------------------------
@@ -124,23 +116,23 @@ async def test_a_workload_goes_back_to_the_very_template_of_an_earlier_revision_
         known = await revisions.revisions(await _seen(cluster, target))
         return next((one.name for one in known if one.is_current), "") if len(known) == of else ""
 
-    first = await _eventually(lambda: current(1))
+    first = await eventually(lambda: current(1))
     original = (await _raw(client, target))["spec"]["template"]
     await _roll_to(client, target, _template("web:2", MODE="bad"))
-    second = await _eventually(lambda: current(2))
+    second = await eventually(lambda: current(2))
     later = (await _raw(client, target))["spec"]["template"]
 
     await _act(hand, cluster, lambda at: UndoRollout("go-1", target, at, first, {MARKER: "go-1"}), target)
     raw = await _raw(client, target)
     assert raw["spec"]["template"] == original
     assert raw["metadata"]["annotations"][MARKER] == "go-1"
-    assert await _eventually(lambda: current(2)) == first
+    assert await eventually(lambda: current(2)) == first
 
     await _act(hand, cluster, lambda at: UndoRollout("go-1-undo", target, at, second, {MARKER: None}), target)
     raw = await _raw(client, target)
     assert raw["spec"]["template"] == later
     assert MARKER not in raw["metadata"].get("annotations", {})
-    assert await _eventually(lambda: current(2)) == second
+    assert await eventually(lambda: current(2)) == second
 
 
 async def test_the_current_revision_is_known_by_its_template_not_by_its_number(
@@ -152,14 +144,14 @@ async def test_the_current_revision_is_known_by_its_template_not_by_its_number(
     async def known() -> Any:
         return await revisions.revisions(await _seen(cluster, target))
 
-    await _eventually(known)
+    await eventually(known)
     await _roll_to(client, target, _template("web:2"))
-    await _eventually(lambda: _has(known, 2))
+    await eventually(lambda: _has(known, 2))
     oldest = (await known())[-1]
     await _act(hand, cluster, lambda at: UndoRollout("go-2", target, at, oldest.name, {MARKER: "go-2"}), target)
 
     assert [one.name for one in await known() if one.is_current] == [oldest.name]
-    newest = await _eventually(lambda: _newest_if(known, oldest.name))
+    newest = await eventually(lambda: _newest_if(known, oldest.name))
     assert newest.created_at == oldest.created_at
 
 
@@ -177,7 +169,7 @@ async def test_going_back_repeated_is_once_and_another_version_is_a_conflict(
 ) -> None:
     """R2: the answer may have been lost."""
     target = await _workload(client, namespace)
-    known = await _eventually(lambda: _revisions(revisions, cluster, target))
+    known = await eventually(lambda: _revisions(revisions, cluster, target))
     action = UndoRollout("go-3", target, "1", known[0].name, {MARKER: "go-3"})
 
     assert (await hand.act(action, NOW)).reason == "Conflict"
@@ -318,7 +310,7 @@ async def test_a_running_pod_is_resized_once_and_back(
 ) -> None:
     """R2, R8: request and limit alike, on the very pod."""
     await _pod(client, cluster, namespace)
-    pod = await _eventually(lambda: _running(cluster, namespace))
+    pod = await eventually(lambda: _running(cluster, namespace))
     await _say_sizes(client, pod)
     raised = {"app": {"requests": {"memory": "96Mi"}, "limits": {"memory": "96Mi"}}}
     original = {"app": {"requests": {"memory": "64Mi"}, "limits": {"memory": "64Mi"}}}
@@ -330,7 +322,7 @@ async def test_a_running_pod_is_resized_once_and_back(
         assert now is not None
         return await hand.act(ResizePod("r-1", now.ref, now.resource_version, sizes), NOW) == DONE
 
-    await _eventually(lambda: resized(raised))
+    await eventually(lambda: resized(raised))
     seen = await cluster.pod(namespace, "one")
     assert seen is not None
     assert dict(seen.containers[0].limits) == {"memory": "96Mi"}
@@ -338,7 +330,7 @@ async def test_a_running_pod_is_resized_once_and_back(
     assert dict(seen.containers[0].requests) == {"memory": "96Mi", "cpu": "100m"}
     assert await hand.act(ResizePod("r-1", seen.ref, "1", raised), NOW) == DONE
 
-    await _eventually(lambda: resized(original))
+    await eventually(lambda: resized(original))
     seen = await cluster.pod(namespace, "one")
     assert seen is not None
     assert dict(seen.containers[0].limits) == {"memory": "64Mi"}
@@ -359,7 +351,7 @@ async def test_a_node_that_cannot_resize_is_a_refusal(
         assert outcome.verb is Verb.REFUSED
         return "" if outcome.reason == "Conflict" or now.phase != "Running" else outcome.reason
 
-    assert await _eventually(answer) == "Invalid"
+    assert await eventually(answer) == "Invalid"
 
 
 async def test_a_pod_that_is_gone_or_replaced_is_not_resized(
@@ -391,14 +383,14 @@ async def test_a_node_is_cordoned_once_and_back(client: ApiClient, hand: ApiActu
 
     try:
         cordon = SetUnschedulable("c-1", node, "", unschedulable=True, annotations={MARKER: "c-1"})
-        await _eventually(lambda: cordoned(cordon))
+        await eventually(lambda: cordoned(cordon))
         seen = await client.request("GET", path)
         assert seen["spec"]["unschedulable"] is True
         assert seen["metadata"]["annotations"][MARKER] == "c-1"
         assert await hand.act(replace(cordon, resource_version="1"), NOW) == DONE
 
         undo = SetUnschedulable("c-1-undo", node, "", unschedulable=False, annotations={MARKER: None})
-        await _eventually(lambda: cordoned(undo))
+        await eventually(lambda: cordoned(undo))
         seen = await client.request("GET", path)
         assert "unschedulable" not in seen["spec"]
         assert MARKER not in seen["metadata"].get("annotations", {})

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 from cluster.conftest import PATIENCE, ROOT, Api, Kubectl
+from cluster.installation import token_of
 from cluster.manifests import disruption_budget, policy
 from cluster.operator_process import kubeconfig_for
 from cluster.waiting import until
@@ -38,14 +40,18 @@ Post = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def operators(kubectl: Kubectl, crds: None, kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: ARG001
+def operators(
+    kubectl: Kubectl, api: Api, crds: None, kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory  # noqa: ARG001
+) -> Path:  # fmt: skip
     """The kubeconfig of the operator's ServiceAccount, with the rights of deploy/ and no others."""
     names = ("operator.yaml", "job-steps.yaml", "node-recovery.yaml")
     texts = [(ROOT / "deploy" / name).read_text() for name in names]
     rights = [one for text in texts for one in yaml.safe_load_all(text) if one["kind"] != "Deployment"]
     kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=yaml.safe_dump_all(rights))
-    asked = ("-n", SYSTEM, "create", "token", "homeostat")
-    token = until(lambda: kubectl(*asked, check=False).stdout, "a token").strip()
+    token = token_of(api, SYSTEM, "homeostat")
+    for right in ("create pods --subresource=eviction", "create jobs.batch", "patch nodes"):
+        asked = ("auth", "can-i", *right.split(), f"--as=system:serviceaccount:{SYSTEM}:homeostat", "--all-namespaces")
+        until(lambda asked=asked: kubectl(*asked, check=False).stdout == "yes\n", f"{right} is allowed")
     cluster = yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]
     folder = tmp_path_factory.mktemp("kubeconfig")
     return kubeconfig_for(folder, cluster["server"], token, cluster["certificate-authority-data"])
@@ -151,25 +157,25 @@ async def test_a_node_is_cordoned_and_uncordoned_with_its_marker(
     """R8: the marker and the change are one write, and go together."""
     target = ref_of("Node", node)
 
-    def cordon() -> SetUnschedulable:
-        version = _now(api, node)["metadata"]["resourceVersion"]
-        return SetUnschedulable("a1-0", target, version, unschedulable=True, annotations={MARKER: "a1-0"})
+    async def act(action: SetUnschedulable) -> SetUnschedulable:
+        """Do it on the version that is there: the cluster writes its new Node, too."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                asked = replace(action, resource_version=_now(api, node)["metadata"]["resourceVersion"])
+                outcome = await hand.act(asked, NOW)
+                assert outcome == DONE or outcome.reason == "Conflict"
+                if outcome == DONE:
+                    return asked
 
-    async with asyncio.timeout(PATIENCE):
-        asked = cordon()
-        while (outcome := await hand.act(asked, NOW)).reason == "Conflict":  # the cluster writes its new Node, too
-            asked = cordon()
+    asked = await act(SetUnschedulable("a1-0", target, "", unschedulable=True, annotations={MARKER: "a1-0"}))
     marked = _now(api, node)
 
-    assert outcome == DONE
     assert marked["spec"]["unschedulable"] is True
     assert marked["metadata"]["annotations"][MARKER] == "a1-0"
     assert await hand.act(asked, NOW) == DONE  # R2: asked again after a kill, it is done
 
     until(lambda: _now(api, node)["spec"].get("taints"), "the cordon is in force")
-    fresh = _now(api, node)["metadata"]["resourceVersion"]
-    back = SetUnschedulable("a1-0-undo", target, fresh, unschedulable=False, annotations={MARKER: None})
-    assert await hand.act(back, NOW) == DONE
+    await act(SetUnschedulable("a1-0-undo", target, "", unschedulable=False, annotations={MARKER: None}))
     cleared = _now(api, node)
     assert not cleared["spec"].get("unschedulable")
     assert MARKER not in cleared["metadata"].get("annotations", {})
@@ -229,8 +235,8 @@ async def test_a_runbook_that_never_ends_is_ended_by_kubernetes(
     assert await hand.act(run_job(owner, seconds=1), NOW) == DONE
     reader = ApiJobReader(client)
     async with asyncio.timeout(PATIENCE):
-        while (seen := await reader.job(namespace, "homeostat-a1-0")) is not None and not seen.failure:
-            continue
+        while (seen := await reader.job(namespace, "homeostat-a1-0")) is not None and not seen.failure:  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
 
     assert seen is not None
     assert seen.failure == "DeadlineExceeded"
@@ -267,6 +273,8 @@ async def test_a_quota_that_forbids_jobs_is_told_apart_from_a_right_that_is_miss
     kubectl("-n", namespace, "create", "quota", "none", "--hard=count/jobs.batch=0")
     get = ("-n", namespace, "get", "quota", "none", "-o", "jsonpath={.status.hard}")
     until(lambda: kubectl(*get).stdout, "the quota is counted")
+    tried = ("-n", namespace, "create", "job", "tried", "--image=none", "--dry-run=server")
+    until(lambda: kubectl(*tried, check=False).returncode, "the quota is in force")
     outcome = await hand.act(run_job(owner), NOW)
 
     assert (outcome.verb, outcome.reason) == (Verb.REFUSED, "Invalid")

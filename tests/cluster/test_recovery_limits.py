@@ -65,7 +65,8 @@ def test_an_eviction_that_a_disruption_budget_forbids_is_not_got_round(shop: Sta
 
     assert shop.pods() == before
     assert status["blocked"]["message"]
-    assert shop.condition("RecoveryPolicy", "Blocked")["reason"] == "PodDisruptionBudget"
+    blocked = next(one for one in status["conditions"] if one["type"] == "Blocked")
+    assert blocked["reason"] == "PodDisruptionBudget"
 
 
 def test_with_two_policies_on_one_deployment_one_acts_at_a_time(shop: Stage) -> None:

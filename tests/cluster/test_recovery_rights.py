@@ -39,6 +39,12 @@ LEASES = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs"
 DEPLOYMENTS = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["patch"]}
 
 
+def until_may(kubectl: Kubectl, namespace: str, *what: str) -> None:
+    """Wait until a right that was granted is in force: the API server learns of it a moment later."""
+    asked = ("-n", namespace, "auth", "can-i", *what, f"--as=system:serviceaccount:{namespace}:{NAME}")
+    until(lambda: kubectl(*asked, check=False).stdout == "yes\n", f"{' '.join(what)} is allowed")
+
+
 @pytest.fixture
 def operator(kubectl: Kubectl, namespace: str, kubeconfig: Path, tmp_path: Path) -> Iterator[OperatorProcess]:
     """Run the operator with the core role of deploy/ and, in one namespace, evictions and locks: no Deployments."""
@@ -51,6 +57,8 @@ def operator(kubectl: Kubectl, namespace: str, kubeconfig: Path, tmp_path: Path)
     kubectl("-n", namespace, "create", "serviceaccount", NAME)
     own = [role(EVICTIONS, LEASES), binding("RoleBinding", NAME, "Role", NAME, namespace)]
     kubectl("-n", namespace, "apply", "-f", "-", stdin=yaml.safe_dump_all(own))
+    until_may(kubectl, namespace, "create", "pods", "--subresource=eviction")
+    until_may(kubectl, namespace, "list", "recoverypolicies.homeostat.dev")
     token = kubectl("-n", namespace, "create", "token", NAME).stdout.strip()
     cluster = yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]
     limited = kubeconfig_for(tmp_path, cluster["server"], token, cluster["certificate-authority-data"])
@@ -86,6 +94,7 @@ def test_a_right_that_is_missing_for_one_step_is_said_at_once_and_gone_with_it(
 
     granted = role(EVICTIONS, LEASES, DEPLOYMENTS)
     kubectl("-n", namespace, "apply", "-f", "-", stdin=yaml.safe_dump(granted))
+    until_may(kubectl, namespace, "patch", "deployments.apps")
     kubectl("-n", namespace, "apply", "-f", "-", stdin=yaml.safe_dump(policy(steps=[*steps, {"scale": {"by": "+1"}}])))
 
     until(lambda: permitted(api, namespace).get("status") == "True", "all rights are held", 90)

@@ -1,14 +1,14 @@
 """What policies heal, as the real API server shows it: Nodes and their pods, controllers of Pods, owners from Git."""
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cluster.waiting import eventually
 from homeostat.core.cluster import Workload
 from homeostat.core.decision import Outcome, Ref, Verb
 from homeostat.core.recovery.targets.gitops import TEMPLATE
@@ -74,15 +74,6 @@ def _deployment(name: str, **spec: Any) -> dict[str, Any]:
     }
 
 
-async def _until(read: Callable[[], Awaitable[Workload | None]], holds: Callable[[Workload], object]) -> Workload:
-    async with asyncio.timeout(60):
-        while True:
-            found = await read()
-            if found is not None and holds(found):
-                return found
-            await asyncio.sleep(0.2)
-
-
 async def test_a_node_is_read_with_the_pods_of_every_namespace_and_its_conditions(
     client: ApiClient, targets: ApiTargets, namespace: str, node: str
 ) -> None:
@@ -124,7 +115,12 @@ async def test_pods_stand_for_what_controls_them_and_alone_for_themselves(
 ) -> None:
     await client.request("POST", DEPLOYMENTS.path(namespace), body=_deployment("web", replicas=2))
     await client.request("POST", POD.path(namespace), body=_pod("alone"))
-    web = await _until(lambda: targets.named(namespace, "Deployment", "web"), lambda one: len(one.pods) == 2)
+
+    async def with_its_pods() -> Workload | None:
+        found = await targets.named(namespace, "Deployment", "web")
+        return found if found is not None and len(found.pods) == 2 else None
+
+    web = await eventually(with_its_pods)
 
     by_label = await targets.selected(namespace, "Pod", "app=shop")
     by_name = await targets.named(namespace, "Pod", web.pods[0].ref.name)

@@ -18,6 +18,11 @@ PATCHES_DEPLOYMENTS = {"apiGroups": ["apps"], "resources": ["deployments"], "ver
 PATCHES_SERVICES = {"apiGroups": [""], "resources": ["services"], "verbs": ["patch"]}
 NO_RIGHT_TO_RUN = "you must be allowed to create Jobs in the namespace"
 NO_RIGHT_TO_GET = "whoever writes it is allowed to get, and you are not allowed to get the Secret"
+EVICTS = {"apiGroups": [""], "resources": ["pods/eviction"], "verbs": ["create"]}
+RESIZES = {"apiGroups": [""], "resources": ["pods/resize"], "verbs": ["patch"]}
+WRITES_STATUS = {"apiGroups": ["homeostat.dev"], "resources": ["recoverypolicies/status"], "verbs": ["*"]}
+NO_RIGHT_TO_DO = "must be allowed to do what it does, and you are not allowed to"
+NO_RIGHT_TO_REMEMBER = "it is the operator's memory"
 NO_RIGHT_TO_PATCH = "must be allowed to patch, and you are not allowed to patch"
 
 
@@ -34,13 +39,13 @@ def writer(policies: None, kubectl: Kubectl, namespace: str) -> Writer:  # noqa:
     """Somebody who may write RecoveryPolicies, and nothing else."""
     made = Writer(kubectl, namespace)
     made.allow(WRITES_POLICIES)
-    refused = [with_steps(step) for step in (job_step("-h"), hook("one"), patch_step())]
+    refused = [with_steps(step) for step in (job_step("-h"), hook("one"), patch_step(), {"rolloutRestart": {}})]
     until(lambda: all(made.write(one, "--dry-run=server") for one in refused), "the policies are in force")
     return made
 
 
 def with_steps(*steps: dict[str, Any], **spec: Any) -> Manifest:
-    return policy("careful", steps=[{"rolloutRestart": {}}, *steps], **spec)
+    return policy("careful", steps=[{"webhook": {"url": "https://told.test/"}}, *steps], **spec)
 
 
 def job_step(argument: str) -> dict[str, Any]:
@@ -117,6 +122,69 @@ def test_an_edit_beside_a_patch_takes_no_right_to_patch(writer: Writer) -> None:
 
     assert writer.write(with_steps(patch_step(), suspend=True)) == ""
     assert NO_RIGHT_TO_PATCH in writer.write(with_steps(patch_step(), target={"kind": "Deployment", "name": "other"}))
+
+
+def test_who_may_not_do_what_a_step_does_cannot_have_the_operator_do_it(writer: Writer) -> None:
+    """The right to write RecoveryPolicies is no right to restart, scale or evict what one may not touch oneself."""
+    evicts, resizes = [{"restartPods": {}}, {"evict": {}}], [{"resize": {"memory": "+50%"}}]
+    patches = [{"rolloutRestart": {}}, {"rolloutUndo": {}}, {"scale": {"by": "+1", "max": 5}}]
+    for step, right in [(one, "create pods/eviction") for one in evicts] + [
+        (one, "patch pods/resize") for one in resizes
+    ]:
+        assert f"{NO_RIGHT_TO_DO} {right}" in writer.write(with_steps(step)), step
+    for step in patches:
+        assert f"{NO_RIGHT_TO_DO} patch deployments" in writer.write(with_steps(step)), step
+    elsewhere = {"rolloutRestart": {}, "targets": [{"kind": "StatefulSet", "name": "db"}]}
+    assert f"{NO_RIGHT_TO_DO} patch statefulsets" in writer.write(with_steps(elsewhere))
+
+    writer.allow(WRITES_POLICIES, EVICTS)
+    assert [writer.write(with_steps(one)) for one in evicts] == ["", ""]
+    assert NO_RIGHT_TO_DO in writer.write(with_steps(*patches))
+    writer.allow(WRITES_POLICIES, PATCHES_DEPLOYMENTS)
+    assert [writer.write(with_steps(one)) for one in patches] == ["", "", ""]
+    assert NO_RIGHT_TO_DO in writer.write(with_steps(elsewhere))
+    writer.allow(WRITES_POLICIES, RESIZES)
+    assert writer.write(with_steps(*resizes)) == ""
+
+
+def test_what_reaches_beyond_a_namespace_takes_a_right_in_all(writer: Writer) -> None:
+    """A Node's pods are of all namespaces: the right to evict those of one is not enough."""
+    writer.allow(WRITES_POLICIES, EVICTS)
+    node = {"kind": "Node", "name": "one"}
+
+    assert "create pods/eviction in all namespaces" in writer.write(with_steps({"evict": {}}, target=node))
+    assert "patch nodes" in writer.write(with_steps({"cordon": {}}, target=node))
+
+
+def test_an_edit_that_lets_a_policy_do_no_more_takes_no_right(writer: Writer) -> None:
+    """Whoever is on call may take the edge off another's policy, and may not put one on."""
+    restart, careful = {"rolloutRestart": {}}, {"rolloutRestart": {}, "approval": "Required"}
+    writer.have_written(with_steps(restart, patch_step(), mode="Approve"))
+
+    assert writer.write(with_steps(restart, patch_step(), mode="Approve", suspend=True)) == ""
+    assert NO_RIGHT_TO_PATCH in writer.write(with_steps(patch_step(), mode="Auto"))
+    assert writer.write(with_steps(restart, patch_step(), mode="Observe")) == ""
+    assert writer.write(with_steps(restart, mode="Observe")) == ""
+    assert NO_RIGHT_TO_DO in writer.write(with_steps(restart, mode="Suggest"))
+    assert NO_RIGHT_TO_DO in writer.write(
+        with_steps(restart, mode="Observe", target={"kind": "Deployment", "name": "x"})
+    )
+
+    writer.have_written(with_steps(careful))
+    assert NO_RIGHT_TO_DO in writer.write(with_steps(restart))
+
+
+def test_the_owner_of_a_namespace_cannot_write_what_the_operator_remembers(
+    writer: Writer, kubectl: Kubectl, namespace: str
+) -> None:
+    """R2: an action that stands in a status as begun is carried out, whatever the steps say."""
+    writer.have_written(with_steps())
+    writer.allow(WRITES_POLICIES, WRITES_STATUS)
+    patch = ("-n", namespace, "patch", "rp", "careful", "--subresource=status", "--type=merge", "-p")
+    asked = (*patch, json.dumps({"status": {"nextStep": 0, "cooldownUntil": "2026-11-21T08:00:00Z"}}))
+
+    assert NO_RIGHT_TO_REMEMBER in kubectl(f"--as=writer-of-{namespace}", *asked, check=False).stderr
+    kubectl(*asked)
 
 
 def test_nobody_but_the_administrator_gives_the_operator_jobs_and_nodes() -> None:

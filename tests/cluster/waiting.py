@@ -1,7 +1,8 @@
 """Waiting for what is to come about: the only way in which the stories let time pass."""
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -16,4 +17,12 @@ def until(look: Callable[[], T | None], what: str, seconds: float = PATIENCE) ->
     while not (found := look()):
         assert time.monotonic() < give_up_at, f"not within {seconds:.0f} s: {what}"
         time.sleep(POLL)
+    return found
+
+
+async def eventually(look: Callable[[], Awaitable[T | None]], seconds: float = PATIENCE) -> T:
+    """Wait until what `look` gives is true, and give it; where others have to go on meanwhile."""
+    async with asyncio.timeout(seconds):
+        while not (found := await look()):  # noqa: ASYNC110 - the condition is in another process
+            await asyncio.sleep(POLL)
     return found

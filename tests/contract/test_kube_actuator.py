@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from contract.kube_server import Behaviour, answers, client_of, refuses, resets, says, serving, truncates
+from contract.test_kube_changes import ACTIONS as CHANGES
 from homeostat.core.decision import (
     Action,
     DeletePod,
@@ -47,7 +48,7 @@ def _hand(client: ApiClient) -> ApiActuator:
     return ApiActuator(client, Locks(client, "homeostat-system"), budget)
 
 
-@pytest.mark.parametrize("action", ACTIONS.values(), ids=ACTIONS)
+@pytest.mark.parametrize("action", (ACTIONS | CHANGES).values(), ids=ACTIONS | CHANGES)
 @pytest.mark.parametrize(
     "behaviour",
     [
@@ -66,6 +67,7 @@ def _hand(client: ApiClient) -> ApiActuator:
     ids=["400", "401", "403", "422", "429", "500", "503", "504", "reset", "truncated", "text"],
 )
 async def test_no_answer_makes_an_act_raise_or_count_as_done(action: Action, behaviour: Behaviour) -> None:
+    """R2."""
     async with serving(behaviour) as api, client_of(api.url) as client:
         outcome = await _hand(client).act(action, NOW)
 

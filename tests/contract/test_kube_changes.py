@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from contract.kube_server import Behaviour, answers, client_of, refuses, resets, says, serving, truncates
+from contract.kube_server import Behaviour, answers, client_of, refuses, resets, serving
 from homeostat.core.cluster import PatchEffect, Workload
 from homeostat.core.decision import Action, Outcome, PatchObject, Ref, ResizePod, SetUnschedulable, UndoRollout, Verb
 from homeostat.kube.actuator import ApiActuator
@@ -50,32 +50,6 @@ CONFLICT = refuses(409, "Conflict")
 
 
 # --- acting ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("action", ACTIONS.values(), ids=ACTIONS)
-@pytest.mark.parametrize(
-    "behaviour",
-    [
-        refuses(400, "BadRequest", message="no"),
-        refuses(401, "Unauthorized"),
-        refuses(403, "Forbidden", message="upstream-text"),
-        refuses(422, "Invalid", message="no"),
-        refuses(500, "InternalError", message="upstream-text"),
-        refuses(504, "Timeout"),
-        resets,
-        truncates,
-        says("not json"),
-    ],
-    ids=["400", "401", "403", "422", "500", "504", "reset", "truncated", "text"],
-)
-async def test_no_answer_makes_a_change_raise_or_count_as_done(action: Action, behaviour: Behaviour) -> None:
-    """R2."""
-    async with serving(behaviour) as api, client_of(api.url) as client:
-        outcome = await _hand(client).act(action, NOW)
-
-    assert outcome.verb in {Verb.REFUSED, Verb.FAILED}
-    assert outcome.reason in {"Invalid", "Forbidden", "ApiUnavailable"}
-    assert "upstream-text" not in outcome.message
 
 
 async def test_a_patch_is_one_write_with_its_marker_at_the_version_of_the_decision() -> None:

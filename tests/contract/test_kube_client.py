@@ -121,6 +121,26 @@ async def test_a_write_that_never_reached_the_server_is_tried_again_until_patien
     assert len(pauses.taken) > 2
 
 
+QUOTED = r'"{\"env\":[{\"name\":\"PASSWORD\",\"value\":\"secret\"}],\"more\":\"' + "x" * 5000 + r'\"}"'
+INVALID, SAYS_WHY = '"" is invalid: patch: Invalid value: ', 'strict decoding error: unknown field "spec.y"'
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        (f"{INVALID}{QUOTED}: {SAYS_WHY}", f'{INVALID}"…": {SAYS_WHY}'),
+        (f'"a" is {"not " * 50}"b"', f'"a" is {"not " * 50}"b"'),
+        (f"cut off in {QUOTED[:-1]}", 'cut off in "…"'),
+    ],
+)
+async def test_a_refusal_says_why_without_the_object_that_it_quotes(message: str, told: str) -> None:
+    """R15: what the API server says about a patch names the field, and shows nothing of what the object holds."""
+    async with serving(refuses(422, "Invalid", message=message)) as api, client_of(api.url) as client:
+        with pytest.raises(Rejected) as refused:
+            await client.request("PATCH", "/x", body={})
+    assert str(refused.value) == told
+
+
 @pytest.mark.parametrize(
     ("behaviour", "error"),
     [

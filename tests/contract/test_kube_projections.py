@@ -1,6 +1,6 @@
 """What we make of the objects of Kubernetes: pods and their reasons, workloads and their rollouts, selectors."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -130,6 +130,18 @@ _KILLED = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
 )
 def test_a_pod_shows_every_reason_that_applies_now(status: dict[str, Any], reasons: tuple[str, ...]) -> None:
     assert _pod(status).reasons == reasons
+
+
+def test_a_pod_whose_memory_ran_out_shows_it_for_a_minute_although_it_is_ready_again() -> None:
+    """Pods are looked at every five seconds, and a container is often back within one."""
+    killed = {"terminated": {"exitCode": 137, "reason": "OOMKilled", "finishedAt": "2026-11-21T09:00:00Z"}}
+    found = _pod(_running({"state": {"running": {}}, "lastState": killed, "ready": True}, ready="True"))
+    at = datetime(2026, 11, 21, 9, tzinfo=UTC)
+
+    assert (found.reasons, found.out_of_memory_at) == ((), at)
+    assert found.suffers("OOMKilled", at + timedelta(seconds=59))
+    assert not found.suffers("OOMKilled", at + timedelta(minutes=1))
+    assert not found.suffers("NotReady", at)
 
 
 def test_a_terminating_pod_is_neither_pending_nor_unready() -> None:

@@ -16,10 +16,13 @@ from homeostat.api.kinds import KINDS
 from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.api.objective_indicator import Indicator
 from homeostat.api.probe import Probe
+from homeostat.api.recovery_step import STEP_NAMES, Step
+from homeostat.api.recovery_trigger import TRIGGER_NAMES, Trigger
 from homeostat.core.decision import Ref
 from homeostat.core.objective.burn import DEFAULT_PAIRS, factor
 from homeostat.core.plan import Plan
 from homeostat.core.plan import compile as compile_plan
+from homeostat.core.recovery.reasons import BlockReason
 from homeostat.interchange.validation import check
 from homeostat.telemetry.metrics import Metrics
 from homeostat.wiring.settings import Settings
@@ -101,6 +104,62 @@ def test_the_page_on_the_api_pushes_to_the_objective_that_it_makes() -> None:
     assert not check(body).problems
     assert "events" in body["spec"]["indicator"]
     assert set(re.findall(r"/api/v1/slo/(\w+/\w+)", page.read_text())) == {f"{namespace}/{name}"}
+
+
+def part_of_recovery(title: str) -> str:
+    """One section of the page on recovery, without those below it that have a title of their own."""
+    page = (ROOT / "docs" / "recovery.md").read_text()
+    return re.split(r"^##", page.partition(f"# {title}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def first_cells(section: str) -> list[str]:
+    """What the first cells of the section's tables name."""
+    return [
+        name for cell in re.findall(r"^\| (`[^|]*) \|", section, re.MULTILINE) for name in re.findall(r"`(\w+)`", cell)
+    ]
+
+
+def test_every_reason_why_nothing_is_done_is_explained_once() -> None:
+    """R15."""
+    assert sorted(first_cells(part_of_recovery("Why nothing is done"))) == sorted(BlockReason)
+
+
+def test_the_tables_of_triggers_and_steps_have_each_of_them() -> None:
+    assert first_cells(part_of_recovery("Triggers")) == list(TRIGGER_NAMES)
+    assert set(first_cells(part_of_recovery("Steps"))) == set(STEP_NAMES)
+
+
+def test_the_page_on_recovery_shows_every_trigger_and_step_as_it_can_be_written() -> None:
+    page = (ROOT / "docs" / "recovery.md").read_text()
+    shown = [yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)]
+    triggers = [Trigger.model_validate(one) for block in shown for one in block.get("triggers", ())]
+    steps = [Step.model_validate(one) for block in shown for one in block.get("steps", ())]
+
+    assert {trigger.name for trigger in triggers} == set(TRIGGER_NAMES)
+    assert {step.name for step in steps} == set(STEP_NAMES)
+    assert [check(body).problems for body in shown if "kind" in body] == [()]
+
+
+def test_a_link_to_a_title_finds_it() -> None:
+    titles = {path: set(map(anchor, headings(path.read_text()))) for path in DOCUMENTS}
+    links = [(path, link) for path in DOCUMENTS for link in re.findall(r"\]\(([\w./-]*#[^)\s]+)\)", path.read_text())]
+    ends = [(path, *link.split("#", 1)) for path, link in links]
+
+    assert [
+        f"{path.name}: {there}#{title}"
+        for path, there, title in ends
+        if title not in titles.get((path.parent / there).resolve() if there else path, set())
+    ] == []
+
+
+def headings(text: str) -> list[str]:
+    """Titles of a page, but not the comments of its examples."""
+    return re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+
+
+def anchor(title: str) -> str:
+    """What a title is linked to by."""
+    return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
 
 
 def unread(given: Any, kept: Any, path: str = "") -> Iterator[str]:

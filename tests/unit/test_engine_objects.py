@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from fakes import body_of, check_body
 from homeostat.api.health_check import HealthCheckSpec, HealthCheckStatus
+from homeostat.api.recovery_attempt import InFlight
 from homeostat.engine.objects import Change, Entry, Key, ObjectStore, entry_from
 from homeostat.kube.objects import FINALIZER
 
@@ -109,6 +110,17 @@ def test_entries_are_given_by_kind_and_namespace() -> None:
     assert [one.key for one in store.of_kind("Freeze")] == [Key("Freeze", "", "outage")]
 
 
+def test_what_is_gone_is_not_given_for_its_namespace_and_comes_back_when_it_does() -> None:
+    store = stored()
+    store.put(entry(version=2, status={"score": 100}))
+    store.remove(KEY)
+    assert list(store.of_kind("HealthCheck", "shop")) == []
+
+    store.put(entry(version=3))
+
+    assert [one.resource_version for one in store.of_kind("HealthCheck", "shop")] == ["3"]
+
+
 def test_the_store_may_change_while_its_entries_are_given() -> None:
     store = stored()
     for one in store.of_kind("HealthCheck"):
@@ -168,3 +180,15 @@ def test_whatever_the_order_of_events_the_newest_version_stands(events: list[tup
     known = store.get(KEY)
 
     assert (known.resource_version if known else "0") == str(max((version for version, _ in events), default=0))
+
+
+def test_a_status_that_counted_replicas_as_a_bare_number_is_still_read() -> None:
+    """R2: an action under way while the operator is upgraded is not forgotten, and its original is put back."""
+    before = {
+        "id": "a-0", "target": {"kind": "Deployment", "name": "shop", "uid": "u"}, "step": 0, "action": "Scale",
+        "original": 2, "desired": 3, "startedAt": "2026-11-21T08:00:00Z", "deadline": "2026-11-21T08:01:00Z",
+    }  # fmt: skip
+    read = InFlight.model_validate(before)
+
+    assert (read.original, read.desired) == ({"replicas": 2}, {"replicas": 3})
+    assert InFlight.model_validate(read.wire()) == read

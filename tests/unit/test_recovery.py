@@ -8,7 +8,7 @@ import pytest
 
 from homeostat.api.meta import ConditionStatus
 from homeostat.api.recovery import Mode, RecoveryPolicySpec
-from homeostat.api.recovery_attempt import Outcome
+from homeostat.api.recovery_attempt import ActionName, Change, ObjectId, Outcome
 from homeostat.api.recovery_status import Phase, Proof, RecoveryPolicyStatus, SignalState
 from homeostat.core.cluster import FreezeInForce, Lock
 from homeostat.core.condition import condition
@@ -170,7 +170,7 @@ def test_observe_holds_its_own_cooldown_and_budget() -> None:
     assert (status.phase, blocked(observe)) == (Phase.COOLING_DOWN, "CoolingDown")
     assert status.in_flight == ()
     assert (status.budget.used, status.budget.of) == (1, 5)
-    assert len(observe.run("50m").last) == 5
+    assert len(observe.run("50m", "5s").last) == 5
 
 
 def test_observe_is_the_default() -> None:
@@ -301,7 +301,7 @@ def test_the_actions_stay_inside_the_budget_over_five_restarts() -> None:
         with pytest.raises(Killed):
             checkout.run("5m")
 
-    checkout.run("30m")
+    checkout.run("30m", "5s")
 
     assert len(checkout.effects) == 3
     assert len(checkout.tokens) == 3
@@ -318,7 +318,7 @@ def test_the_budget_comes_back_when_its_period_ends() -> None:
     assert checkout.status.blocked is not None
     assert checkout.status.blocked.until == checkout.status.budget.resets_at
 
-    checkout.run("10m")
+    checkout.run("10m", "5s")
 
     assert len(checkout.effects) == 2
 
@@ -417,7 +417,7 @@ def test_a_policy_without_an_escalation_tells_a_human_all_the_same() -> None:
 
 def test_an_escalated_policy_does_nothing_more_until_the_trigger_is_quiet() -> None:
     checkout = world(**HELPLESS)
-    checkout.run("1h")
+    checkout.run("1h", "5s")
     assert len(checkout.effects) == 1
     assert checkout.events.count("Escalated") == 1
     checkout.sick.clear()
@@ -430,7 +430,7 @@ def test_an_escalated_policy_does_nothing_more_until_the_trigger_is_quiet() -> N
 def test_an_edited_policy_starts_its_steps_over() -> None:
     """A human has looked: the sequence is his, rest and budget are not."""
     checkout = world(**HELPLESS)
-    checkout.run("10m")
+    checkout.run("10m", "5s")
     checkout.generation += 1
 
     status = checkout.run("1s")
@@ -655,6 +655,31 @@ def test_a_target_replaced_under_an_attempt_ends_it() -> None:
 
     assert decision.status.last[0].reason == "TargetReplaced"
     assert decision.status.last[0].outcome is Outcome.UNVERIFIED
+
+
+def test_what_was_changed_of_a_target_that_is_gone_is_forgotten() -> None:
+    """R8: nothing is to be put back on the object that has its name now; what was changed elsewhere stays on record."""
+    checkout = world(wire_breaks=True)
+    checkout.run("3s")
+    seen = checkout.seen()
+    assert seen.target is not None
+    newer = replace(seen.target, ref=replace(TARGET, uid="newer"))
+    gone, elsewhere = (
+        Change(
+            id=uid,
+            action=ActionName.SCALE,
+            target=ObjectId(kind="Deployment", name="checkout", uid=uid),
+            original={"replicas": 2},
+            desired={"replicas": 3},
+        )
+        for uid in (TARGET.uid, "elsewhere")
+    )
+    status = checkout.status.model_copy(update={"changes": (gone, elsewhere), "tried": (0,)})
+
+    decision = decide(checkout.spec, status, replace(seen, target=newer), checkout.now)
+
+    assert decision.status.changes == (elsewhere,)
+    assert (decision.status.next_step, decision.status.tried) == (0, ())
 
 
 def test_an_attempt_whose_step_was_edited_away_is_verified_and_goes_no_further() -> None:

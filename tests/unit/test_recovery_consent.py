@@ -213,14 +213,14 @@ def test_a_rejected_plan_is_not_asked_for_again_until_all_was_quiet() -> None:
     """R13, R15: a human said no; the policy says so, and that is on record."""
     made = asking()
     made.ask("bob", reject=shown(made).hash)
-    made.run("10m")
+    made.run("10m", "5s")
 
     assert made.effects == []
     assert made.status.blocked is not None
     assert (made.status.blocked.reason, made.events.count("AwaitingApproval")) == ("Rejected", 1)
     assert (made.status.last[0].outcome, made.status.last[0].reason) == (Outcome.NOT_STARTED, "Rejected")
     made.sick.clear()
-    made.run("10m")
+    made.run("10m", "5s")
     made.sick.add("checkout-1")
     made.run("5s")
     assert made.status.phase is Phase.AWAITING_APPROVAL
@@ -367,8 +367,9 @@ def test_of_very_many_actions_the_rest_is_counted() -> None:
     does = listed(many)
 
     assert (len(does), does[-1]) == (SHOWN, "and 25 more of this kind")
-    assert is_listed("EvictPod pod-39", does)
-    assert not is_listed("EvictPod pod-39", listed(many[:SHOWN]))
+    assert is_listed("EvictPod pod-39", does, 39)
+    assert not is_listed("EvictPod pod-40", does, 40)  # of the forty that were shown none is left
+    assert not is_listed("EvictPod pod-39", listed(many[:SHOWN]), SHOWN)
 
 
 # --- by hand --------------------------------------------------------------------------------------------

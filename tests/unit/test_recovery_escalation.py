@@ -68,7 +68,7 @@ def test_in_a_storm_nobody_begins_and_one_tells(*, speaks: bool) -> None:
     made = world(storm=Storm(6, 5, speaks=speaks))
     made.sick.add("checkout-1")
 
-    status = made.run("10m")
+    status = made.run("10m", "5s")
 
     assert (made.effects, incidents(made)) == ([], ["Storm"] if speaks else [])
     assert status.blocked is not None
@@ -96,7 +96,7 @@ def test_a_storm_does_not_write_the_status_at_every_look() -> None:
     made.run("10s")
     before = made.writes
 
-    made.run("10m")
+    made.run("10m", "5s")
 
     assert made.writes - before < 30
 

@@ -183,7 +183,7 @@ def test_a_decision_is_on_record_once_however_often_it_is_made() -> None:
     checkout.run("5s")
     first = decided(checkout)
 
-    checkout.run("10m")
+    checkout.run("10m", "5s")
 
     assert decided(checkout) == first
     assert (first.verdict, first.gate, first.reason) == (Verdict.REFUSE, "frozen", "Frozen")

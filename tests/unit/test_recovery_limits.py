@@ -246,7 +246,7 @@ def test_old_data_is_no_ground_to_act_on() -> None:
     checkout.run("1s")
     checkout.dark = True
 
-    status = checkout.run("10m")
+    status = checkout.run("10m", "5s")
 
     assert checkout.effects == []
     assert (status.phase, blocked(checkout)) == (Phase.BLOCKED, "SignalStale")
@@ -256,7 +256,7 @@ def test_no_data_is_no_ground_to_act_on() -> None:
     """R12: zero actions, SignalMissing, and visible although nothing fires."""
     checkout = world(verdict=SignalState.UNKNOWN)
 
-    status = checkout.run("10m")
+    status = checkout.run("10m", "5s")
 
     assert checkout.effects == []
     assert (status.phase, blocked(checkout)) == (Phase.BLOCKED, "SignalMissing")

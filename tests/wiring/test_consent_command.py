@@ -220,6 +220,23 @@ async def test_a_pause_names_its_reason_and_is_ended(tmp_path: Path, capsys: pyt
     assert capsys.readouterr().out == "paused\nresumed\n"
 
 
+async def test_a_policy_that_rests_for_another_reason_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever pauses a suspended one waits for no answer, and whoever resumes it must not think that it acts."""
+    api = Api({"blocked": {"reason": "Suspended", "message": "spec.suspend is set."}})
+
+    assert await run(tmp_path, api, "resume") == 0
+    assert await run(tmp_path, api, "pause", "--reason", "x") == 0
+    assert await run(tmp_path, api, "resume") == 0
+
+    assert capsys.readouterr().out.splitlines() == [
+        "it was not paused",
+        "paused; it does nothing as it is, for it is suspended besides",
+        "resumed; it does nothing all the same: Suspended: spec.suspend is set.",
+    ]
+
+
 async def test_a_pause_during_an_attempt_says_what_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     api = Api({"attempt": {"id": "a"}})
 
@@ -246,8 +263,9 @@ async def test_a_run_asks_what_the_operator_reads(tmp_path: Path) -> None:
     """What the command writes is what the decision takes in: the step, the reason, the gates; for a while only."""
     api = Api({})
     flags = ("--step", "restartPods", "--reason", "drill", "--override", "cooling_down", "--override", "cooling_down")
-    assert await run(tmp_path, api, "run", *flags, wait="0") == 3
+    assert await run(tmp_path, api, "run", *flags, "--target", "checkout", wait="0") == 3
     wanted = json.loads(api.said["run"])
+    assert wanted["target"] == "checkout"
     assert wanted["expires"] <= format_precise_time(SystemClock().now() + RUN_HOLDS + timedelta(seconds=1))
     assert (wanted["uid"], wanted["override"]) == ("u1", ["cooling_down"])
 

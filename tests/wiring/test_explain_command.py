@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 from aiohttp import web
 
 from contract.kube_server import Behaviour, refuses, resets, serving_handler
+from homeostat.api.meta import format_precise_time
 from homeostat.core.recovery.gates.chain import TO_ACT, TO_TELL, name_of
+from homeostat.engine.clock import SystemClock
 from homeostat.kube.client import Patience
 from homeostat.wiring import explain_command
 from homeostat.wiring.explain_command import main
@@ -202,6 +205,93 @@ async def test_a_quiet_policy_is_explained_too(tmp_path: Path, capsys: pytest.Ca
     assert code == 1
 
 
+async def test_a_quiet_trigger_that_names_no_pods_is_no_refusal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It will name them once it fires."""
+    quiet = {"trigger": 0, "state": "Quiet", "since": LONG_AGO}
+    body = policy({"observedGeneration": 3, "signals": [quiet]})
+    world = shop(**{POLICY: body, f"{OURS}/healthchecks": listing(check("checkout", "Healthy"))})
+
+    await run(tmp_path, api_of(world), "rp/heal")
+    told = capsys.readouterr().out
+
+    now = "The trigger names no pod of the target that could be restarted."
+    assert says(told, "nothing_to_do") == f"not known  asked once a trigger fires; now: {now}"
+    assert "Nothing is to be done now.\n" in told
+    assert "next:      step 0 (restartPods), once a trigger fires\n" in told
+
+
+async def test_a_lack_of_data_is_told_as_the_operator_tells_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """R12: it asked the source, and knows why there is nothing."""
+    message = "There is no data of healthCheck checkout: nobody home."
+    unknown = [{"trigger": 0, "state": "Unknown", "since": LONG_AGO}]
+    blocked = {"reason": "SignalMissing", "since": LONG_AGO, "message": message}
+    status = firing(phase="Blocked", signals=unknown, blocked=blocked)
+
+    await run(tmp_path, api_of(shop(**{POLICY: policy(status)})), "rp/heal")
+
+    assert says(capsys.readouterr().out, "signal_missing") == f"REFUSED    SignalMissing: {message}"
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "told"),
+    [
+        ("True", "The operator may do all steps.", "passed"),
+        ("False", "The operator lacks rights: step 0 (restartPods): create pods/eviction in shop.",
+         "not known  The operator lacks rights: step 0 (restartPods): create pods/eviction in shop"),
+    ],
+)  # fmt: skip
+async def test_the_rights_of_a_policy_at_rest_are_those_of_its_condition(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], status: str, message: str, told: str
+) -> None:
+    known = {
+        "type": "Permitted", "status": status, "reason": "Told", "message": message,
+        "lastTransitionTime": "2026-01-01T00:00:00Z", "observedGeneration": 3,
+    }  # fmt: skip
+    quiet = {"trigger": 0, "state": "Quiet", "since": LONG_AGO}
+    world = shop(**{POLICY: policy({"observedGeneration": 3, "signals": [quiet], "conditions": [known]})})
+
+    await run(tmp_path, api_of(world), "rp/heal")
+    printed = capsys.readouterr().out
+
+    assert says(printed, "not_permitted") == told
+    assert says(printed, "nodes_not_allowed") == "passed"
+
+
+async def test_a_policy_that_has_told_a_human_does_not_promise_to_tell_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """R16: it is told once."""
+    told = {
+        "id": "incident-1", "reason": "StepsExhausted", "reasons": ["StepsExhausted"], "severity": "High",
+        "since": LONG_AGO, "summary": "does not recover",
+    }  # fmt: skip
+    status = firing(phase="Escalated", escalated=told, nextStep=1, tried=[0])
+    steps = [{"restartPods": {}}, {"escalate": {"severity": "High"}}]
+
+    await run(tmp_path, api_of(shop(**{POLICY: policy(status, steps=steps)})), "rp/heal")
+    lines = capsys.readouterr().out.splitlines()
+
+    assert "next:      nothing until the trigger was quiet: a human was told" in lines
+
+
+async def test_a_verification_under_way_is_not_called_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    attempt = {
+        "id": "a1", "step": 0, "name": "restartPods", "trigger": 0, "phase": "Verifying", "detectedAt": LONG_AGO,
+        "workload": {"kind": "Deployment", "name": "checkout", "uid": "checkout-uid"}, "startedAt": LONG_AGO,
+        "actedAt": LONG_AGO, "verifyFrom": LONG_AGO, "deadline": "2099-01-01T00:00:00Z",
+    }  # fmt: skip
+    quiet = {"trigger": 0, "state": "Quiet", "since": LONG_AGO}
+    status = {"observedGeneration": 3, "phase": "Verifying", "signals": [quiet], "attempt": attempt, "decision": ACT}
+
+    await run(tmp_path, api_of(shop(**{POLICY: policy(status)})), "rp/heal")
+
+    assert "Nothing more is to be done now: what was done is being verified." in capsys.readouterr().out
+
+
 async def test_a_dependency_of_the_triggers_check_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """R14."""
     checkout = check("checkout", "Unhealthy", spec={"dependsOn": [{"name": "database"}]})
@@ -283,6 +373,7 @@ async def test_what_one_may_not_read_is_not_known_and_says_so(
     told = capsys.readouterr().out
 
     assert [says(told, gate) for gate in gates] == [f"not known  {why}"] * len(gates)
+    assert "The target is not there." not in told
 
 
 async def test_nothing_is_written(tmp_path: Path) -> None:
@@ -351,9 +442,10 @@ async def test_an_attempt_under_way_its_budget_and_a_plan_are_shown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = {"kind": "Deployment", "name": "checkout", "uid": "checkout-uid"}
+    soon = format_precise_time(SystemClock().now() + timedelta(minutes=30))
     attempt = {
         "id": "a1", "step": 0, "name": "restartPods", "trigger": 0, "phase": "Acting", "workload": target,
-        "detectedAt": LONG_AGO, "startedAt": LONG_AGO, "deadline": "2099-01-01T00:00:00.000000Z",
+        "detectedAt": LONG_AGO, "startedAt": LONG_AGO, "deadline": soon,
     }  # fmt: skip
     entry = {
         "id": "a1-0", "target": {"kind": "Pod", "name": "checkout-1", "uid": "checkout-1-uid"}, "step": 0,
@@ -370,7 +462,7 @@ async def test_an_attempt_under_way_its_budget_and_a_plan_are_shown(
     await run(tmp_path, api_of(shop(**{POLICY: policy(status)})), "rp/heal")
     lines = capsys.readouterr().out.splitlines()
 
-    assert "attempt:   a1, step 0 (restartPods), Acting, until 2099-01-01T00:00:00Z at the latest" in lines
+    assert f"attempt:   a1, step 0 (restartPods), Acting, until {soon[:19]}Z at the latest" in lines
     assert "action:    a1-0: EvictPod checkout-1, Done" in lines
     assert any(line.startswith("budget:    2 of 5 actions used until ") for line in lines)
     assert "plan:      0123abcd, AwaitingApproval, until 2099-01-01T00:00:00Z: EvictPod checkout-1" in lines

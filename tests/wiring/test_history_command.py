@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +19,16 @@ from homeostat.ports import Record
 from homeostat.store.history import SqlHistory
 from homeostat.wiring import history_command
 from homeostat.wiring.history_command import main
+from wiring.noon import NOW, NoonClock, be_noon
 
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 NOON = int(NOW.timestamp())
 HOUR, DAY = 3600, 86400
-
-
-class NoonClock:
-    def now(self) -> datetime:
-        return NOW
 
 
 @pytest.fixture(autouse=True)
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Be in a world where it is noon, and the store is empty and named by the environment."""
-    url = f"sqlite+aiosqlite:///{tmp_path}/history.db"
-    monkeypatch.setenv("HOMEOSTAT_STORE_URL", url)
-    monkeypatch.setattr(history_command, "SystemClock", NoonClock)
-    return url
+    return be_noon(history_command, tmp_path, monkeypatch)
 
 
 def closed(start: int, seconds: int, **counts: tuple[float, float]) -> Closed:

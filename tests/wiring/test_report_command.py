@@ -32,9 +32,9 @@ from homeostat.ports import Record
 from homeostat.store.history import SqlHistory
 from homeostat.wiring import report_command
 from homeostat.wiring.report_command import main
+from wiring.noon import NOW, be_noon
 from wiring.test_score_command import kubeconfig
 
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 HOUR, DAY = 3600, 86_400
 OCTOBER = int(datetime(2026, 10, 1, tzinfo=UTC).timestamp())
 SPEC: dict[str, Any] = {
@@ -46,17 +46,10 @@ SPEC: dict[str, Any] = {
 }
 
 
-class NoonClock:
-    def now(self) -> datetime:
-        return NOW
-
-
 @pytest.fixture(autouse=True)
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Be in a world where it is noon, without a cluster, and the store is empty and named by the environment."""
-    url = f"sqlite+aiosqlite:///{tmp_path}/history.db"
-    monkeypatch.setenv("HOMEOSTAT_STORE_URL", url)
-    monkeypatch.setattr(report_command, "SystemClock", NoonClock)
+    url = be_noon(report_command, tmp_path, monkeypatch)
     monkeypatch.setattr(report_command, "PATIENCE", Patience(timeout=5.0, total=0.0))
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "nowhere"))
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +12,13 @@ from homeostat.ports import StoredAttempt
 from homeostat.store.history import SqlHistory
 from homeostat.wiring import stats_command
 from homeostat.wiring.stats_command import main
-
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-
-
-class NoonClock:
-    def now(self) -> datetime:
-        return NOW
+from wiring.noon import NOW, be_noon
 
 
 @pytest.fixture(autouse=True)
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Be in a world where it is noon, and the store is empty and named by the environment."""
-    url = f"sqlite+aiosqlite:///{tmp_path}/history.db"
-    monkeypatch.setenv("HOMEOSTAT_STORE_URL", url)
-    monkeypatch.setattr(stats_command, "SystemClock", NoonClock)
-    return url
+    return be_noon(stats_command, tmp_path, monkeypatch)
 
 
 def attempt(name: str, number: int, ago: timedelta = timedelta(hours=1), **changes: Any) -> StoredAttempt:

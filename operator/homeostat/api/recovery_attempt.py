@@ -4,7 +4,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from homeostat.api.meta import GoDuration, Model, ObjectName, PreciseTime
 from homeostat.api.recovery_step import FreeForm
@@ -109,6 +109,14 @@ class Attempt(Model):
     """Why they were."""
 
 
+def _with_name(value: object) -> object:
+    """Read a bare number of replicas, as statuses had it before other actions came, as the object it is now."""
+    return {"replicas": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Values = Annotated[FreeForm, BeforeValidator(_with_name)]
+
+
 class InFlight(Model):
     """One action, put on record before it happens."""
 
@@ -124,9 +132,9 @@ class InFlight(Model):
     """What is done."""
     workload: ObjectId | None = None
     """The object that is locked for it, where that is not the attempt's own target."""
-    original: FreeForm | None = None
+    original: Values | None = None
     """What was there before, to go back to: {replicas: 2}."""
-    desired: FreeForm | None = None
+    desired: Values | None = None
     """What is meant to be: {replicas: 3}."""
     undoes: Annotated[str, Field(max_length=63)] = ""
     """The action that this one takes back."""

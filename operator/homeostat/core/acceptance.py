@@ -1,7 +1,8 @@
 """What of a spec the schema accepts and this release cannot do yet: such an object fails closed, whole."""
 
 from collections.abc import Iterator
-from typing import get_args
+from functools import cache
+from typing import NamedTuple, get_args
 
 from pydantic.fields import FieldInfo
 
@@ -16,15 +17,29 @@ def unimplemented(spec: Model) -> tuple[str, ...]:
     return tuple(_in_model(spec, "spec"))
 
 
+class _Marked(NamedTuple):
+    """A field of a model, what it is called outside, and its mark."""
+
+    name: str
+    called: str
+    later: Later | None
+    field: FieldInfo
+
+
+@cache
+def _fields(model: type[Model]) -> tuple[_Marked, ...]:
+    """Give the fields of a model; looked up once, as thousands of specs are read at a start."""
+    return tuple(_Marked(name, field.alias or name, _mark(field), field) for name, field in model.model_fields.items())
+
+
 def _in_model(model: Model, path: str) -> Iterator[str]:
-    for name, field in type(model).model_fields.items():
+    for name, called, later, field in _fields(type(model)):
         value = getattr(model, name)
-        inner = f"{path}.{field.alias or name}"
-        later = _mark(field)
         if later is None or later.values:
-            yield from _in_value(value, inner, later.values if later else ())
+            if value is not None:
+                yield from _in_value(value, f"{path}.{called}", later.values if later else ())
         elif field.is_required() or value != field.get_default(call_default_factory=True):
-            yield inner
+            yield f"{path}.{called}"
 
 
 def _in_value(value: object, path: str, values: tuple[str, ...]) -> Iterator[str]:

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from homeostat.core.decision import Ref
 
 WorkloadKind = Literal["Deployment", "StatefulSet", "DaemonSet"]
+
+
+OUT_OF_MEMORY_LASTS = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,17 @@ class Pod:
     terminating_since: datetime | None = None  # when it was told to go; its grace period follows
     grace_seconds: int = 30
     is_resizing: bool = False  # it does not run yet with the sizes that its spec asks for
+    out_of_memory_at: datetime | None = None  # when the kernel last ended a container of it for want of memory
+
+    def suffers(self, reason: str, now: datetime) -> bool:
+        """Whether a word of `reasons` is true of it; that memory ran out stays true for a minute.
+
+        A container is often ready again within seconds, which no look at pods every five seconds would notice.
+        """
+        if reason in self.reasons:
+            return True
+        ended = self.out_of_memory_at if reason == "OOMKilled" else None
+        return ended is not None and timedelta(0) <= now - ended < OUT_OF_MEMORY_LASTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,11 +40,21 @@ def read_check(checks: Checks, namespace: str, name: str, clock: Clock) -> Check
     return None if check is None else _reading(check, clock)
 
 
+def state_of(checks: Checks, namespace: str, name: str, now: datetime) -> HealthState | None:
+    """Give only the state of a running check, as `read_check` does, for those who look at many."""
+    check = checks.get(Key("HealthCheck", namespace, name))
+    return None if check is None else _state(check, now)
+
+
+def _state(check: Check, now: datetime) -> HealthState:
+    return HealthState.SUSPENDED if rests_until(check.plan.maintenance, now) else check.state
+
+
 def _reading(check: Check, clock: Clock) -> CheckReading:
     plan, track, now = check.plan, check.track, clock.now()
     interval = timedelta(seconds=plan.interval)
     return CheckReading(
-        state=HealthState.SUSPENDED if rests_until(plan.maintenance, now) else check.state,
+        state=_state(check, now),
         since=track.since,
         observed_at=track.at,
         fresh_at=now - timedelta(seconds=clock.monotonic() - track.fresh),

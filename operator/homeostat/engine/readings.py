@@ -67,6 +67,8 @@ def read_objectives(store: ObjectStore) -> Iterator[ObjectiveReading]:
 def read_policies(store: ObjectStore) -> Iterator[PolicyReading]:
     """Read the policies that want to act and do not, as their status has it (R15)."""
     for entry in store.of_kind("RecoveryPolicy"):
+        if b'"blocked":' not in entry.status_json:  # most are not, and a scrape parses none of those
+            continue
         status = entry.status()
         if isinstance(status, RecoveryPolicyStatus) and status.blocked:
             blocked = status.blocked

@@ -15,9 +15,12 @@ class Wakes:
 
     def watch(self, who: Key, whom: Iterable[Key]) -> None:
         """Let `who` be woken by each of `whom`, and by nothing it was woken by before."""
+        wanted = frozenset(whom)
+        if self._looks_at.get(who) == wanted:
+            return
         self.forget(who)
-        self._looks_at[who] = frozenset(whom)
-        for one in self._looks_at[who]:
+        self._looks_at[who] = wanted
+        for one in wanted:
             self._looked_at_by[one].add(who)
 
     def forget(self, who: Key) -> None:

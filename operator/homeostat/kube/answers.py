@@ -4,6 +4,7 @@ Answers are judged by code and by the machine-readable `reason` and `causes` of 
 text that leaves is the message of a `Rejected`.
 """
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -11,10 +12,18 @@ from typing import Any
 from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable
 
 _MESSAGE_LENGTH = 1024
+_LONGEST_VALUE = 128
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\Z)', re.DOTALL)
+"""A quoted value. Of what a patch makes wrong the API server quotes the whole object before it says why, with all that
+its owner wrote into it, which is no business of whoever reads the reason."""
 
 
 class Expired(Unavailable):
     """The page asked for belongs to a listing that the API server no longer remembers (410)."""
+
+
+class ServerError(Unavailable):
+    """The API server erred (500), or cannot merge an apply into an object that an older schema let in."""
 
 
 class BudgetHeld(Rejected):
@@ -63,7 +72,7 @@ class Answer:
     def cause_message(self, reason: str) -> str:
         """Give the message of the first cause of this `reason`, or ""."""
         found = (cause.get("message") for cause in self._causes() if cause.get("reason") == reason)
-        return str(next(found, None) or "")[:_MESSAGE_LENGTH]
+        return _shortened(str(next(found, None) or ""))
 
     def _causes(self) -> list[dict[str, Any]]:
         details = self.body.get("details")
@@ -86,13 +95,19 @@ def error_of(answer: Answer, what: str) -> Exception:
     return _BY_CODE.get(answer.code, Unavailable)(told)
 
 
-_BY_CODE: dict[int, type[Exception]] = {401: Forbidden, 403: Forbidden, 404: Gone, 410: Expired}
+_BY_CODE: dict[int, type[Exception]] = {401: Forbidden, 403: Forbidden, 404: Gone, 410: Expired, 500: ServerError}
 _REJECTED = frozenset({400, 405, 406, 413, 415, 422})
 
 
 def _message(answer: Answer) -> str:
     message = answer.body.get("message")
-    return message[:_MESSAGE_LENGTH] if isinstance(message, str) else ""
+    return _shortened(message) if isinstance(message, str) else ""
+
+
+def _shortened(message: str) -> str:
+    """Leave out long values, so that the reason, which follows them, is not cut off."""
+    whole = _QUOTED.sub(lambda found: found[0] if len(found[0]) <= _LONGEST_VALUE else '"…"', message)
+    return whole[:_MESSAGE_LENGTH]
 
 
 def may_try_again(answer: Answer, *, is_write: bool) -> bool:

@@ -1,10 +1,11 @@
 """Our own kinds in the API server: read, listed, and written by server-side apply (`ports.Objects`)."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from homeostat.api.meta import API_VERSION, GROUP, Kind
 from homeostat.core.decision import Ref
+from homeostat.kube.answers import ServerError
 from homeostat.kube.client import APPLY_PATCH, JSON_PATCH, METADATA_LIST, ApiClient
 from homeostat.kube.gate import Urgency
 from homeostat.kube.resources import resource_of
@@ -35,22 +36,48 @@ class ApiObjects:
     ) -> dict[str, Any]:
         """Server-side apply the whole status; fields of ours that are absent now are removed.
 
+        So are those that somebody else wrote by hand: left in place, they would be taken for our memory for ever, as
+        an apply removes nothing that is another's too. Conditions of others stay.
+
         Never touches a re-created object of the same name: that is a Conflict, as is another version when
         `resource_version` is given. The API server ignores `metadata.uid` when a custom resource's status is
         applied (1.34), so without a version the object is read first and its own version pinned.
         """
         urgency = Urgency.ACTION if is_urgent else Urgency.STATUS
         if resource_version is not None:
-            return await self._apply(kind, ref, status, resource_version, urgency)
+            return await self._write_status(kind, ref, status, resource_version, urgency)
         for _ in range(_ATTEMPTS):
             metadata = (await self.get(kind, ref.namespace, ref.name))["metadata"]
             if metadata["uid"] != ref.uid:
                 raise Conflict(f"{ref.kind} {ref.name} was replaced")
             try:
-                return await self._apply(kind, ref, status, metadata["resourceVersion"], urgency)
+                return await self._write_status(kind, ref, status, metadata["resourceVersion"], urgency)
             except Conflict:
                 continue  # somebody else wrote it meanwhile
         raise Conflict(f"{ref.kind} {ref.name} keeps changing")
+
+    async def _write_status(
+        self, kind: Kind, ref: Ref, status: dict[str, Any], resource_version: str, urgency: Urgency
+    ) -> dict[str, Any]:
+        """Apply a status; put it in the place of what stands where another's hand would leave more than that."""
+        try:
+            written = await self._apply(kind, ref, status, resource_version, urgency)
+        except (Rejected, ServerError) as error:  # perhaps for what stands, which an apply cannot change
+            current = await self.get(kind, ref.namespace, ref.name)
+            may_be_that = isinstance(error, ServerError) or _by_others(current)
+            if current["metadata"]["resourceVersion"] != resource_version or not may_be_that:
+                raise
+            return await self._replace(kind, ref, status, current, urgency)
+        is_left = any(not _is_same(status.get(part), written["status"].get(part)) for part in _by_others(written))
+        return await self._replace(kind, ref, status, written, urgency) if is_left else written
+
+    async def _replace(
+        self, kind: Kind, ref: Ref, status: dict[str, Any], current: dict[str, Any], urgency: Urgency
+    ) -> dict[str, Any]:
+        whole = {**status, "conditions": _with_others(status, current.get("status") or {})}
+        change = [{"op": "add", "path": "/status", "value": _without_empty_maps(whole)}]
+        version = current["metadata"]["resourceVersion"]
+        return await self._patch_pinned(kind, ref, version, change, urgency, "status")
 
     async def _apply(
         self, kind: Kind, ref: Ref, status: dict[str, Any], resource_version: str, urgency: Urgency
@@ -87,21 +114,27 @@ class ApiObjects:
         if metadata["resourceVersion"] != resource_version:
             raise Conflict(f"{ref.kind} {ref.name} changed")
         change = _add(finalizers) if present else _remove(finalizers)
-        return await self._patch_metadata(kind, ref, resource_version, change)
+        return await self._patch_pinned(kind, ref, resource_version, change, Urgency.ACTION)
 
-    async def _patch_metadata(
-        self, kind: Kind, ref: Ref, resource_version: str, change: list[dict[str, Any]]
+    async def _patch_pinned(
+        self,
+        kind: Kind,
+        ref: Ref,
+        resource_version: str,
+        change: list[dict[str, Any]],
+        urgency: Urgency,
+        *subresource: str,
     ) -> dict[str, Any]:
         # Writing the version we read makes the server compare it; a failed `test` would be an unclear 422 instead.
         pinned = {"op": "replace", "path": "/metadata/resourceVersion", "value": resource_version}
         try:
             return await self._client.request(
                 "PATCH",
-                resource_of(kind).path(ref.namespace, ref.name),
+                resource_of(kind).path(ref.namespace, ref.name, *subresource),
                 query={"fieldManager": FIELD_MANAGER},
                 body=[pinned, *change],
                 content_type=JSON_PATCH,
-                urgency=Urgency.ACTION,
+                urgency=urgency,
             )
         except Rejected:
             fresh = await self.get(kind, ref.namespace, ref.name)
@@ -140,6 +173,35 @@ def _add(finalizers: Sequence[str]) -> list[dict[str, Any]]:
 def _remove(finalizers: Sequence[str]) -> list[dict[str, Any]]:
     path = f"/metadata/finalizers/{list(finalizers).index(FINALIZER)}"
     return [{"op": "test", "path": path, "value": FINALIZER}, {"op": "remove", "path": path}]
+
+
+def _by_others(body: Mapping[str, Any]) -> set[str]:
+    """Name the parts of a status that somebody else wrote too; conditions do not count, others may add some."""
+    parts: set[str] = set()
+    for entry in body["metadata"].get("managedFields") or ():
+        if (entry.get("manager"), entry.get("operation")) != (FIELD_MANAGER, "Apply"):
+            parts |= ((entry.get("fieldsV1") or {}).get("f:status") or {}).keys()
+    return {part.removeprefix("f:") for part in parts} - {".", "conditions"}
+
+
+def _is_same(sent: object, stands: object) -> bool:
+    """Whether a part of a status stands as it was sent; the order of lists is the API server's."""
+    return bool(_in_order(sent) == _in_order(stands))
+
+
+def _in_order(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    if isinstance(value, dict):
+        return {key: _in_order(item) for key, item in value.items() if item != {}} or None
+    if isinstance(value, list):
+        return sorted((_in_order(item) for item in value), key=repr)
+    return value
+
+
+def _with_others(status: Mapping[str, Any], current: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Give our conditions, and after them those of other types that stand."""
+    ours: list[dict[str, Any]] = status.get("conditions") or []
+    types = {one["type"] for one in ours}
+    return [*ours, *(one for one in current.get("conditions") or () if one["type"] not in types)]
 
 
 def _without_empty_maps(value: Any) -> Any:  # noqa: ANN401 - any JSON

@@ -68,6 +68,7 @@ def pod_of(raw: Raw) -> Pod:
         terminating_since=_terminating_since(metadata),
         grace_seconds=_grace_seconds(metadata, spec),
         is_resizing=is_resizing(raw),
+        out_of_memory_at=max(_out_of_memory(status), default=None),
     )
 
 
@@ -151,6 +152,15 @@ def _is_oom_killed(container: Raw) -> bool:
     now = ((container.get("state") or {}).get("terminated") or {}).get("reason")
     last = ((container.get("lastState") or {}).get("terminated") or {}).get("reason")
     return now == "OOMKilled" or (last == "OOMKilled" and not container.get("ready"))
+
+
+def _out_of_memory(status: Raw) -> Iterator[datetime]:
+    """Give when containers were last ended for want of memory."""
+    for container in _containers(status):
+        for state in ("state", "lastState"):
+            ended = (container.get(state) or {}).get("terminated") or {}
+            if ended.get("reason") == "OOMKilled" and (at := _time(ended.get("finishedAt"))):
+                yield at
 
 
 # --- workloads ------------------------------------------------------------------------------------------

@@ -140,11 +140,13 @@ async def _ask(command: str, asked: argparse.Namespace, body: dict[str, Any]) ->
     if command == "pause":
         return Ask(command, {PAUSE: _reason(command, asked.reason)})
     if command == "resume":
-        return Ask(command, {PAUSE: None})
+        is_paused = PAUSE in (body["metadata"].get("annotations") or {})
+        return Ask(command, {PAUSE: None}) if is_paused else Answer(Result.DONE, "it was not paused")
     wanted = {"id": f"run-{uuid4().hex[:12]}", "step": asked.step, "reason": _reason(command, asked.reason)}
     until = format_precise_time(SystemClock().now() + RUN_HOLDS)
     more = {"override": list(dict.fromkeys(asked.override)), "uid": body["metadata"]["uid"], "expires": until}
-    text = json.dumps({**wanted, **more})
+    named = {"target": asked.target} if asked.target else {}
+    text = json.dumps({**wanted, **named, **more})
     return Ask(command, {RUN: text}, wanted["id"])
 
 
@@ -210,6 +212,12 @@ def _parser(command: str) -> argparse.ArgumentParser:
         parser.add_argument("--reason", required=True, help="why, for whoever looks at it later")
     if command == "run":
         parser.add_argument("--step", required=True, help="name or index of the step in spec.steps")
+        parser.add_argument(
+            "--target",
+            default="",
+            metavar="NAME",
+            help="which target of a selector (default: that in focus)",
+        )
         parser.add_argument(
             "--override", action="append", default=[], metavar="GATE", help="pass over a gate; may be given again"
         )

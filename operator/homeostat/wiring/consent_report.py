@@ -105,12 +105,19 @@ def _run(status: dict[str, Any], token: str) -> Answer:
 
 
 def _rests(status: dict[str, Any], *, is_wanted: bool) -> Answer:
-    is_paused = (status.get("blocked") or {}).get("reason") == "Paused"
-    if is_paused is is_wanted:
-        return Answer(Result.DONE, "paused" if is_wanted else "resumed")
+    reason = (status.get("blocked") or {}).get("reason")
+    if is_wanted and reason == "Suspended":
+        return Answer(Result.DONE, "paused; it does nothing as it is, for it is suspended besides")
+    if (reason == "Paused") is is_wanted:
+        return Answer(Result.DONE, "paused" if is_wanted else f"resumed{_still(status)}")
     if is_wanted and status.get("attempt"):
         return Answer(Result.PENDING, "paused; the attempt under way does nothing more, and is verified")
     return Answer(Result.PENDING, _NO_ANSWER)
+
+
+def _still(status: dict[str, Any]) -> str:
+    """Say what holds a policy that is paused no more."""
+    return f"; it does nothing all the same: {_standing(status)}" if status.get("blocked") else ""
 
 
 def _standing(status: dict[str, Any]) -> str:

@@ -96,7 +96,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="homeostat explain",
         description="Explain what a RecoveryPolicy does at this moment: what each gate says, in the order in which "
         "they are asked, what would be done next, and what is on record.",
-        epilog="Exit code: 0 all gates pass, 1 one refuses, 3 none that is known refuses, 2 when there is no answer.",
+        epilog="Exit code: 0 all gates pass, 1 one refuses or no trigger fires, 2 when there is no answer, "
+        "3 none that is known refuses.",
     )
     parser.add_argument("policy", metavar="rp/NAME", help="the RecoveryPolicy")
     parser.add_argument("-n", "--namespace", default="", help="namespace (default: that of the context)")

@@ -14,26 +14,29 @@ from homeostat.api.chaos import ChaosExperimentSpec
 from homeostat.api.chaos_status import ChaosExperimentStatus
 from homeostat.api.freeze import Activity, FreezeSpec
 from homeostat.api.health_check import HealthCheckSpec, HealthCheckStatus, HealthState
-from homeostat.api.meta import Kind
+from homeostat.api.meta import ConditionStatus, Kind
 from homeostat.api.objective_status import Hold, ServiceLevelObjectiveStatus
 from homeostat.api.recovery import KIND, RecoveryPolicySpec
 from homeostat.api.recovery_status import RecoveryPolicyStatus, Signal, SignalState
+from homeostat.api.recovery_target import TargetKind
 from homeostat.api.recovery_trigger import Trigger
 from homeostat.core.chaos import planned_fault
 from homeostat.core.cluster import Job, Lock, Namespace, PatchEffect, Revision, TokenBudget, Workload
+from homeostat.core.condition import condition
 from homeostat.core.decision import Ref
 from homeostat.core.freeze import in_force
 from homeostat.core.recovery import DependencySeen, RecoverySeen, SignalSeen
 from homeostat.core.recovery.explaining import explained
 from homeostat.core.recovery.gates.explanation import GateAnswer
 from homeostat.core.recovery.limits import windows
+from homeostat.core.recovery.reasons import BlockReason
 from homeostat.core.recovery.seen import Case, Requests
 from homeostat.core.recovery.targets.selection import meant
 from homeostat.engine.controllers.freeze import UNREADABLE
 from homeostat.engine.objects import Entry, entry_from
 from homeostat.engine.recovery.reading import TargetReader
 from homeostat.ports import Cluster, Forbidden, Objects, Targets
-from homeostat.wiring.explain_report import Report
+from homeostat.wiring.explain_report import NOTHING_TO_DO, Report
 
 T = TypeVar("T")
 
@@ -148,9 +151,10 @@ async def report_on(reach: Reach, namespace: str, name: str, now: datetime) -> R
     reads = _Reads()
     seen = await _seen(policy, reach, reads)
     told = explained(Case(policy.spec, policy.status, seen, now))
-    own, not_known = operators_own(policy.status, told.answers)
-    answers = tuple(own.get(answer.name, answer) for answer in told.answers)
-    return Report(replace(told, answers=answers), not_known | reads.not_known, tuple(notes(policy)))
+    own, not_known = operators_own(policy, told.answers)
+    answers = tuple(own.get(answer.name, _in_full(policy.status, answer)) for answer in told.answers)
+    not_known |= _untold(answers) | reads.not_known
+    return Report(replace(told, answers=answers), not_known, tuple(notes(policy)))
 
 
 def policy_of(body: dict[str, Any], now: datetime) -> Policy:
@@ -251,7 +255,8 @@ async def _all(reach: Reach, kind: Kind, namespaces: Sequence[str]) -> list[Entr
 
 def _requests(entry: Entry) -> Requests:
     """Read what humans ask; only a pause matters to gates, and whose name it bears is for the operator to believe."""
-    return Requests(pause=entry.asks.pause, by=entry.asks.by) if entry.asks else Requests()
+    asks = entry.asks
+    return Requests(pause=asks.pause, by=asks.by, manager=asks.manager) if asks else Requests()
 
 
 # --- triggers -------------------------------------------------------------------------------------------
@@ -263,7 +268,7 @@ def _signals(policy: Policy, targets: Sequence[Workload], checks: Mapping[str, E
     for index, trigger in enumerate(policy.spec.triggers):
         check = checks.get(trigger.health_check.name) if trigger.health_check else None
         dependencies = tuple(_dependencies(checks, _depends_on(check)))
-        failing = tuple(_failing(trigger, targets, check))
+        failing = tuple(_failing(trigger, targets, check, policy.now))
         seen = _as_told(index, known.get(index), policy.now)
         yield replace(seen, failing=failing, dependencies=dependencies)
 
@@ -276,10 +281,10 @@ def _as_told(index: int, known: Signal | None, now: datetime) -> SignalSeen:
     return SignalSeen(index, known.state, now, STALE_AFTER, since=known.since)
 
 
-def _failing(trigger: Trigger, targets: Sequence[Workload], check: Entry | None) -> Iterator[Ref]:
+def _failing(trigger: Trigger, targets: Sequence[Workload], check: Entry | None, now: datetime) -> Iterator[Ref]:
     pods = [pod for target in targets for pod in target.pods]
     if trigger.pods:
-        yield from (pod.ref for pod in pods if trigger.pods.reason.value in pod.reasons)
+        yield from (pod.ref for pod in pods if pod.suffers(trigger.pods.reason.value, now))
     status = check.status() if check else None
     if isinstance(status, HealthCheckStatus):
         names = {endpoint.name for endpoint in status.failing}
@@ -314,24 +319,52 @@ def _breaks(entry: Entry, uid: str) -> bool:
     return uid in planned_fault(spec, status)
 
 
-def operators_own(
-    status: RecoveryPolicyStatus, answers: Sequence[GateAnswer]
-) -> tuple[dict[str, GateAnswer], dict[str, str]]:
+def operators_own(policy: Policy, answers: Sequence[GateAnswer]) -> tuple[dict[str, GateAnswer], dict[str, str]]:
     """Answer the gates that only the operator can, from what it has on record; and say of which nothing is known.
 
     It asks them in their order up to the first refusal: what comes after that, nobody has asked.
     """
+    status = policy.status
     blocked, order = status.blocked, [answer.name for answer in answers]
     refusing = status.decision.gate if blocked and status.decision and status.decision.gate in order else ""
     refused, not_known = dict[str, GateAnswer](), dict[str, str]()
-    for gate in (name for name in order if name in OPERATORS_OWN):
+    for gate in (name for name in order if name in OPERATORS_OWN and not _passes_at_rest(policy, name)):
         if blocked and blocked.reason in OPERATORS_OWN[gate]:
             refused[gate] = GateAnswer(gate, False, blocked.reason, blocked.message, blocked.until)
         elif not _is_asked(status):
-            not_known[gate] = "only the operator knows, and it asks when a trigger fires"
+            not_known[gate] = _until_asked(status, gate)
         elif refusing and order.index(gate) > order.index(refusing):
             not_known[gate] = f"only the operator knows, and it asked no further than {refusing}"
     return refused, not_known
+
+
+def _in_full(status: RecoveryPolicyStatus, answer: GateAnswer) -> GateAnswer:
+    """Say why there is no data as the operator says it, who asked the source."""
+    blocked = status.blocked
+    is_known = blocked is not None and answer.reason == blocked.reason == BlockReason.SIGNAL_MISSING
+    return replace(answer, message=blocked.message) if blocked and is_known else answer
+
+
+def _passes_at_rest(policy: Policy, gate: str) -> bool:
+    """Whether it is known without asking: of another target than a Node, and by the condition Permitted."""
+    if gate == "nodes_not_allowed":
+        return policy.spec.target.kind is not TargetKind.NODE
+    known = condition(policy.status.conditions, "Permitted")
+    return gate == "not_permitted" and known is not None and known.status is ConditionStatus.TRUE
+
+
+def _until_asked(status: RecoveryPolicyStatus, gate: str) -> str:
+    known = condition(status.conditions, "Permitted")
+    if gate == "not_permitted" and known is not None and known.status is ConditionStatus.FALSE:
+        return known.message.rstrip(".")
+    return "only the operator knows, and it asks when a trigger fires"
+
+
+def _untold(answers: Sequence[GateAnswer]) -> dict[str, str]:
+    """Say what a quiet trigger leaves open: that a step has nothing to do while all is well stands against nothing."""
+    is_quiet = any(answer.reason == BlockReason.NOT_FIRING for answer in answers)
+    idle = (answer for answer in answers if is_quiet and answer.name == NOTHING_TO_DO and not answer.passed)
+    return {answer.name: f"asked once a trigger fires; now: {answer.message}" for answer in idle}
 
 
 def _is_asked(status: RecoveryPolicyStatus) -> bool:

@@ -7,14 +7,15 @@ from typing import Any
 
 from homeostat.api.meta import format_duration, format_time
 from homeostat.api.recovery import Mode
+from homeostat.api.recovery_attempt import AttemptPhase
 from homeostat.core.recovery.explaining import Explanation
 from homeostat.core.recovery.gates.explanation import TRIGGERED, GateAnswer
-from homeostat.core.recovery.reasons import Block
+from homeostat.core.recovery.reasons import Block, BlockReason
 from homeostat.core.recovery.signals import title
 from homeostat.core.recovery.steps.plan import Plan
 
 PASSED, REFUSED, NOT_KNOWN = "passed", "REFUSED", "not known"
-WIDEST_GATE = 24
+NOTHING_TO_DO = "nothing_to_do"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def lines(report: Report) -> Iterator[str]:
         yield f"{answer.name:{width}}  {report.says(answer):9}  {_why(report, answer)}".rstrip()
     yield ""
     yield _verdict(report)
-    yield from (f"{name + ':':10} {text}" for name, text in _facts(report.explanation) if text)
+    yield from (f"{name + ':':10} {text}" for name, text in _facts(report) if text)
 
 
 def _head(told: Explanation) -> Iterator[str]:
@@ -91,6 +92,8 @@ def _verdict(report: Report) -> str:
     refusals, unknown = report.refusals, report.unknown
     if refusals and refusals[0].name == TRIGGERED:
         others = _names(refusals[1:])
+        if _is_verifying(report.explanation):
+            return "Nothing more is to be done now: what was done is being verified."
         return "Nothing is to be done now." + (f" If it were, it would be refused by {others}." if others else "")
     if refusals:
         others = _names(refusals[1:])
@@ -100,14 +103,20 @@ def _verdict(report: Report) -> str:
     return "All gates let it pass."
 
 
+def _is_verifying(told: Explanation) -> bool:
+    attempt = told.case.status.attempt
+    return attempt is not None and attempt.phase is AttemptPhase.VERIFYING
+
+
 def _names(answers: tuple[GateAnswer, ...]) -> str:
     return ", ".join(answer.name for answer in answers)
 
 
-def _facts(told: Explanation) -> Iterator[tuple[str, str]]:
+def _facts(report: Report) -> Iterator[tuple[str, str]]:
+    told = report.explanation
     case = told.case
     status = case.status
-    yield "next", _next(told)
+    yield "next", _next(report)
     yield "decided", _decided(told)
     if status.attempt:
         attempt = status.attempt
@@ -129,12 +138,18 @@ def _facts(told: Explanation) -> Iterator[tuple[str, str]]:
         yield "escalated", f"{format_time(status.escalated.since)}: {status.escalated.summary}"
 
 
-def _next(told: Explanation) -> str:
+def _next(report: Report) -> str:
+    told = report.explanation
     step = f"step {told.index} ({told.step.name})"
     if told.case.status.attempt:
         return f"{step} is under way"
+    if told.plan is None and told.case.status.escalated and told.case.status.escalated.is_last:
+        return "nothing until the trigger was quiet: a human was told"
     if isinstance(told.plan, Plan):
         return f"{step}: {told.plan.title}{_how(told.case.spec.mode)}"
+    if isinstance(told.plan, Block) and NOTHING_TO_DO in report.not_known:
+        is_quiet = bool(report.refusals) and report.refusals[0].reason == BlockReason.NOT_FIRING
+        return f"{step}, once a trigger fires" if is_quiet else f"{step}: {report.not_known[NOTHING_TO_DO]}"
     return f"{step}: {told.plan.message}" if isinstance(told.plan, Block) else f"{step}: tell a human"
 
 

@@ -59,5 +59,6 @@ def _spread(spread: Spread) -> dict[str, float]:
 
 def _short(span: timedelta) -> str:
     """Write a span to the tenth of a second, and to the second from a minute on."""
-    places = 0 if span >= timedelta(minutes=1) else 1
-    return format_duration(timedelta(seconds=round(span.total_seconds(), places)))
+    if span < timedelta(minutes=1):
+        return f"{span.total_seconds():.1f}s".replace(".0s", "s")
+    return format_duration(timedelta(seconds=round(span.total_seconds())))

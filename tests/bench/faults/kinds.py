@@ -1,19 +1,22 @@
-"""The kinds of fault, each in real pods: what is there, what breaks, which runbook heals it, or why none may."""
+"""The kinds of fault, each in real pods: what is there, what breaks, which runbook heals it, or why none may.
+
+A Node that somebody cordoned is no kind: no step uncordons what it did not cordon, and none should.
+"""
 
 import time
 from collections.abc import Callable
 from typing import Any
 
-from bench.faults import shop
+from bench.faults import expiry, nodes, shop
 from bench.faults.run import Kind, Run, is_ready
-from cluster.manifests import Manifest, disruption_budget, objective
+from cluster.manifests import SAMPLE, Manifest, disruption_budget, objective
 from cluster.waiting import until
 
 EVICTION = r"^POST .*/pods/checkout-[^/]+/eviction$"
 ROLLBACK = r"^PATCH .*/deployments/checkout\?"
 ROOM = rf"^PATCH .*/pods/checkout-[^/]+/resize|{EVICTION}"
 EITHER = f"{EVICTION}|{ROLLBACK}"
-LONG = {"duration": "15m"}
+LONG: dict[str, Any] = {"duration": "15m"}
 
 
 # --- what is there --------------------------------------------------------------------------------------
@@ -68,7 +71,7 @@ def with_sidecar(_: Run) -> list[Manifest]:
     args = ["-http", ":9080", "-grpc", ":9051", "-tls", ":9443", "-control", ":9081", "-scratch", "/own"]
     pod["containers"].append(
         {
-            "name": "sidecar", "image": shop.SAMPLE, "imagePullPolicy": "Never", "args": args,
+            "name": "sidecar", "image": SAMPLE, "imagePullPolicy": "Never", "args": args,
             "resources": {"requests": {"cpu": "1m", "memory": "8Mi"}, "limits": {"memory": "48Mi"}},
             "volumeMounts": [{"name": "own", "mountPath": "/own"}],
         }
@@ -243,8 +246,7 @@ def by(name: str, **changes: Any) -> Callable[[Run], Manifest]:
 def full_disk(run: Run) -> Manifest:
     """The runbook, whose Job is one that this cluster has an image for."""
     found = shop.runbook("full-disk")
-    container = {"name": "clear", "image": shop.SAMPLE, "imagePullPolicy": "Never", "args": ["-h"]}
-    found["spec"]["steps"][0]["job"]["template"] = {"spec": {"restartPolicy": "Never", "containers": [container]}}
+    found["spec"]["steps"][0]["job"]["template"] = shop.JOB
     run.policy = "full-disk"
     return found
 
@@ -255,6 +257,15 @@ def too_few(run: Run) -> Manifest:
     found = shop.runbook("too-few-replicas")
     asked = found["spec"]["triggers"][0]["promql"]
     asked["query"] = asked["query"].replace('"shop"', f'"{run.stage.namespace}"')
+    return found
+
+
+def node_not_ready(run: Run) -> Manifest:
+    """The runbook, for the Node of the run alone, in a cluster that has few of them."""
+    run.policy = "node-not-ready"
+    found = shop.runbook("node-not-ready")
+    found["spec"]["target"] = {"kind": "Node", "name": run.nodes[0]}
+    found["spec"]["limits"]["maxUnhealthy"] = "100%"
     return found
 
 
@@ -278,9 +289,10 @@ HEALED = (
     Kind("wrong answers", seen_by_users, HUNG, one_pod(kind="garble", **LONG), EVICTION, usual=USUAL),
     Kind("one bad replica of five", of_five, HUNG, one_pod(kind="hang", **LONG), EVICTION, usual=USUAL),
     Kind("paused process", sharing_processes, by("not-ready-pods"), one_pod(kind="pause"), EVICTION),
+    Kind("paused process asked by a check", sharing_processes, HUNG, one_pod(kind="pause"), EVICTION),
     Kind("crash loop", plain, CRASH, one_pod(kind="crash", keep=True), EITHER, usual=USUAL, patience=110),
     Kind("killed sidecar", with_sidecar, CRASH,
-         lambda run: run.break_pod(run.names()[0], 9081, kind="crash", keep=True), EITHER, patience=110),
+         lambda run: run.break_pod(run.names()[0], port=9081, kind="crash", keep=True), EITHER, patience=110),
     Kind("bad config roll-out", plain, CRASH, release(["-no-such-setting"]), EITHER, usual=USUAL, patience=110),
     Kind("bad image", plain, by("bad-image"),
          release(image="homeostat.invalid/none:1", imagePullPolicy="IfNotPresent"), ROLLBACK, patience=110),
@@ -299,6 +311,13 @@ HEALED = (
          r"^PATCH .*/deployments/(worker|checkout)\?", patience=110, usual=USUAL),
     Kind("model server", with_standby, by("model-server"), broken_model,
          r"^POST .*/pods/model-[^/]+/eviction$|^PATCH .*/services/model\?", is_healed=serves_by_standby, patience=140),
+    Kind("certificate expiry", expiry.with_certificate, expiry.runbook, expiry.expires, r"^POST .*/jobs",
+         is_healed=expiry.is_renewed, meanwhile=expiry.renewed_by_job),
+    Kind("stuck terminating", plain, by("stuck-terminating"), nodes.stuck_pod,
+         rf"^DELETE .*/pods/checkout-stuck|{EVICTION}", is_healed=nodes.all_have_gone),
+    Kind("node not ready", plain, node_not_ready, nodes.dies,
+         r"^PATCH /api/v1/nodes/|^POST .*/pods/guest-[^/]+/eviction$", prepare=nodes.with_guests,
+         is_healed=nodes.have_moved, meanwhile=nodes.ended, is_of_nodes=True, patience=140),
     Kind("wrong scale", plain, too_few, scaled_down, ROLLBACK),
 )  # fmt: skip
 

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from cluster.manifests import Manifest
@@ -19,8 +20,11 @@ from cluster.waiting import until
 POLL = 0.5
 HOLDS = 3.0  # seconds that all must be well before it counts as healed
 START = 150.0  # seconds for all to run before there is a fault
+ALONE_FOR = 60.0  # seconds in which Kubernetes alone may heal
 WATCHED = 8.0  # seconds in which nothing may be done after a reason was given for it
 ASIDE = re.compile(r"homeostat\.dev|/events|/leases|dryRun=All|authorization\.k8s\.io|/status\?")
+BOOKKEEPING = frozenset({"TakeLock", "ReleaseLock", "RenewLock", "TakeToken"})
+"""Acts on the operator's own Leases."""
 GREETING = b"homeostat sample\n"
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -34,6 +38,10 @@ class Run:
     with_policy: bool
     desired: dict[str, int] = field(default_factory=lambda: {"checkout": 3})
     """How many pods each app should have."""
+    nodes: list[str] = field(default_factory=list)
+    """The Nodes that it has for itself."""
+    closing: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    """What is to be done when it is over."""
 
     def pods(self, app: str = "checkout") -> list[dict[str, Any]]:
         """List the pods of an app that are not on their way out, by name."""
@@ -48,7 +56,7 @@ class Run:
         """Name them."""
         return [pod["metadata"]["name"] for pod in self.pods(app)]
 
-    def break_pod(self, name: str, port: int = 8081, **fault: Any) -> None:
+    def break_pod(self, name: str, *, port: int = 8081, **fault: Any) -> None:
         """Inject a fault by the control API of a pod."""
         path = f"/api/v1/namespaces/{self.stage.namespace}/pods/http:{name}:{port}/proxy/fault"
         code, answer = self.stage.api("POST", path, fault)
@@ -109,6 +117,8 @@ class Kind:
     """How one who relies on Kubernetes alone would have it, where that differs."""
     meanwhile: Step = _nothing
     """What goes on while it is waited."""
+    is_of_nodes: bool = False
+    """Whether its policy touches Nodes, which only some namespaces may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +132,71 @@ class Outcome:
     must_not: bool
     actions: int = 0
     wrong: int = 0
+    repeated: int = 0
+    granted: float | None = None
+    """When the API server had granted the first act."""
     detected: float | None = None
     acted: float | None = None
     recovered: float | None = None
     note: str = ""
 
+    @property
+    def is_by_policy(self) -> bool:
+        """Whether it was healed after the policy had acted; what was well before is what Kubernetes healed itself."""
+        is_after = self.granted is not None and self.recovered is not None and self.granted <= self.recovered
+        return self.is_right and not self.must_not and is_after
 
-def carry_out(kind: Kind, run: Run, seen: list[Seen]) -> Outcome:
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What the operator did, from both sides: what the API server granted, and what its log says that it did."""
+
+    seen: list[Seen]
+    log: Path
+
+    def writes(self, run: Run) -> list[str]:
+        """Give what it did to others in the run's namespace and to its Nodes, as the API server granted it."""
+        return [f"{one.method} {one.path}" for one in self._granted(run)]
+
+    def first(self, run: Run, began: datetime) -> float | None:
+        """Give when the first of these was granted."""
+        return next((one.at - began.timestamp() for one in self._granted(run)), None)
+
+    def _granted(self, run: Run) -> list[Seen]:
+        places = (f"/namespaces/{run.stage.namespace}/", *(f"/nodes/{name}?" for name in run.nodes))
+        return [
+            one
+            for one in list(self.seen)
+            if one.method != "GET" and 200 <= one.code < 300 and not ASIDE.search(one.path)
+            and any(place in f"{one.path}?" for place in places)
+        ]  # fmt: skip
+
+    def repeated(self, run: Run) -> list[str]:
+        """Name what was done twice: an action by its id, and a pod that was told to go by an eviction.
+
+        Two writes of two actions to one Deployment are no repetition; two of one action are. A forced eviction is
+        the second for a pod by design: Kubernetes itself told it to go the first time.
+        """
+        done = Counter(f"{line['action']} {line['id']}" for line in self._acts(run) if line["outcome"] == "Done")
+        evictions = Counter(one for one in self.writes(run) if one.endswith("/eviction"))
+        return [what for what, count in (done + evictions).items() if count > 1]
+
+    def unexplained(self, run: Run) -> int:
+        """Count the writes that were granted beyond the acts that the log tells of."""
+        acts = {line["id"] for line in self._acts(run)}
+        return max(0, len(self.writes(run)) - len(acts))
+
+    def _acts(self, run: Run) -> list[dict[str, Any]]:
+        """Give the lines of the log that tell of acts in the run's namespace."""
+        found = [json.loads(line) for line in self._lines() if f'"{run.stage.namespace}"' in line]
+        return [line for line in found if line.get("event") == "acted" and line["action"] not in BOOKKEEPING]
+
+    def _lines(self) -> list[str]:
+        text = self.log.read_text(errors="replace")
+        return [line for line in text.splitlines() if '"acted"' in line and line.startswith("{") and line[-1] == "}"]
+
+
+def carry_out(kind: Kind, run: Run, audit: Audit) -> Outcome:
     """Run it from beginning to end."""
     stage = run.stage
     manifests = kind.objects(run)
@@ -138,14 +206,14 @@ def carry_out(kind: Kind, run: Run, seen: list[Seen]) -> Outcome:
     stage.put(*(one for one in manifests if one["kind"] in {"Deployment", "Service"}))
     run.until_well()
     stage.put(*(one for one in manifests if one["kind"] not in {"Deployment", "Service"}))
+    kind.prepare(run)
     if not run.with_policy:
         return _alone(kind, run)
-    kind.prepare(run)
     stage.put(kind.policy(run))
     _until_at_rest(run)
     began = datetime.now(UTC)
     kind.inject(run)
-    return _left_alone(kind, run, seen, began) if kind.reasons else _healed(kind, run, seen, began)
+    return _left_alone(kind, run, audit, began) if kind.reasons else _healed(kind, run, audit, began)
 
 
 def _until_at_rest(run: Run) -> None:
@@ -166,7 +234,8 @@ def _alone(kind: Kind, run: Run) -> Outcome:
 
 def _until_healed(kind: Kind, run: Run, began: datetime) -> float | None:
     """Wait until all is well to stay; give when it began to be, in seconds."""
-    give_up_at = time.monotonic() + kind.patience
+    patience = kind.patience if run.with_policy else min(kind.patience, ALONE_FOR)
+    give_up_at = time.monotonic() + patience
     well_since: datetime | None = None
     time.sleep(1.0)  # the fault takes hold
     while time.monotonic() < give_up_at:
@@ -179,20 +248,22 @@ def _until_healed(kind: Kind, run: Run, began: datetime) -> float | None:
     return None
 
 
-def _healed(kind: Kind, run: Run, seen: list[Seen], began: datetime) -> Outcome:
+def _healed(kind: Kind, run: Run, audit: Audit, began: datetime) -> Outcome:
     recovered = _until_healed(kind, run, began)
     status = run.stage.status("RecoveryPolicy", run.policy)
-    writes = _writes(run, seen)
+    writes, repeated = audit.writes(run), audit.repeated(run)
     wrong = [one for one in writes if not re.search(kind.allowed, one)]
     times = _times(status, began)
-    note = "" if recovered is not None and not wrong else f"{_stand(status)}; wrote {writes}"
+    is_fine = recovered is not None and not wrong and not repeated and not audit.unexplained(run)
+    note = "" if is_fine else f"{_stand(status)}; wrote {writes}; repeated {repeated}"
     return Outcome(
-        kind.name, False, recovered is not None, False, len(writes), len(wrong) + _repeated(writes),
+        kind.name, False, recovered is not None, False, len(writes), len(wrong),
+        len(repeated) + audit.unexplained(run), audit.first(run, began),
         times.get("detectedAt"), times.get("actedAt"), recovered, note,
     )  # fmt: skip
 
 
-def _left_alone(kind: Kind, run: Run, seen: list[Seen], began: datetime) -> Outcome:
+def _left_alone(kind: Kind, run: Run, audit: Audit, began: datetime) -> Outcome:
     """Wait for the reason, and on, while nothing may be done."""
     give_up_at = time.monotonic() + kind.patience
     told_at: float | None = None
@@ -203,33 +274,25 @@ def _left_alone(kind: Kind, run: Run, seen: list[Seen], began: datetime) -> Outc
         if told_at is None and _reason(status) in kind.reasons:
             told_at = time.monotonic()
         time.sleep(POLL)
-    writes = _writes(run, seen)
+    writes = audit.writes(run)
     is_right = told_at is not None and not writes
     note = "" if is_right else f"{_stand(status)}; wrote {writes}"
     times = _times(status, began)
     return Outcome(
-        kind.name, False, is_right, True, len(writes), len(writes), detected=times.get("detectedAt"), note=note
+        kind.name,
+        False,
+        is_right,
+        True,
+        len(writes),
+        len(writes),
+        len(audit.repeated(run)),
+        detected=times.get("detectedAt"),
+        note=note,
     )
 
 
 def _reason(status: dict[str, Any]) -> str:
     return str((status.get("blocked") or {}).get("reason", "") or (status.get("decision") or {}).get("reason", ""))
-
-
-def _writes(run: Run, seen: list[Seen]) -> list[str]:
-    """Give what the operator did to others in the namespace, as the API server granted it."""
-    place = f"/namespaces/{run.stage.namespace}/"
-    return [
-        f"{one.method} {one.path}"
-        for one in list(seen)
-        if one.method != "GET" and 200 <= one.code < 300 and place in one.path and not ASIDE.search(one.path)
-    ]
-
-
-def _repeated(writes: list[str]) -> int:
-    """Count evictions of a pod that had been evicted: no pod is told to go twice."""
-    evictions = Counter(one for one in writes if one.endswith("/eviction"))
-    return sum(count - 1 for count in evictions.values())
 
 
 def _times(status: dict[str, Any], began: datetime) -> dict[str, float]:

@@ -137,17 +137,17 @@ CASES = (
     Case("rolloutRestart", one({"rolloutRestart": {}}), OF_SHOP),
     Case("scale", one({"scale": {"by": "+1", "max": 5}}), OF_SHOP, is_restored=has_replicas(3)),
     Case(
-        "scale, undone", one({"scale": {"by": "+1", "max": 5}}), OF_SHOP, 2,
+        "scale undone", one({"scale": {"by": "+1", "max": 5}}), OF_SHOP, 2,
         heals=False, verify=NEVER_HEALS, outcome="Failed", is_restored=has_replicas(2),
     ),
     Case("rolloutUndo", one({"rolloutUndo": {}}), OF_SHOP, prepare=release, is_restored=has_release(None)),
     Case(
-        "rolloutUndo, undone", one({"rolloutUndo": {}}), OF_SHOP, 2, prepare=release,
+        "rolloutUndo undone", one({"rolloutUndo": {}}), OF_SHOP, 2, prepare=release,
         heals=False, verify=NEVER_HEALS, outcome="Failed", is_restored=has_release("2"),
     ),
     Case("patch", one(PATCH), OF_SHOP, is_restored=has_label("yes")),
     Case(
-        "patch, undone", one(PATCH), OF_SHOP, 2,
+        "patch undone", one(PATCH), OF_SHOP, 2,
         heals=False, verify=NEVER_HEALS, outcome="Failed", is_restored=has_label(None),
     ),
     Case(
@@ -163,7 +163,7 @@ CASES = (
     Case("evict", one({"evict": {"which": "All"}}), EVICTION, 2),
     Case("cordon", one({"cordon": {}}), OF_NODE, target=on_node, is_restored=is_cordoned(wanted=True)),
     Case(
-        "cordon, undone", one({"cordon": {}}), OF_NODE, 2, target=on_node,
+        "cordon undone", one({"cordon": {}}), OF_NODE, 2, target=on_node,
         heals=False, verify=NEVER_HEALS, outcome="Failed", is_restored=is_cordoned(wanted=False),
     ),
     Case("drain", one({"drain": {}}), ("POST|PATCH", r"/eviction$|/nodes/[^/?]+\?"), 3, target=on_node, prepare=tenant),

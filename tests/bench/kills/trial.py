@@ -1,47 +1,33 @@
 """One trial: a policy with one step, an operator that dies at one point, one that takes over, a count of effects."""
 
 import re
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
+from typing import Any
 
 from bench.cluster_api import Failed
 from bench.kills.cases import Case, Site
+from bench.kills.doomed import Doomed, Fate
 from bench.kills.server import Server
 from bench.scene import flags_known
 from cluster.manifests import OURS, SHOP, Manifest, deployment, health_check
-from cluster.operator_process import OperatorProcess, kubeconfig_for
+from cluster.operator_process import kubeconfig_for
 from cluster.proxy import FaultProxy, after, instead
-from cluster.stage import Stage
 from cluster.waiting import until
 
-DOOMED = Path(__file__).with_name("doomed.py")
 LEADER = "homeostat-leader"
-PATIENCE = 180.0
-SETTLE = 1.5  # seconds after the end of an attempt, in which nothing more may happen
+PATIENCE = 240.0
+AT_REST = 20.0
+MOST_STARTS = 5
+SETTLE = 1.0  # seconds after the end of an attempt, in which nothing more may happen
 POLL = 0.1
-
-
-class DoomedProcess(OperatorProcess):
-    """An operator that kills itself at a point."""
-
-    def __init__(self, folder: Path, kubeconfig: Path, flags: tuple[str, ...], number: int) -> None:
-        super().__init__(folder, kubeconfig, "one", flags)
-        self.points = folder / "points"
-        at = self._command.index("run")
-        self._command = [sys.executable, str(DOOMED), str(number), str(self.points), "--", *self._command[at:]]
-
-    def reached(self) -> list[str]:
-        """Name the points that it came by."""
-        return self.points.read_text(encoding="utf-8").splitlines() if self.points.exists() else []
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one trial."""
+    """What became of one trial. `point` is where it was killed; "" when it never was, or was not meant to be."""
 
     case: str
     number: int
@@ -59,9 +45,9 @@ class Verdict:
         return max(0, self.effects - self.expected)
 
     @property
-    def is_lost(self) -> bool:
-        """Whether an effect is missing."""
-        return self.effects < self.expected
+    def lost(self) -> int:
+        """How many effects are missing."""
+        return max(0, self.expected - self.effects)
 
     @property
     def is_half_done(self) -> bool:
@@ -71,7 +57,7 @@ class Verdict:
     @property
     def is_right(self) -> bool:
         """Whether all was done, once."""
-        return not (self.repeated or self.is_lost or self.is_half_done)
+        return not (self.repeated or self.lost or self.is_half_done)
 
 
 class How(StrEnum):
@@ -90,6 +76,11 @@ class Wanted:
     case: Case
     number: int = 0
     how: How = How.RESTARTED
+
+    @property
+    def is_unharmed(self) -> bool:
+        """Whether nothing is to be killed."""
+        return self.number == 0 and self.how is How.RESTARTED
 
     @property
     def name(self) -> str:
@@ -116,40 +107,62 @@ class Trial:
         self._server = server
         self._proxy = proxy
         self._trial = site.stage.namespace
+        self._first = self._operator("one", self._number)
 
     def run(self) -> tuple[Verdict, list[str]]:
-        """Run it; give what became of it, and the points that the first process came by."""
+        """Run it; give what became of it, and the points that the first process came by.
+
+        What goes wrong after the kill is a verdict too: an error must not hide what was lost.
+        """
         began = time.monotonic()
-        self._prepare()
-        stage = self._stage
-        flags = (
-            "--namespaces", stage.namespace, "--operator-namespace", stage.system, "--allow-networks", "127.0.0.0/8",
-            "--action-budget", "1000", *flags_known(node_namespaces=stage.namespace),
+        note, is_over, is_clean = "", False, False
+        try:
+            self._prepare()
+            is_over = self._live_and_die()
+            is_clean = self._case.is_restored(self._site)
+            note = "" if is_over and is_clean else self._why()
+        except (AssertionError, Failed, OSError) as error:
+            note = "; ".join([repr(error), *getattr(error, "__notes__", ())])[:1500]
+        points = self._first.reached()
+        verdict = Verdict(
+            self._wanted.name, self._number, self._died_at(points), self._effects(), self._case.expected,
+            is_over, is_clean, time.monotonic() - began, note,
         )  # fmt: skip
-        kubeconfig = kubeconfig_for(stage.folder, self._proxy.url)
-        first = DoomedProcess(stage.folder, kubeconfig, flags, self._number)
-        stage.processes.append(first)
+        return verdict, points
+
+    def _died_at(self, points: Sequence[str]) -> str:
+        if self._is_api_killed:
+            return self._wanted.how.value
+        return points[self._number - 1] if 0 < self._number <= len(points) else ""
+
+    def _live_and_die(self) -> bool:
+        """Start the first operator, and whoever goes on after it; whether the attempt came to its end."""
+        first = self._first
         self._arm()
+        self._stage.processes.append(first)
         first.start(wait_for="")
         if self._wanted.how is How.SUCCEEDED:
-            self._second("two", kubeconfig, flags)
-        is_over = self._watch(lambda: not first.is_running())
-        if not is_over and not first.is_running():
-            if self._wanted.how is not How.SUCCEEDED:
-                self._second("one", kubeconfig, flags)
-            is_over = self._watch(lambda: False)
+            until(lambda: self._stage.find("Lease", LEADER), "the first one leads")
+            self._next("two")
+        is_over = self._watch()
         if is_over:
             time.sleep(SETTLE)
-        points = first.reached()
-        return self._judge(points, time.monotonic() - began, is_over=is_over), points
+        return is_over
 
-    def _second(self, identity: str, kubeconfig: Path, flags: tuple[str, ...]) -> None:
-        """Start who goes on; a replica that only waits must not be the first to lead."""
-        if identity != "one":
-            until(lambda: self._stage.find("Lease", LEADER), "the first one leads")
-        process = OperatorProcess(self._stage.folder, kubeconfig, identity, flags)
+    def _next(self, identity: str) -> None:
+        """Start who goes on."""
+        process = self._operator(identity, 0)
         self._stage.processes.append(process)
         process.start(wait_for="")
+
+    def _operator(self, identity: str, number: int) -> Doomed:
+        folder = self._stage.folder
+        flags = (
+            "--namespaces", self._trial, "--operator-namespace", self._stage.system,
+            "--allow-networks", "127.0.0.0/8", "--action-budget", "1000", *flags_known(node_namespaces=self._trial),
+        )  # fmt: skip
+        fate = Fate(number, folder / f"points-{len(self._stage.processes)}", self._wanted.how is How.SUCCEEDED)
+        return Doomed(folder, kubeconfig_for(folder, self._proxy.url), identity, flags, fate)
 
     def _arm(self) -> None:
         """Have the API server killed around the act, where that is wanted."""
@@ -183,24 +196,44 @@ class Trial:
         }
         return {"apiVersion": OURS, "kind": "RecoveryPolicy", "metadata": {"name": SHOP}, "spec": spec}
 
-    def _watch(self, has_died: Callable[[], bool]) -> bool:
-        """Let the signal go quiet once enough was done, until the attempt is over (True) or the operator is."""
-        give_up_at = time.monotonic() + PATIENCE
-        while time.monotonic() < give_up_at and not has_died():
+    def _watch(self) -> bool:
+        """Let the signal go quiet once enough was done, until the attempt is over: True; False if it never is."""
+        give_up_at, since = time.monotonic() + PATIENCE, time.monotonic()
+        while time.monotonic() < give_up_at and time.monotonic() < since + AT_REST:
             if self._case.heals and self._effects() >= self._case.expected:
                 self._server.heal(self._trial)
             if self._is_over():
                 return True
+            self._keep_running()
+            since = since if self._is_at_rest() else time.monotonic()
             time.sleep(POLL)
-        ended = [one for one in self._stage.processes if not one.is_running()]
-        if ended and not (self._number and ended == self._stage.processes[:1]):
-            raise Failed(f"the operator ended: {ended[-1].tail()[-1500:]}")
         return False
 
-    def _is_over(self) -> bool:
+    def _keep_running(self) -> None:
+        """Start the operator again once none runs, as Kubernetes would."""
+        processes = self._stage.processes
+        if any(one.is_running() for one in processes) or self._status() is None:
+            return
+        if self._wanted.is_unharmed or len(processes) > MOST_STARTS:
+            raise Failed(f"the operator ended: {processes[-1].tail()[-1500:]}")
+        self._next("one")
+
+    def _status(self) -> Mapping[str, Any] | None:
+        """Give the policy's status; None while there is no API server."""
         try:
-            status = self._stage.status("RecoveryPolicy")
-        except (AssertionError, OSError):  # the API server is not there just now
+            return self._stage.status("RecoveryPolicy")
+        except (AssertionError, OSError):
+            return None
+
+    def _is_at_rest(self) -> bool:
+        """Whether all was done and nothing goes on; after a while of this no other outcome will come."""
+        status = self._status()
+        is_idle = status is not None and "attempt" not in status and not status.get("inFlight")
+        return is_idle and self._effects() >= self._case.expected
+
+    def _is_over(self) -> bool:
+        status = self._status()
+        if status is None:
             return False
         outcomes = {record["outcome"] for record in status.get("last", ())}
         return self._case.outcome in outcomes and "attempt" not in status and not status.get("inFlight")
@@ -214,18 +247,9 @@ class Trial:
             for one in list(self._proxy.seen)
         )
 
-    def _judge(self, points: list[str], took: float, *, is_over: bool) -> Verdict:
-        point = points[self._number - 1] if 0 < self._number <= len(points) else ""
-        point = self._wanted.how.value if self._is_api_killed else point
-        is_clean = self._case.is_restored(self._site)
-        note = "" if is_over and is_clean else self._why(self._stage)
-        effects = self._effects()
-        return Verdict(
-            self._wanted.name, self._number, point, effects, self._case.expected, is_over, is_clean, took, note
-        )
-
-    def _why(self, stage: Stage) -> str:
-        status = stage.status("RecoveryPolicy")
+    def _why(self) -> str:
+        status = self._stage.status("RecoveryPolicy")
         blocked = status.get("blocked") or {}
         records = [f"{one['name']} {one['outcome']} {one.get('reason', '')}" for one in status.get("last", ())]
-        return f"{status.get('phase')} {blocked.get('reason', '')} {blocked.get('message', '')} {records}"
+        tail = self._stage.processes[-1].tail()[-1500:]
+        return f"{status.get('phase')} {blocked.get('reason', '')} {blocked.get('message', '')} {records}; {tail}"

@@ -96,6 +96,7 @@ class World:
     of_check: dict[str, HealthState] = field(default_factory=dict)  # what the trigger's check depends on
     generation: int = 1
     written: dict[str, Any] = field(default_factory=dict)
+    read: tuple[dict[str, Any], RecoveryPolicyStatus] | None = None  # what was written, and how it reads
     effects: list[str] = field(default_factory=list)  # what happened to the target, by action id
     events: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -248,7 +249,9 @@ class World:
     @property
     def status(self) -> RecoveryPolicyStatus:
         """Read the status as the API server holds it."""
-        return RecoveryPolicyStatus.model_validate(self.written)
+        if self.read is None or self.read[0] is not self.written:
+            self.read = (self.written, RecoveryPolicyStatus.model_validate(self.written))
+        return self.read[1]
 
     def signal(self) -> SignalState:
         """Say what the check says now."""

@@ -37,4 +37,4 @@ def explained(case: Case) -> Explanation:
     signal = signals.of_attempt(case, attempt.trigger) if attempt else signals.urgent(case)
     plan = None if attempt else due_plan(case, signal or signals.of_attempt(case, 0))
     index = attempt.step if attempt else min(case.status.next_step, len(case.spec.steps))
-    return Explanation(case, signal, index, step_at(case.spec, index), plan, explain(case, signal, plan))
+    return Explanation(case, signal, index, step_at(case.spec, index), plan, tuple(explain(case, signal, plan)))

@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from homeostat.api.meta import ConditionStatus
-from homeostat.api.recovery import RecoveryPolicySpec
+from homeostat.api.recovery import Mode, RecoveryPolicySpec
+from homeostat.api.recovery_attempt import Attempt, AttemptPhase, InFlight, Outcome
 from homeostat.api.recovery_decision import EscalationReason
 from homeostat.api.recovery_status import Blocked, Phase, RecoveryPolicyStatus, Signal, SignalState
-from homeostat.core.condition import set_condition
+from homeostat.core.condition import condition, set_condition
 from homeostat.core.decision import Action, Decision, Event
 from homeostat.core.recovery import signals
 from homeostat.core.recovery.attempt import sequence
@@ -37,6 +38,8 @@ from homeostat.core.significance import Significance
 
 MOST_MOVES = 64
 """More moves than any decision makes: a bug must not spin."""
+LONGEST_STEP = timedelta(hours=1)
+"""The longest timeout that a step can have."""
 
 
 def decide(
@@ -169,14 +172,23 @@ def _up_to_date(case: Case) -> Case:
     assessed = case.with_status(
         signals=signals.assess(case),
         budget=budget.refreshed(status.budget, case.spec.limits.budget, now),
-        cooldown_until=_ahead(status.cooldown_until, now, sequence.longest_rest(case.spec)),
+        cooldown_until=None
+        if _rests_for_nothing(case)
+        else _ahead(status.cooldown_until, now, sequence.longest_rest(case.spec)),
         retry_at=_ahead(status.retry_at, now, LONGEST_PAUSE),
         plan=None if is_edited else status.plan,
         rejected="" if is_edited else status.rejected,
-        in_flight=status.in_flight if status.attempt else (),
+        attempt=_on_clock(status.attempt, case),
+        in_flight=tuple(_of_now(entry, now) for entry in status.in_flight) if status.attempt else (),
         proof=case.seen.proof or status.proof,
     )
-    return _in_sequence(assessed.with_status(storm_until=storm.held_until(assessed)))
+    sequenced = _in_sequence(assessed)  # an edit lets go what was at its end: it may want to act again
+    return sequenced.with_status(storm_until=storm.held_until(sequenced))
+
+
+def _rests_for_nothing(case: Case) -> bool:
+    """R1: the rest after what Observe would have done is Observe's own, and ends with that mode."""
+    return case.spec.mode is not Mode.OBSERVE and case.status.last_outcome == Outcome.WOULD_DO
 
 
 def _in_sequence(case: Case) -> Case:
@@ -191,15 +203,35 @@ def _ahead(time: datetime | None, now: datetime, longest: timedelta) -> datetime
     return min(time, now + longest) if time and time > now else None
 
 
+def _on_clock(attempt: Attempt | None, case: Case) -> Attempt | None:
+    """Bring an attempt to the clock as it is now: one that was set back must not stretch a phase by as much."""
+    if attempt is None:
+        return None
+    is_verifying = attempt.phase is AttemptPhase.VERIFYING
+    longest = case.spec.verify.deadline if is_verifying else LONGEST_STEP
+    verify_from = min(attempt.verify_from, case.now) if attempt.verify_from else None
+    return attempt.model_copy(
+        update={"deadline": min(attempt.deadline, case.now + longest), "verify_from": verify_from}
+    )
+
+
+def _of_now(entry: InFlight, now: datetime) -> InFlight:
+    return entry.model_copy(update={"deadline": min(entry.deadline, now + LONGEST_STEP)})
+
+
 def _not_evaluated(case: Case, problem: tuple[str, str]) -> Case:
     """Show that the policy does nothing, and why, wherever one looks: it must not pass for one at rest (R15)."""
     reason, message = problem
     known = case.status.blocked
     since = known.since if known and known.reason == reason else case.now
     shown_ = shown(case.with_status(blocked=Blocked(reason=reason, since=since, message=message[:1024])))
-    conditions = set_condition(
-        shown_.conditions, "Ready", ConditionStatus.FALSE, reason, message, case.seen.generation, case.now
+    unready = condition(
+        set_condition(
+            case.status.conditions, "Ready", ConditionStatus.FALSE, reason, message, case.seen.generation, case.now
+        ),
+        "Ready",
     )
+    conditions = tuple(unready if unready and one.type == "Ready" else one for one in shown_.conditions)
     return replace(case, status=shown_.model_copy(update={"phase": Phase.BLOCKED, "conditions": conditions}))
 
 

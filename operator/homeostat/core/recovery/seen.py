@@ -1,7 +1,7 @@
 """What a decision on a RecoveryPolicy may look at: all of it is in a `Case`, nothing comes from elsewhere."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -147,7 +147,7 @@ class Case:
 
     def with_status(self, **changes: object) -> "Case":
         """Give the same case with some of the policy's memory changed."""
-        return replace(self, status=self.status.model_copy(update=changes))
+        return Case(self.spec, self.status.model_copy(update=changes), self.seen, self.now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -230,6 +230,6 @@ def _since(state: SignalState, told: datetime | None, known: Signal | None, now:
     """Time a state. A gap in the data is a break: what was before it does not count as unbroken."""
     if known is None:
         return told or now
-    if known.state is state:
-        return max(known.since, told) if told else known.since
+    if known.state is state:  # a clock set back cannot put off what began before
+        return min(now, max(known.since, told) if told else known.since)
     return now if known.state in BLIND else told or now

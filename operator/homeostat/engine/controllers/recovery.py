@@ -7,7 +7,7 @@ quorum at this moment: an answer that does not come is an evaluation put off, ne
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from uuid import uuid4
+from secrets import token_hex
 
 from homeostat.api.chaos import ChaosExperimentSpec
 from homeostat.api.chaos_status import ChaosExperimentStatus, Verdict
@@ -110,13 +110,13 @@ class RecoveryController:
         looks_at_target = any(trigger.pods or trigger.node or trigger.rollout for trigger in spec.triggers)
         read = _Read(await self._targets.targets(spec, subject.status, namespace) if looks_at_target else ())
         requests = await self._consents.read(subject.entry.asks, clock)
-        at_first = replace(self._see(subject, read, clock), requests=requests)
-        if not subject.problem and not _is_at_rest(Case(spec, subject.status, at_first, clock.now())):
+        seen = self._see(subject, read, requests, clock)
+        if not subject.problem and not _is_at_rest(Case(spec, subject.status, seen, clock.now())):
             read = await self._read_closely(subject, read, requests, clock)
+            seen = self._see(subject, read, requests, clock)
         now = clock.now()
-        view_age = timedelta(seconds=clock.monotonic() - began)
-        seen = replace(self._see(subject, read, clock), view_age=view_age, requests=requests)
-        seen = self._standing.added(seen, subject.entry, clock) if self._standing else seen
+        standing = self._standing.seen(subject.entry, clock) if self._standing else {}
+        seen = replace(seen, view_age=timedelta(seconds=clock.monotonic() - began), **standing)
         decision = decide(spec, subject.status, seen, now)
         if self._standing:
             self._standing.note(subject.entry, spec, decision.status)
@@ -130,7 +130,7 @@ class RecoveryController:
         """Say whether the difference is worth a write."""
         return significance(old, new)
 
-    def _see(self, subject: Policy, read: _Read, clock: Clock) -> RecoverySeen:
+    def _see(self, subject: Policy, read: _Read, requests: Requests, clock: Clock) -> RecoverySeen:
         """Put together what was read and what the checks say at this moment."""
         entry, spec = subject.entry, subject.spec
         namespace = entry.ref.namespace
@@ -139,7 +139,7 @@ class RecoveryController:
             generation=entry.generation,
             target=read.focus,
             signals=self._signals.seen(spec, namespace, read.targets, clock),
-            attempt_seed=uuid4().hex[:10],
+            attempt_seed=token_hex(5),
             cluster_budget=read.cluster_budget,
             dependencies=self._signals.dependencies(
                 namespace, (one.health_check.name for one in spec.depends_on), clock
@@ -159,9 +159,10 @@ class RecoveryController:
             effects=read.around.effects,
             fields=read.around.fields,
             job=read.around.job,
+            requests=requests,
             are_nodes_allowed=self._targets.are_nodes_allowed(namespace),
         )
-        if read.focus:
+        if read.focus or not read.targets:
             return seen
         return replace(seen, target=chosen(Case(spec, subject.status, seen, clock.now()), read.targets))
 
@@ -171,8 +172,7 @@ class RecoveryController:
         await self._freezes.refresh()
         namespace = await self._cluster.namespace(name)
         targets = read.targets or await self._targets.targets(spec, status, name)
-        seen = replace(self._see(subject, _Read(targets), clock), requests=requests)
-        focus, around = chosen(Case(spec, status, seen, clock.now()), targets), _ALONE
+        focus, around = self._see(subject, _Read(targets), requests, clock).target, _ALONE
         if focus:
             focus, around = await self._targets.round(spec, status, name, focus)
         return _Read(

@@ -7,7 +7,7 @@ is known the signal says so: it is never taken for quiet (R12).
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from homeostat.api.health_check import HealthState
 from homeostat.api.objective import KIND as OBJECTIVE
@@ -234,24 +234,25 @@ def _of_targets(trigger: Trigger, place: _Place) -> SignalSeen:
     if not place.targets:
         return place.unknown()
     failing: tuple[Ref, ...] = ()
+    now = place.clock.now()
     if trigger.pods:
-        failing = tuple(ref for target in place.targets for ref in _pods(trigger.pods, target))
+        failing = tuple(ref for target in place.targets for ref in _pods(trigger.pods, target, now))
         found, what = failing, f"{_those(place.targets, len(failing))} {trigger.pods.reason.value}"
     else:
         found = tuple(target.ref for target in place.targets if _is_so(trigger, target))
         what = f"{_names(found or _refs(place.targets))} {'' if found else 'not '}{_condition(trigger)}"
     verdict = SignalState.FIRING if found else SignalState.QUIET
     return SignalSeen(
-        place.index, verdict, place.clock.now(), place.age, detail=what, failing=failing,
+        place.index, verdict, now, place.age, detail=what, failing=failing,
         accused=frozenset() if trigger.pods else frozenset(ref.name for ref in found),
     )  # fmt: skip
 
 
-def _pods(trigger: PodsTrigger, target: Workload) -> Iterator[Ref]:
+def _pods(trigger: PodsTrigger, target: Workload, now: datetime) -> Iterator[Ref]:
     """Give the pods of a target that a trigger is about."""
     for pod in target.pods:
         is_meant = target.eligible is None or pod.ref.uid in target.eligible
-        if is_meant and trigger.reason.value in pod.reasons:
+        if is_meant and pod.suffers(trigger.reason.value, now):
             yield pod.ref
 
 
@@ -267,7 +268,8 @@ def _condition(trigger: Trigger) -> str:
 
 def _those(targets: Sequence[Workload], count: int) -> str:
     """Say how many pods of what: `2 pods of checkout are`."""
-    return f"{count} pods of {targets[0].ref.name if len(targets) == 1 else f'{len(targets)} targets'} are"
+    of = targets[0].ref.name if len(targets) == 1 else f"{len(targets)} targets"
+    return f"1 pod of {of} is" if count == 1 else f"{count} pods of {of} are"
 
 
 def _names(refs: Sequence[Ref]) -> str:

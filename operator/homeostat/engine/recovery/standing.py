@@ -1,10 +1,10 @@
 """What a policy's standing is among others and before the API server: storms, rights and rivals in one place."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 from homeostat.api.recovery import RecoveryPolicySpec
 from homeostat.api.recovery_status import RecoveryPolicyStatus
-from homeostat.core.recovery import RecoverySeen
 from homeostat.engine.objects import Entry, Key
 from homeostat.engine.recovery.rights import RightsWatch
 from homeostat.engine.recovery.rivals import Rivals
@@ -39,11 +39,10 @@ class Standing:
         """Take note of what was decided on a policy."""
         self.storms.note(entry.key, entry.ref.uid, spec, status)
 
-    def added(self, seen: RecoverySeen, entry: Entry, clock: Clock) -> RecoverySeen:
-        """Add what is known to what was seen for a policy."""
-        return replace(
-            seen,
-            storm=self.storms.seen(entry.key, entry.ref.uid, clock),
-            missing_rights=self.rights.missing(entry.key) if self.rights else None,
-            rivals=self.rivals.of(entry.key),
-        )
+    def seen(self, entry: Entry, clock: Clock) -> dict[str, Any]:
+        """Give what is known of it to a policy, as the fields of `RecoverySeen` that say so."""
+        return {
+            "storm": self.storms.seen(entry.key, entry.ref.uid, clock),
+            "missing_rights": self.rights.missing(entry.key) if self.rights else None,
+            "rivals": self.rivals.of(entry.key),
+        }

@@ -8,6 +8,7 @@ from homeostat.api.recovery_attempt import ActionName, Attempt, AttemptPhase, In
 from homeostat.api.recovery_status import SignalState
 from homeostat.api.recovery_step import Step
 from homeostat.core.cluster import Workload
+from homeostat.core.recovery.attempt import sequence
 from homeostat.core.recovery.attempt.intent import add
 from homeostat.core.recovery.attempt.pending import resolve
 from homeostat.core.recovery.attempt.record import REVERTED, Ending, close
@@ -36,6 +37,9 @@ PACING = frozenset(
 )
 """Between two actions of an attempt these are the ordinary course, not a refusal to tell of."""
 
+MOST_ACTIONS = 256 - undo.MOST_CHANGES
+"""As many actions as the status of an attempt holds, with room for their undoing."""
+
 _AT_ONCE = frozenset({ActionName.CORDON, ActionName.RUN_JOB, ActionName.CALL_WEBHOOK})
 """Actions that leave the pods as they are: there is nothing to wait for but the Job's end."""
 
@@ -44,7 +48,7 @@ def advance(case: Case, attempt: Attempt) -> Move:
     """Take the open attempt one move further; the same memory means there is nothing to do now."""
     target = case.seen.target
     if target is not None and target.ref.uid != attempt.workload.uid:
-        return close(case, attempt, Ending(Outcome.UNVERIFIED, "TargetReplaced", helps_on=False))
+        return close(_begun_anew(case, attempt), attempt, Ending(Outcome.UNVERIFIED, "TargetReplaced", helps_on=False))
     pending = next((entry for entry in case.status.in_flight if entry.phase is TargetPhase.INTENDED), None)
     if pending:
         return resolve(case, attempt, pending)
@@ -55,6 +59,12 @@ def advance(case: Case, attempt: Attempt) -> Move:
     if attempt.phase is AttemptPhase.VERIFYING:
         return verify(case, attempt)
     return _act_on(case, attempt, target)
+
+
+def _begun_anew(case: Case, attempt: Attempt) -> Case:
+    """Forget what was changed of the object that is gone, and what was tried on it: the name is not the object."""
+    kept = tuple(change for change in case.status.changes if change.target.uid != attempt.workload.uid)
+    return case.with_status(**sequence.START_OVER, changes=kept)
 
 
 def _act_on(case: Case, attempt: Attempt, target: Workload | None) -> Move:
@@ -103,9 +113,14 @@ def _following(case: Case, attempt: Attempt) -> Plan | Block | None:
     signal = of_attempt(case, attempt.trigger)
     if step is None or not (signal.state is SignalState.FIRING or attempt.requested_by):
         return None
-    if not (step.name in SEVERAL or (step.targets and _have_settled(case, attempt))):
+    if not (step.name in SEVERAL or (step.targets and _have_settled(case, attempt))) or _is_full(case):
         return None
     return permitted(TO_GO_ON, case, signal, plan(case, step, signal))
+
+
+def _is_full(case: Case) -> bool:
+    """Whether the record holds no more actions than these and what may take their changes back."""
+    return len(case.status.in_flight) >= MOST_ACTIONS
 
 
 def _step(case: Case, attempt: Attempt) -> Step | None:

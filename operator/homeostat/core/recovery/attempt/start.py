@@ -8,14 +8,14 @@ from homeostat.api.recovery_step import Escalate, Step
 from homeostat.core.decision import Event
 from homeostat.core.recovery.attempt import sequence
 from homeostat.core.recovery.attempt.intent import begin
-from homeostat.core.recovery.attempt.record import remembered
+from homeostat.core.recovery.attempt.record import LONGEST_CAUSE, remembered
 from homeostat.core.recovery.consent.asking import ask, needs_consent
 from homeostat.core.recovery.gates.chain import TO_ACT, TO_TELL, first_block, permitted
 from homeostat.core.recovery.gates.wish import Wish
 from homeostat.core.recovery.limits import budget
 from homeostat.core.recovery.reasons import IMPOSSIBLE, Block, BlockReason
 from homeostat.core.recovery.seen import Case, Move
-from homeostat.core.recovery.signals import ground
+from homeostat.core.recovery.signals import ground, title
 from homeostat.core.recovery.steps.plan import plan
 from homeostat.core.recovery.telling.blocking import blocked
 from homeostat.core.recovery.telling.escalation import is_told, refused, tell
@@ -53,9 +53,23 @@ def _was_outage(case: Case) -> bool:
 def _gives_way(case: Case, step: Step, block: Block) -> bool:
     """Whether a step that has nothing to do here has had its time."""
     known = case.status.blocked
-    if known is None or known.reason != block.reason or block.reason not in IMPOSSIBLE:
+    if (
+        known is None
+        or known.reason != block.reason
+        or not (block.reason in IMPOSSIBLE or _will_stay(case, step, block))
+    ):
         return False
     return case.now >= known.since + step.timeout
+
+
+def _will_stay(case: Case, step: Step, block: Block) -> bool:
+    """Whether nothing will end a refusal by itself: a rollout that is stuck, a target of the step's own not there."""
+    target = case.seen.target
+    if target is None:
+        return False
+    is_stuck = block.reason == BlockReason.ROLLOUT_IN_PROGRESS and target.is_stuck and not step.targets
+    is_missing = block.reason == BlockReason.TARGET_NOT_FOUND and bool(step.targets) and not target.is_deleting
+    return is_stuck or is_missing
 
 
 def _skip(case: Case, step: Step, signal: Signal, block: Block) -> Move:
@@ -107,4 +121,5 @@ def _record(
         ended_at=case.now,
         outcome=outcome,
         reason=reason,
+        cause=title(case, signal.trigger)[:LONGEST_CAUSE],
     )

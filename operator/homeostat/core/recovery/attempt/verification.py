@@ -10,6 +10,7 @@ from homeostat.core.recovery.gates.known import OLDEST_VIEW
 from homeostat.core.recovery.seen import Case, Move
 from homeostat.core.recovery.signals import observed_at, of_attempt
 from homeostat.core.recovery.steps import actions, undo
+from homeostat.core.recovery.targets.availability import in_treatment, is_node
 
 UNDO_TIME = timedelta(minutes=2)
 """How long taking a step back is tried."""
@@ -32,15 +33,30 @@ def verify(case: Case, attempt: Attempt) -> Move:
     signal = _trusted(case, attempt)
     held_from = _held_from(case, attempt, signal)
     until = held_from + case.spec.verify.hold_for
-    if signal.state is SignalState.QUIET and until <= min(observed_at(case, attempt.trigger), attempt.deadline):
+    has_held = until <= min(observed_at(case, attempt.trigger), attempt.deadline)
+    if signal.state is SignalState.QUIET and has_held and _is_whole(case, attempt):
         recovered_at = max(signal.since, attempt.acted_at or attempt.started_at)
         return close(case, attempt, Ending(Outcome.RECOVERED, recovered_at=recovered_at))
     if case.now < attempt.deadline:
         return Move(case.status)
     if signal.state is SignalState.FIRING:
         return _failed(case, attempt)
-    reason = "HeldTooShort" if signal.state is SignalState.QUIET else f"Signal{signal.state.value}"
-    return close(case, attempt, Ending(Outcome.UNVERIFIED, reason))
+    return close(case, attempt, Ending(Outcome.UNVERIFIED, _doubt(case, attempt, signal)))
+
+
+def _is_whole(case: Case, attempt: Attempt) -> bool:
+    """Whether what was evicted is replaced: a pod that is missing fails nowhere, and would pass for healed."""
+    target = case.seen.target
+    if target is None or is_node(target):
+        return True
+    return in_treatment(target, case.status.in_flight, attempt.started_at) == 0
+
+
+def _doubt(case: Case, attempt: Attempt, signal: Signal) -> str:
+    """Say why it cannot be told whether it helped."""
+    if signal.state is not SignalState.QUIET:
+        return f"Signal{signal.state.value}"
+    return "HeldTooShort" if _is_whole(case, attempt) else "ReplacementMissing"
 
 
 def _held_from(case: Case, attempt: Attempt, signal: Signal) -> datetime:

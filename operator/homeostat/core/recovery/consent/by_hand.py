@@ -3,6 +3,7 @@
 It is done once for each id, also after a restart: what became of it is in status.run before anything happens.
 """
 
+import re
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Annotated
@@ -27,6 +28,9 @@ from homeostat.core.recovery.steps.plan import Plan, plan
 OVERRIDABLE = tuple(name_of(gate) for gate in TO_ACT if gate not in NEVER_OVERRIDDEN and gate not in BY_HAND)
 """Gates that an override may name."""
 
+_WORD = re.compile("[A-Za-z][A-Za-z0-9]*")
+"""What a status takes as the name of a step."""
+
 
 class RunRequest(Model):
     """What the annotation homeostat.dev/run says."""
@@ -39,6 +43,8 @@ class RunRequest(Model):
     """The policy it is meant for: a copy or a restored backup of one must not run it again."""
     expires: PreciseTime | None = None
     """Not after this time: an operator that was down has nothing to catch up on."""
+    target: Annotated[str, Field(max_length=253)] = ""
+    """Of a policy with a selector: the name of the target that is meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +139,8 @@ def _never(case: Case, wanted: RunRequest) -> _Refusal | None:
         return _Refusal("It was asked of another policy, of which this is a copy.")
     if wanted.expires is not None and case.now >= wanted.expires:
         return _Refusal("It came too late: ask again.")
+    if wanted.target and (case.seen.target is None or case.seen.target.ref.name != wanted.target):
+        return _Refusal("The policy has no target of the name that was given.")
     if case.status.attempt:
         return _Refusal(f"An attempt is under way ({case.status.attempt.name}): one at a time.")
     strange = [name for name in wanted.override if name not in OVERRIDABLE]
@@ -173,7 +181,7 @@ def _refuse(case: Case, wanted: RunRequest | _Refusal, refusal: _Refusal) -> Mov
 def _answer(case: Case, wanted: RunRequest | _Refusal, state: RunState, message: str) -> ManualRun:
     requests = case.seen.requests
     known = None if isinstance(wanted, _Refusal) else wanted
-    step = known.step if known and known.step[0].isalpha() and known.step.isalnum() else ""
+    step = known.step if known and _WORD.fullmatch(known.step) else ""
     if known and not step and not isinstance(number := _step(case, known.step), _Refusal):
         step = case.spec.steps[number].name
     return ManualRun(

@@ -1,5 +1,6 @@
 """All that a step would do, one action after another: what a human is shown before the first of them happens."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -31,11 +32,15 @@ def listed(plans: Sequence[Plan]) -> tuple[str, ...]:
 
 
 _MORE = "and "
+_CUT = re.compile(rf"{_MORE}(\d+) more of this kind")
 
 
-def is_listed(title: str, does: Sequence[str]) -> bool:
-    """Whether an action was among those shown; of a list that was cut, all of the step were."""
-    return title[:LONGEST] in does or (len(does) == SHOWN and does[-1].startswith(_MORE))
+def is_listed(title: str, does: Sequence[str], count: int) -> bool:
+    """Whether an action, after `count` others, was among those shown; of a list that was cut, as many as it says."""
+    if title[:LONGEST] in does:
+        return True
+    more = _CUT.fullmatch(does[-1]) if len(does) == SHOWN else None
+    return more is not None and count < SHOWN - 1 + int(more[1])
 
 
 def _following(case: Case, step: Step, signal: Signal, first: Plan) -> Iterator[Plan]:

@@ -41,6 +41,6 @@ def beyond_approval(wish: Wish) -> Block | None:
     attempt, approved = wish.case.status.attempt, wish.case.status.plan
     if attempt is None or not attempt.approved_by or not isinstance(wish.plan, Plan):
         return None
-    if approved is not None and is_listed(wish.plan.title, approved.does):
+    if approved is not None and is_listed(wish.plan.title, approved.does, len(wish.case.status.in_flight)):
         return None
     return Block(BlockReason.NOT_APPROVED, f"{wish.plan.title} was not part of the plan that was approved.")

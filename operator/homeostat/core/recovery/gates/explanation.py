@@ -4,7 +4,7 @@ A decision stops at the first refusal; this asks all of the gates, of the same s
 refusal here is the one that a decision comes to.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -40,12 +40,12 @@ class GateAnswer:
     until: datetime | None = None
 
 
-def explain(case: Case, signal: Signal | None, planned: Plan | Block | None) -> tuple[GateAnswer, ...]:
-    """Ask all gates that stand before what is due now, in their order; also of a policy that has nothing to do."""
-    gates = gates_now(case, signal, planned)
-    subject = signal or _quiet(case)
-    wish = Wish(case, subject, planned)
-    return _triggered(case, signal), *(_asked(gate, wish) for gate in still_asked(gates, case))
+def explain(case: Case, signal: Signal | None, planned: Plan | Block | None) -> Iterator[GateAnswer]:
+    """Ask the gates that stand before what is due now, in their order; also of a policy that has nothing to do."""
+    yield _triggered(case, signal)
+    wish = Wish(case, signal or _quiet(case), planned)
+    for gate in still_asked(gates_now(case, signal, planned), case):
+        yield _asked(gate, wish)
 
 
 def first_refusal(answers: Sequence[GateAnswer]) -> GateAnswer | None:

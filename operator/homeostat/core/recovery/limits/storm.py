@@ -77,7 +77,8 @@ def held_until(case: Case) -> datetime | None:
 
 
 def _is_concerned(case: Case) -> bool:
-    wants = wanting(case.spec, case.status)
+    """Say so whatever held it until now: what is let go in the middle of a storm must not begin."""
+    wants = wanting(case.spec, case.status.model_copy(update={"blocked": None}))
     is_told = case.status.escalated is not None and REASON in case.status.escalated.reasons
     return is_told or (wants is not None and wants.since <= case.now)
 

@@ -15,7 +15,7 @@ from homeostat.core.recovery.reasons import Block, BlockReason
 from homeostat.core.recovery.seen import Case
 from homeostat.core.recovery.signals import failing, ground, title
 from homeostat.core.recovery.steps.handling import Handling
-from homeostat.core.recovery.steps.planned import Ask, Plan, on_workload
+from homeostat.core.recovery.steps.planned import Ask, Plan, as_written, is_as_decided, on_workload
 from homeostat.core.recovery.steps.wording import job_name
 
 MOST_PODS = 100
@@ -26,7 +26,8 @@ def plan_job(ask: Ask) -> Plan | Block:
     """Plan the one Job of the attempt."""
     if any(entry.action is ActionName.RUN_JOB for entry in ask.case.status.in_flight):
         return Block(BlockReason.ALL_TREATED, "The Job of this attempt was created.")
-    return on_workload(ask, ActionName.RUN_JOB)
+    asked = as_written(ask.step.job) if ask.step.job else None
+    return on_workload(ask, ActionName.RUN_JOB, None, asked)
 
 
 def wanted_job(status: RecoveryPolicyStatus) -> str:
@@ -110,7 +111,7 @@ def _has_happened(case: Case, _workload: Workload, _entry: InFlight) -> bool:
 
 
 def _is_still_asked_for(case: Case, _workload: Workload, entry: InFlight) -> bool:
-    return _step(case, entry) is not None
+    return is_as_decided(_step(case, entry), entry)
 
 
 RUNNING_JOB = Handling(_act, _has_happened, _is_still_asked_for)

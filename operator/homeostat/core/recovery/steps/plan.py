@@ -49,6 +49,6 @@ def plan(case: Case, step: Step, signal: Signal) -> Plan | Block:
     if planner is None:
         return Block(BlockReason.NOT_IMPLEMENTED, f"The step {step.name or 'without a name'} is not implemented.")
     planned = planner(Ask(case, step, target, signal))
-    if isinstance(planned, Plan) and not planned.undoes and undo.is_full(case, planned.action):
+    if isinstance(planned, Plan) and not planned.undoes and undo.is_full(case, planned):
         return TOO_MANY_CHANGES
     return planned

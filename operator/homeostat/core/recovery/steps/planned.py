@@ -1,10 +1,13 @@
 """What a step is asked, and what it answers: one action on one object."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
-from homeostat.api.recovery_attempt import ActionName, ObjectId
+from homeostat.api.meta import Model
+from homeostat.api.recovery_attempt import ActionName, InFlight, ObjectId
 from homeostat.api.recovery_status import Signal
 from homeostat.api.recovery_step import Step
 from homeostat.core.cluster import Workload
@@ -45,6 +48,8 @@ class Ask:
     signal: Signal
 
 
+DIGITS = 16
+
 Planner = Callable[[Ask], Plan | Block]
 
 
@@ -59,3 +64,14 @@ def on_workload(
     """Plan an action on the target itself."""
     target = ask.target
     return Plan(action, target, object_id(target.ref), target.resource_version, original, desired)
+
+
+def as_written(asked: Model) -> dict[str, Any]:
+    """Name what a step says, by its hash: what is on record is carried out as it was decided, or not at all (R13)."""
+    text = json.dumps(asked.wire(), sort_keys=True)
+    return {"asked": sha256(text.encode()).hexdigest()[:DIGITS]}
+
+
+def is_as_decided(asked: Model | None, entry: InFlight) -> bool:
+    """Whether a step still says what it said when the action was decided."""
+    return asked is not None and (not entry.desired or entry.desired == as_written(asked))

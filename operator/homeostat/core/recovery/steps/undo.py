@@ -4,7 +4,9 @@ A change is put back only while what stands is what we put there. One that anoth
 it is, told of, and forgotten: it is theirs now.
 """
 
-from homeostat.api.recovery_attempt import ActionName, Change, InFlight, TargetPhase
+import json
+
+from homeostat.api.recovery_attempt import Change, InFlight, TargetPhase
 from homeostat.core.decision import Event, EventType
 from homeostat.core.recovery.seen import Case, Move
 from homeostat.core.recovery.steps import actions
@@ -14,6 +16,8 @@ from homeostat.core.recovery.steps.wording import described
 
 MOST_CHANGES = 16
 """As many as the status holds; another change is not begun, for it could not be put back."""
+MOST_KEPT = 192 * 1024
+"""So many bytes may all changes on record have: the API server takes no status without bounds."""
 
 
 def noted(case: Case, entry: InFlight) -> tuple[Change, ...]:
@@ -33,14 +37,22 @@ def noted(case: Case, entry: InFlight) -> tuple[Change, ...]:
     return (*known, change)[-MOST_CHANGES:]
 
 
-def is_full(case: Case, action: ActionName) -> bool:
-    """Whether what an action changes could not be kept on record."""
-    return actions.is_reversible(action) and len(case.status.changes) >= MOST_CHANGES
+def is_full(case: Case, planned: Plan) -> bool:
+    """Whether what an action changes could not be kept on record, beside what is kept of all targets."""
+    if not actions.is_reversible(planned.action):
+        return False
+    known = [*case.status.changes, *(change for one in case.status.targets for change in one.changes)]
+    size = sum(_size(change.original, change.desired) for change in known) + _size(planned.original, planned.desired)
+    return len(case.status.changes) >= MOST_CHANGES or size > MOST_KEPT
+
+
+def _size(*values: object) -> int:
+    return sum(len(json.dumps(value, default=str)) for value in values)
 
 
 def newest(case: Case) -> InFlight | None:
     """Find the newest action of the open attempt that can still be put back."""
-    known = {change.id for change in case.status.changes}
+    known = {change.id for change in case.status.changes} - {entry.undoes for entry in case.status.in_flight}
     entries = [entry for entry in case.status.in_flight if entry.id in known and entry.phase is TargetPhase.DONE]
     return entries[-1] if entries else None
 

@@ -10,14 +10,15 @@ from homeostat.core.recovery.reasons import Block, BlockReason
 from homeostat.core.recovery.seen import Case
 from homeostat.core.recovery.signals import title
 from homeostat.core.recovery.steps.handling import Handling
-from homeostat.core.recovery.steps.planned import Ask, Plan, on_workload
+from homeostat.core.recovery.steps.planned import Ask, Plan, as_written, is_as_decided, on_workload
 
 
 def plan_webhook(ask: Ask) -> Plan | Block:
     """Plan the one call of the attempt."""
     if any(entry.action is ActionName.CALL_WEBHOOK for entry in ask.case.status.in_flight):
         return Block(BlockReason.ALL_TREATED, "The webhook of this attempt was called.")
-    return on_workload(ask, ActionName.CALL_WEBHOOK)
+    asked = as_written(ask.step.webhook) if ask.step.webhook else None
+    return on_workload(ask, ActionName.CALL_WEBHOOK, None, asked)
 
 
 def _step(case: Case, entry: InFlight) -> WebhookStep | None:
@@ -53,7 +54,7 @@ def _is_unknown(_case: Case, _workload: Workload, _entry: InFlight) -> bool:
 
 
 def _is_still_asked_for(case: Case, _workload: Workload, entry: InFlight) -> bool:
-    return _step(case, entry) is not None
+    return is_as_decided(_step(case, entry), entry)
 
 
 CALLING = Handling(_act, _is_unknown, _is_still_asked_for)

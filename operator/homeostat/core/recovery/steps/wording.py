@@ -10,6 +10,9 @@ Value = Mapping[str, Any]
 Detail = Callable[[Value, Value], str]
 """Gives what is said of an action beyond its name and object, from what was there and what is meant to be."""
 
+LONGEST = 512
+"""As much as a record takes: names of 253 characters, of which a revision has two more, may be longer together."""
+
 
 def title(entry: InFlight) -> str:
     """Say in short what an action on record does."""
@@ -25,7 +28,7 @@ def job_name(entry_id: str) -> str:
 def described(action: ActionName, name: str, original: Value | None, desired: Value | None) -> str:
     """Say in short what an action does to what is called `name`."""
     detail = DETAILS.get(action)
-    return f"{action.value} {name}{detail(original or {}, desired or {}) if detail else ''}"
+    return f"{action.value} {name}{detail(original or {}, desired or {}) if detail else ''}"[:LONGEST]
 
 
 def replicas(value: Value | None) -> int:

@@ -4,7 +4,6 @@ A policy with a selector treats one target at a time. What its triggers say is n
 names pods or objects fires for those that it names, and is quiet for the others.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -16,6 +15,7 @@ from homeostat.core.cluster import Workload
 from homeostat.core.decision import Ref
 from homeostat.core.recovery import signals
 from homeostat.core.recovery.attempt.sequence import longest_rest
+from homeostat.core.recovery.consent.by_hand import RunRequest, is_asked_for, read
 from homeostat.core.recovery.reasons import BlockReason
 from homeostat.core.recovery.seen import Case, SignalSeen
 from homeostat.core.recovery.targets import memory
@@ -125,14 +125,11 @@ def _of_attempt(candidates: Iterable[Workload], wanted: ObjectId) -> Workload | 
 
 def _asked_for(case: Case) -> Workload | None:
     """Find what a run by hand names as its target, until that run has been heard."""
-    try:
-        asked = json.loads(case.seen.requests.run or "{}")
-    except ValueError:
+    if not is_asked_for(case.status.run, case.seen.requests):
         return None
-    known = case.status.run
-    if not isinstance(asked, dict) or (known is not None and known.id == asked.get("id")):
-        return None
-    return next((one for one in case.seen.candidates if one.ref.name == asked.get("target")), None)
+    asked = read(case.seen.requests.run)
+    name = asked.target if isinstance(asked, RunRequest) else ""
+    return next((one for one in case.seen.candidates if one.ref.name == name), None)
 
 
 def _by_accusation(case: Case) -> Workload | None:
