@@ -50,9 +50,15 @@ def _resolve_act(case: Case, attempt: Attempt, entry: InFlight) -> Move:
         return _drop(case, attempt, entry, Ending(Outcome.NOT_STARTED, answer.block.reason))
     if not _is_untouched(case, entry):
         return _withdraw(case, attempt, entry, CHANGED)
-    if of_attempt(case, attempt.trigger).state is SignalState.QUIET and not attempt.requested_by:
+    if _is_needless(case, attempt, entry):
         return _drop(case, attempt, entry, Ending(Outcome.NOT_STARTED, "TriggerQuiet", helps_on=False))
     return _ask(case, entry, attempt)
+
+
+def _is_needless(case: Case, attempt: Attempt, entry: InFlight) -> bool:
+    """Whether all is well again before anything was done, as far as the world can show that nothing was."""
+    is_quiet = of_attempt(case, attempt.trigger).state is SignalState.QUIET
+    return is_quiet and not attempt.requested_by and actions.leaves_a_trace(entry)
 
 
 def _ask(case: Case, entry: InFlight, attempt: Attempt) -> Move:

@@ -59,6 +59,11 @@ def carrying_out(case: Case, target: Workload, entry: InFlight) -> tuple[Action,
     return (take_lock, TakeToken(token_id(entry)), act)
 
 
+def leaves_a_trace(entry: InFlight) -> bool:
+    """Whether the world can show that an action took effect."""
+    return HANDLINGS[entry.action].leaves_a_trace
+
+
 def renewal(case: Case, target: Workload, attempt_id: str) -> TakeLock:
     """Stay the one writer of the target."""
     return TakeLock(f"{attempt_id}-renew-{target.ref.uid}", target.ref, case.seen.ref, LOCK_SECONDS)

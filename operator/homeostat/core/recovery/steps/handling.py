@@ -27,7 +27,8 @@ class Handling:
     `act` gives the action, the same again for the same entry. `has_happened`: the world shows that it took effect.
     `is_untouched`: what it is to change still is as the intent found it, nobody else has written it since (R8).
     `version`: the version of its object that is seen now. `is_reversible`: it can be put back. `has_settled`: once it
-    happened, its object is as it was meant to be, as far as the pods of the workload do not tell it.
+    happened, its object is as it was meant to be, as far as the pods of the workload do not tell it. `leaves_a_trace`:
+    the world can show whether it happened; else only an answer does, and it is asked for until there is one.
     """
 
     act: Callable[[Case, Workload, InFlight], Action]
@@ -36,6 +37,7 @@ class Handling:
     version: Callable[[Case, Workload, InFlight], str] = _version_of_workload
     is_reversible: bool = False
     has_settled: Callable[[Case, Workload, InFlight], bool] = _always
+    leaves_a_trace: bool = True
 
 
 def marker(workload: Workload) -> str:

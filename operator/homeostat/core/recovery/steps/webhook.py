@@ -57,4 +57,4 @@ def _is_still_asked_for(case: Case, _workload: Workload, entry: InFlight) -> boo
     return is_as_decided(_step(case, entry), entry)
 
 
-CALLING = Handling(_act, _is_unknown, _is_still_asked_for)
+CALLING = Handling(_act, _is_unknown, _is_still_asked_for, leaves_a_trace=False)
