@@ -566,6 +566,21 @@ def test_who_does_not_answer_is_told_again_under_the_same_id_and_given_up_after_
     assert times[-1] - times[0] <= timedelta(hours=1)
 
 
+def test_who_does_not_answer_is_told_even_when_all_is_well_again() -> None:
+    """R16: that it healed by itself in the meantime is no reason for the human not to hear of it."""
+    world = told_world(answers=[UNANSWERED, UNANSWERED, DONE])
+    while not world.calls and world.now < NOON + timedelta(minutes=2):
+        world.run("1s")
+    assert delivery(world) is Delivery.PENDING
+    world.sick.clear()
+    world.run("10m", step="5s")
+
+    assert world.status.escalated is None
+    assert world.status.undelivered == ()
+    assert len(world.calls) == 3
+    assert len({(action.id, str(action.body)) for _, action in world.calls}) == 1
+
+
 @pytest.mark.parametrize("answer", [REFUSED, Outcome(Verb.REFUSED, "AddressDenied", "no")])
 def test_who_says_no_is_not_told_again(answer: Outcome) -> None:
     world = told_world(answers=[answer])

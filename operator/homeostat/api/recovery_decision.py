@@ -154,6 +154,10 @@ class Escalation(Model):
     """All reasons for which a human was told since the trigger began to fire, this one included: each but once."""
     summary: Annotated[str, Field(max_length=256)] = ""
     """What is the matter."""
+    target: Annotated[str, Field(max_length=320)] = ""
+    """What it is about, like Deployment/checkout."""
+    cause: Annotated[str, Field(max_length=320)] = ""
+    """What triggered it."""
     tried: Annotated[tuple[Annotated[str, Field(max_length=256)], ...], Field(max_length=10)] = ()
     """What was tried before, oldest first."""
     webhook: Delivery | None = None

@@ -19,6 +19,7 @@ from homeostat.api.recovery_attempt import (
 from homeostat.api.recovery_decision import DecisionRecord, Escalation, ManualRun, PlanStatus
 
 MOST_RECORDS = 10
+MOST_UNDELIVERED = 8
 Rejection = Annotated[str, Field(max_length=320)]
 
 
@@ -187,6 +188,8 @@ class RecoveryPolicyStatus(Status):
     """The policy's own budget of actions."""
     escalated: Escalation | None = None
     """Whether and why a human was told."""
+    undelivered: Annotated[tuple[Escalation, ...], Field(max_length=MOST_UNDELIVERED)] = ()
+    """Escalations whose webhook has not said yes, and is called again: whatever has become of the trigger since."""
     last: Annotated[tuple[AttemptRecord, ...], Field(max_length=MOST_RECORDS)] = ()
     """Attempts that are over, newest first."""
     last_outcome: Annotated[str, Field(max_length=32)] = ""

@@ -12,10 +12,10 @@ from hashlib import sha256
 from homeostat.api.recovery import Mode
 from homeostat.api.recovery_attempt import AttemptRecord, Outcome
 from homeostat.api.recovery_decision import Delivery, Escalation, EscalationReason
-from homeostat.api.recovery_status import Signal
+from homeostat.api.recovery_status import MOST_UNDELIVERED, Signal
 from homeostat.api.recovery_step import Escalate
 from homeostat.core.decision import Event, EventType
-from homeostat.core.recovery.attempt.record import remembered
+from homeostat.core.recovery.attempt.record import LONGEST_CAUSE, remembered
 from homeostat.core.recovery.attempt.sequence import human
 from homeostat.core.recovery.limits.flapping import is_flapping
 from homeostat.core.recovery.limits.ineffective import held_until
@@ -60,7 +60,8 @@ def tell(case: Case, signal: Signal, reason: EscalationReason, summary: str) -> 
     told = _escalation(case, signal, reason, how, summary[:LONGEST_SUMMARY])
     told = told if is_real else told.model_copy(update={"webhook": None})
     entry = _record(case, signal, told, Outcome.ESCALATED if is_real else Outcome.WOULD_DO)
-    status = remembered(case.status, entry).model_copy(update={"escalated": told})
+    waiting = (*case.status.undelivered, *((told,) if told.webhook else ()))[-MOST_UNDELIVERED:]
+    status = remembered(case.status, entry).model_copy(update={"escalated": told, "undelivered": waiting})
     event = Event("Escalated" if is_real else "WouldEscalate", _note(case, signal, told), EventType.WARNING, "Escalate")
     return Move(status, events=(event,))
 
@@ -113,9 +114,16 @@ def _escalation(case: Case, signal: Signal, reason: EscalationReason, how: Escal
         reason=reason.value,
         reasons=(*known, reason.value),
         summary=summary,
+        target=_target(case),
+        cause=title(case, signal.trigger)[:LONGEST_CAUSE],
         tried=attempts_told(case, reason),
         webhook=Delivery.PENDING if how.webhook else None,
     )
+
+
+def _target(case: Case) -> str:
+    focus, wanted = case.status.focus, case.spec.target
+    return f"{focus.kind}/{focus.name}" if focus else f"{wanted.kind.value}/{wanted.name or '*'}"
 
 
 def _name(case: Case, signal: Signal, reason: EscalationReason) -> str:
@@ -136,7 +144,7 @@ def _record(case: Case, signal: Signal, told: Escalation, outcome: Outcome) -> A
         ended_at=case.now,
         outcome=outcome,
         reason=told.reason,
-        cause=title(case, signal.trigger)[:320],
+        cause=told.cause,
     )
 
 
