@@ -10,6 +10,7 @@ by where its time goes, with --profile.
 import argparse
 import asyncio
 import cProfile
+import gc
 import os
 import pstats
 import tempfile
@@ -249,6 +250,8 @@ async def measure(size: Size, changes: int, every: float, profile: cProfile.Prof
                 jobs = [tasks.create_task(operator.engine.run()), tasks.create_task(operator.archive.run())]
                 say("loaded; one interval passes in which each check runs for the first time")
                 await asyncio.sleep(2 * INTERVAL)
+                gc.collect()
+                gc.freeze()  # as the operator does once it has loaded
                 found = await broken_one_by_one(size, changes, every, profile, (signals, memory, workloads))
                 for job in jobs:
                     job.cancel()
