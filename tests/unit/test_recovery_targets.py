@@ -3,6 +3,7 @@
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -19,13 +20,13 @@ from homeostat.api.recovery_status import (
     TargetMemory,
 )
 from homeostat.api.recovery_step import Severity
-from homeostat.core.cluster import Lock
+from homeostat.core.cluster import Lock, Workload
 from homeostat.core.condition import condition
 from homeostat.core.decision import Ref
 from homeostat.core.recovery import decide
 from homeostat.core.recovery.reasons import BlockReason
 from homeostat.core.recovery.targets import memory
-from homeostat.core.recovery.targets.availability import members, size, unavailable, unhealthy
+from homeostat.core.recovery.targets.availability import at_once, members, size, unavailable, unhealthy
 from scenarios.recovery.fleet import Fleet, Member
 from scenarios.recovery.world import NOON, OTHER, Killed
 
@@ -313,6 +314,21 @@ def test_with_more_nodes_unhealthy_than_allowed_none_is_touched() -> None:
     assert fleet.effects == []
     assert blocked(fleet) == BlockReason.TOO_MANY_UNHEALTHY
     assert any("2 of 3 Nodes" in note for note in fleet.notes)
+
+
+@pytest.mark.parametrize(
+    ("kind", "limit", "cap"),
+    [
+        ("Node", Decimal("0.25"), 1),
+        ("Service", Decimal("0.5"), 1),
+        ("Node", Decimal(0), 0),
+        ("Node", 2, 2),
+        ("Deployment", Decimal("0.25"), 0),
+    ],
+)
+def test_a_share_of_few_pods_never_keeps_a_drain_from_its_end(kind: str, limit: int | Decimal, cap: int) -> None:
+    """R4: a percentage rounds down, but a Node has fewer pods with each eviction, and a Service none at all."""
+    assert at_once(limit, Workload(Ref(kind, "shop", "x", "x"), "1", 1, 1, 0, 0, 0, 0, "")) == cap
 
 
 def test_of_a_node_the_nodes_count_and_its_pods_are_guests() -> None:

@@ -6,7 +6,7 @@ from homeostat.core.recovery.limits.flapping import is_flapping
 from homeostat.core.recovery.limits.ineffective import held_until
 from homeostat.core.recovery.reasons import Block, BlockReason
 from homeostat.core.recovery.steps.plan import Plan
-from homeostat.core.recovery.targets.availability import allowance, in_treatment, size
+from homeostat.core.recovery.targets.availability import at_once, in_treatment, size
 from homeostat.core.recovery.targets.subject import entries_of
 
 
@@ -41,7 +41,7 @@ def in_flight(wish: Wish) -> Block | None:
     target, attempt = wish.target, wish.case.status.attempt
     if target is None:
         return None
-    cap = allowance(wish.case.spec.limits.max_in_flight, size(target))
+    cap = at_once(wish.case.spec.limits.max_in_flight, target)
     planned = wish.plan.target.uid if isinstance(wish.plan, Plan) else ""
     others = [entry for entry in entries_of(wish.case, target) if entry.target.uid != planned]
     count = in_treatment(target, others, attempt.started_at) if attempt else 0

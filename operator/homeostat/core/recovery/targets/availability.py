@@ -33,6 +33,16 @@ def size(target: Workload) -> int:
     return len(target.pods) if is_node(target) else target.replicas
 
 
+def at_once(limit: int | Decimal, target: Workload) -> int:
+    """Say how many pods may be in treatment at once.
+
+    A share of what loses its pods in the course, a Node, or has none, a Service, is one at least: else it would end at 0.
+    """
+    cap = allowance(limit, size(target))
+    is_share_of_few = not isinstance(limit, int) and target.ref.kind in {"Node", "Service"}
+    return max(1, cap) if is_share_of_few and limit else cap
+
+
 def members(target: Workload) -> tuple[Pod, ...]:
     """Give the pods that may be touched: all, or those that a policy for Pods is for."""
     if target.eligible is None:
