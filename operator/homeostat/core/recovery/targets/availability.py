@@ -36,7 +36,7 @@ def size(target: Workload) -> int:
 def at_once(limit: int | Decimal, target: Workload) -> int:
     """Say how many pods may be in treatment at once.
 
-    A share of what loses its pods in the course, a Node, or has none, a Service, is one at least: else it would end at 0.
+    A share of what loses its pods in the course (a Node) or has none (a Service) is one at least, else it would be 0.
     """
     cap = allowance(limit, size(target))
     is_share_of_few = not isinstance(limit, int) and target.ref.kind in {"Node", "Service"}
