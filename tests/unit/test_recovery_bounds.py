@@ -251,3 +251,15 @@ def test_the_rest_after_what_was_only_observed_ends_with_that_mode() -> None:
     world.spec, world.generation = spec(mode="Auto"), 2
     world.run("2s")
     assert world.status.attempt is not None
+
+
+def test_a_policy_that_was_just_made_and_has_no_data_yet_alarms_nobody() -> None:
+    """R15: the same refusal is a Warning, on the target too, when it comes later."""
+    world = seen(workload(), generation=1)
+    dark = replace(world, signals=(SignalSeen(0, SignalState.UNKNOWN, None, timedelta(hours=1)),))
+
+    at_first = decide(spec(), RecoveryPolicyStatus(), dark, NOON).events
+    later = decide(spec(), RecoveryPolicyStatus(observed_generation=1), dark, NOON).events
+
+    assert [(one.reason, one.type.value) for one in at_first] == [("Blocked", "Normal")]
+    assert [(one.reason, one.type.value) for one in later] == [("Blocked", "Warning"), ("RecoveryBlocked", "Warning")]

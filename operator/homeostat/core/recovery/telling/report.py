@@ -83,14 +83,18 @@ def shown(case: Case) -> RecoveryPolicyStatus:
 
 
 def blocked_events(before: RecoveryPolicyStatus, case: Case) -> tuple[Event, ...]:
-    """R15: tell of a refusal when it begins, on the policy and on its target, and not again while it lasts."""
+    """R15: tell of a refusal when it begins, on the policy and on its target, and not again while it lasts.
+
+    That a policy which was just made has no data yet is nobody's alarm, and none of the target's business.
+    """
     new, old = case.status.blocked, before.blocked
     if new is None or (old is not None and old.reason == new.reason):
         return ()
-    kind = EventType.NORMAL if new.reason in _TIMED else EventType.WARNING
+    is_new = before.observed_generation < 0 and new.reason == BlockReason.SIGNAL_MISSING
+    kind = EventType.NORMAL if new.reason in _TIMED or is_new else EventType.WARNING
     told = Event("Blocked", f"{new.reason}: {new.message}", kind, "Recover")
     target = case.seen.target
-    if target is None:
+    if target is None or is_new:
         return (told,)
     note = f"RecoveryPolicy {case.seen.ref.name} does nothing: {new.reason}: {new.message}"
     return told, Event("RecoveryBlocked", note, kind, "Recover", about=target.ref)
