@@ -19,11 +19,12 @@ from homeostat.api.meta import format_precise_time
 from homeostat.api.recovery import APPROVE, BY, KIND, PAUSE, REJECT, RUN
 from homeostat.engine.clock import SystemClock
 from homeostat.kube.client import MERGE_PATCH, ApiClient, Patience
-from homeostat.kube.credentials import Credentials, CredentialsError
+from homeostat.kube.credentials import Credentials
 from homeostat.kube.kubeconfig import find_credentials
 from homeostat.kube.resources import Resource, resource_of
 from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable
 from homeostat.wiring.arguments import BadArguments, Parser
+from homeostat.wiring.asked import add_cluster, explained, kind_names, name_of
 from homeostat.wiring.consent_report import Answer, Result, answered, awaiting, plan_text
 from homeostat.wiring.streams import complain, in_one_line, print_out
 
@@ -39,7 +40,6 @@ WHO_AM_I = Resource("authentication.k8s.io/v1", "selfsubjectreviews", is_namespa
 ONE_SHOT = (APPROVE, REJECT, RUN)
 """Annotations that are heard once. A write clears those of others: the name beside them is of one person alone."""
 
-KIND_NAMES = frozenset({KIND.singular, KIND.plural, f"{KIND.plural}.homeostat.dev", *KIND.short_names})
 _SAYING = {
     "approve": "Let a plan that awaits approval be carried out: this very plan, once, and only while it holds.",
     "reject": "Reject a plan: the policy rests, and asks again only once its trigger has been quiet.",
@@ -60,14 +60,14 @@ class Ask:
 
 def is_by_hand(arguments: Sequence[str]) -> bool:
     """Whether `homeostat run` is told to run a step of a policy, and not the operator."""
-    return any(one.partition("/")[0].lower() in KIND_NAMES and "/" in one for one in arguments)
+    return any(one.partition("/")[0].lower() in kind_names(KIND) and "/" in one for one in arguments)
 
 
 def main(command: str, arguments: Sequence[str]) -> int:
     """Run a command; give the exit code: 0 done, 1 refused, 2 could not be asked, 3 no answer in time."""
     try:
         asked = _parser(command).parse_args(arguments)
-        name = _name(command, asked.policy)
+        name = name_of(asked.policy, KIND, command)
         credentials = find_credentials(os.environ, kubeconfig=asked.kubeconfig, context=asked.context)
         answer = asyncio.run(_say(command, asked, credentials, asked.namespace or credentials.namespace, name))
     except (BadArguments, Unavailable, Forbidden, Gone, Rejected, Conflict) as error:
@@ -175,26 +175,13 @@ def _reason(command: str, text: str) -> str:
     return reason
 
 
-def _name(command: str, policy: str) -> str:
-    """Read `rp/NAME`, as kubectl writes it, or a bare name."""
-    kind, slash, name = policy.rpartition("/")
-    if not name or (slash and kind.lower() not in KIND_NAMES):
-        raise BadArguments(f"{command}: {policy!r} is not rp/NAME")
-    return name
-
-
 def _explained(command: str, error: Exception) -> str:
     """Say in one line what went wrong, and where there is a common cause, which."""
-    told = " ".join(str(error).split())
-    if isinstance(error, (BadArguments, CredentialsError)):
-        return told
-    if isinstance(error, Gone):
-        return f"{told}: is there such a policy in this namespace, and are the CRDs of homeostat installed?"
-    if isinstance(error, Forbidden):
-        return f"{told}: to {command} takes the rights to get and patch recoverypolicies there. Try -n NAMESPACE"
     if isinstance(error, (Rejected, Conflict)):
-        return f"the API server refused: {told}"
-    return f"the API server: {told}"
+        return f"the API server refused: {' '.join(str(error).split())}"
+    when_gone = "is there such a policy in this namespace, and are the CRDs of homeostat installed?"
+    when_forbidden = f"to {command} takes the rights to get and patch recoverypolicies there. Try -n NAMESPACE"
+    return explained(error, when_gone=when_gone, when_forbidden=when_forbidden)
 
 
 def _parser(command: str) -> argparse.ArgumentParser:
@@ -224,6 +211,5 @@ def _parser(command: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--wait", type=float, default=10.0, metavar="SECONDS", help="how long to wait for the operator (default: 10)"
     )
-    parser.add_argument("--kubeconfig", default="", help="path of a kubeconfig (default: as kubectl finds it)")
-    parser.add_argument("--context", default="", help="context of the kubeconfig (default: the current one)")
+    add_cluster(parser)
     return parser

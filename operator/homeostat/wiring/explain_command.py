@@ -14,7 +14,7 @@ from homeostat.api.recovery import KIND
 from homeostat.engine.clock import SystemClock
 from homeostat.kube.budget import ActionBudget
 from homeostat.kube.client import ApiClient, Patience
-from homeostat.kube.credentials import Credentials, CredentialsError
+from homeostat.kube.credentials import Credentials
 from homeostat.kube.errands import ApiJobReader
 from homeostat.kube.kubeconfig import find_credentials
 from homeostat.kube.locks import Locks
@@ -24,6 +24,7 @@ from homeostat.kube.targets import ApiTargets
 from homeostat.kube.workloads import ApiCluster
 from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable
 from homeostat.wiring.arguments import BadArguments, Parser
+from homeostat.wiring.asked import add_cluster, explained, name_of
 from homeostat.wiring.explain_reading import Reach, Unreadable, report_on
 from homeostat.wiring.explain_report import Report, as_json, lines
 from homeostat.wiring.settings import Settings
@@ -32,19 +33,23 @@ from homeostat.wiring.streams import complain, print_out
 PASSES, REFUSES, FAILED, NOT_KNOWN = 0, 1, 2, 3
 PATIENCE = Patience(timeout=10.0, total=10.0)
 """Somebody waits."""
-_KIND_NAMES = frozenset({KIND.singular, KIND.plural, f"{KIND.plural}.homeostat.dev", *KIND.short_names})
+_GONE = "is there such a policy in this namespace, and are the CRDs of homeostat installed?"
+_FORBIDDEN = "may you get recoverypolicies there? Try -n NAMESPACE"
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code: 0 passes, 1 refuses, 3 none known refuses, 2 when there is no answer."""
     try:
         asked = _parser().parse_args(arguments)
-        name = policy_name(asked.policy)
+        name = name_of(asked.policy, KIND, "explain")
         credentials = find_credentials(os.environ, kubeconfig=asked.kubeconfig, context=asked.context)
         namespace = asked.namespace or credentials.namespace
         report = asyncio.run(read(credentials, namespace, name, asked.operator_namespace, SystemClock().now()))
-    except (BadArguments, Unreadable, Unavailable, Forbidden, Gone, Rejected, Conflict) as error:
-        complain([explained_error(error)])
+    except Unreadable as error:
+        complain([str(error)])
+        return FAILED
+    except (BadArguments, Unavailable, Forbidden, Gone, Rejected, Conflict) as error:
+        complain([explained(error, when_gone=_GONE, when_forbidden=_FORBIDDEN)])
         return FAILED
     told = json.dumps(as_json(report), indent=2) if asked.output == "json" else "\n".join(lines(report))
     return code_of(report) if print_out(f"{told}\n") else FAILED
@@ -71,26 +76,6 @@ def code_of(report: Report) -> int:
     return NOT_KNOWN if report.unknown else PASSES
 
 
-def policy_name(policy: str) -> str:
-    """Read `rp/NAME`, as kubectl writes it, or a bare name."""
-    kind, slash, name = policy.rpartition("/")
-    if not name or (slash and kind.lower() not in _KIND_NAMES):
-        raise BadArguments(f"{policy!r} is not rp/NAME")
-    return name
-
-
-def explained_error(error: Exception) -> str:
-    """Say in one line what went wrong, and where there is a common cause, which."""
-    told = " ".join(str(error).split())
-    if isinstance(error, (BadArguments, CredentialsError, Unreadable)):
-        return told
-    if isinstance(error, Gone):
-        return f"{told}: is there such a policy in this namespace, and are the CRDs of homeostat installed?"
-    if isinstance(error, Forbidden):
-        return f"{told}: may you get recoverypolicies there? Try -n NAMESPACE"
-    return f"the API server: {told}"
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="homeostat explain",
@@ -106,6 +91,5 @@ def _parser() -> argparse.ArgumentParser:
         "--operator-namespace", default=Settings.model_fields["operator_namespace"].default,
         help="where the operator runs, and keeps locks of Nodes (default: %(default)s)",
     )  # fmt: skip
-    parser.add_argument("--kubeconfig", default="", help="path of a kubeconfig (default: as kubectl finds it)")
-    parser.add_argument("--context", default="", help="context of the kubeconfig (default: the current one)")
+    add_cluster(parser)
     return parser

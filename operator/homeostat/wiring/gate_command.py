@@ -7,26 +7,27 @@ import argparse
 import asyncio
 import json
 import os
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 from homeostat.api.objective import KIND
 from homeostat.api.objective_status import Hold
 from homeostat.kube.client import ApiClient, Patience
-from homeostat.kube.credentials import Credentials, CredentialsError
+from homeostat.kube.credentials import Credentials
 from homeostat.kube.kubeconfig import find_credentials
 from homeostat.kube.objects import ApiObjects
 from homeostat.ports import Forbidden, Gone, Rejected, Unavailable
 from homeostat.wiring.arguments import BadArguments, Parser
+from homeostat.wiring.asked import add_cluster, explained, name_of
 from homeostat.wiring.gate_report import Answer, as_json, as_line, judge, settled
-from homeostat.wiring.streams import print_out
+from homeostat.wiring.streams import complain, print_out
 
 CODES = {Answer.GO: 0, Answer.STOP: 1, Answer.UNKNOWN: 3}
 FAILED = 2
 PATIENCE = Patience(timeout=10.0, total=10.0)
 """Somebody waits, be it a pipeline."""
-_KIND_NAMES = frozenset({KIND.singular, KIND.plural, f"{KIND.plural}.homeostat.dev", *KIND.short_names})
+_GONE = "is there such an objective in this namespace, and are the CRDs of homeostat installed?"
+_FORBIDDEN = "may you get servicelevelobjectives there? Try -n NAMESPACE"
 _UNKNOWN = {"fail": Answer.UNKNOWN, "go": Answer.GO, "stop": Answer.STOP}
 
 
@@ -34,11 +35,11 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code: 0 go, 1 stop, 3 unknown, 2 when there is no answer."""
     try:
         asked = _parser().parse_args(arguments)
-        name = _name(asked.objective)
+        name = name_of(asked.objective, KIND, "gate")
         credentials = find_credentials(os.environ, kubeconfig=asked.kubeconfig, context=asked.context)
         body = asyncio.run(read(credentials, asked.namespace or credentials.namespace, name))
     except (BadArguments, Unavailable, Forbidden, Gone, Rejected) as error:
-        print(f"homeostat: {_explained(error)}", file=sys.stderr)  # noqa: T201 - to whoever sits at the terminal
+        complain([explained(error, when_gone=_GONE, when_forbidden=_FORBIDDEN)])
         return FAILED
     verdict = settled(judge(body, Hold(asked.hold)), _UNKNOWN[asked.unknown])
     told = json.dumps(as_json(verdict), indent=2) if asked.output == "json" else as_line(verdict)
@@ -49,26 +50,6 @@ async def read(credentials: Credentials, namespace: str, name: str) -> dict[str,
     """Read one objective. Raises what `ports.Objects` raises."""
     async with ApiClient(credentials, patience=PATIENCE) as client:
         return await ApiObjects(client).get(KIND, namespace, name)
-
-
-def _name(objective: str) -> str:
-    """Read `slo/NAME`, as kubectl writes it, or a bare name."""
-    kind, slash, name = objective.rpartition("/")
-    if not name or (slash and kind.lower() not in _KIND_NAMES):
-        raise BadArguments(f"gate: {objective!r} is not slo/NAME")
-    return name
-
-
-def _explained(error: Exception) -> str:
-    """Say in one line what went wrong, and where there is a common cause, which."""
-    told = " ".join(str(error).split())
-    if isinstance(error, (BadArguments, CredentialsError)):
-        return told
-    if isinstance(error, Gone):
-        return f"{told}: is there such an objective in this namespace, and are the CRDs of homeostat installed?"
-    if isinstance(error, Forbidden):
-        return f"{told}: may you get servicelevelobjectives there? Try -n NAMESPACE"
-    return f"the API server: {told}"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -88,6 +69,5 @@ def _parser() -> argparse.ArgumentParser:
         help="what to take missing knowledge for (default: fail, exit code 3); a hold that stands is never let go",
     )  # fmt: skip
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="how to print")
-    parser.add_argument("--kubeconfig", default="", help="path of a kubeconfig (default: as kubectl finds it)")
-    parser.add_argument("--context", default="", help="context of the kubeconfig (default: the current one)")
+    add_cluster(parser)
     return parser

@@ -51,6 +51,7 @@ from homeostat.ports import Forbidden, Gone, HistoryUnavailable, Rejected, Unava
 from homeostat.store import reading
 from homeostat.store.opening import open_reader, translated
 from homeostat.wiring.arguments import BadArguments, Parser
+from homeostat.wiring.asked import add_cluster
 from homeostat.wiring.check_file import BadInput, objects
 from homeostat.wiring.past import add_store_url, store_url
 from homeostat.wiring.slo_report import Paper, as_csv, as_data, as_markdown
@@ -373,7 +374,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     terms.add_argument("--objective", type=_objective, metavar="99.9", help="the objective alone, without a cluster")
     parser.add_argument("--uid", default="", help="an earlier object of that name")
-    parser.add_argument("--kubeconfig", default="", help="path of a kubeconfig (default: as kubectl finds it)")
-    parser.add_argument("--context", default="", help="context of the kubeconfig (default: the current one)")
+    add_cluster(parser)
     add_store_url(parser)
     return parser

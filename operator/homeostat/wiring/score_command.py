@@ -13,14 +13,17 @@ from collections.abc import Sequence
 
 from homeostat.api.health_check import KIND
 from homeostat.kube.client import ApiClient, Patience
-from homeostat.kube.credentials import Credentials, CredentialsError
+from homeostat.kube.credentials import Credentials
 from homeostat.kube.kubeconfig import find_credentials
 from homeostat.kube.objects import ApiObjects
 from homeostat.ports import Forbidden, Gone, Rejected, Unavailable
 from homeostat.wiring.arguments import BadArguments, Parser
+from homeostat.wiring.asked import add_cluster, explained
 from homeostat.wiring.score_report import CheckScore, Report, as_json, as_table, check_score_of, report_on
+from homeostat.wiring.streams import complain
 
 BELOW, FAILED = 1, 2  # exit codes
+_GONE, _FORBIDDEN = "are the CRDs of homeostat installed?", "may you list healthchecks there? Try -n NAMESPACE"
 PATIENCE = Patience(timeout=10.0, total=10.0)
 """Somebody waits at a terminal."""
 
@@ -33,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
         namespace = "" if asked.all_namespaces else asked.namespace or credentials.namespace
         report = asyncio.run(score(credentials, namespace))
     except (BadArguments, Unavailable, Forbidden, Gone, Rejected) as error:
-        print(f"homeostat: {_explained(error)}", file=sys.stderr)  # noqa: T201 - to whoever sits at the terminal
+        complain([explained(error, when_gone=_GONE, when_forbidden=_FORBIDDEN)])
         return FAILED
     print(json.dumps(as_json(report), indent=2) if asked.output == "json" else as_table(report))  # noqa: T201
     return _verdict(report, asked.fail_under)
@@ -59,18 +62,6 @@ def _verdict(report: Report, fail_under: int | None) -> int:
     return BELOW
 
 
-def _explained(error: Exception) -> str:
-    """Say in one line what went wrong, and where there is a common cause, which."""
-    told = " ".join(str(error).split())
-    if isinstance(error, (BadArguments, CredentialsError)):
-        return told
-    if isinstance(error, Gone):
-        return f"{told}: are the CRDs of homeostat installed?"
-    if isinstance(error, Forbidden):
-        return f"{told}: may you list healthchecks there? Try -n NAMESPACE"
-    return f"the API server: {told}"
-
-
 def _percent(text: str) -> int:
     if not text.isdecimal() or int(text) > 100:  # noqa: PLR2004 - the best score
         raise argparse.ArgumentTypeError("not a whole number from 0 to 100")
@@ -88,6 +79,5 @@ def _parser() -> argparse.ArgumentParser:
     where.add_argument("-A", "--all-namespaces", action="store_true", help="the whole cluster")
     parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="how to print")
     parser.add_argument("--fail-under", type=_percent, metavar="N", help="exit with 1 when the score is below N")
-    parser.add_argument("--kubeconfig", default="", help="path of a kubeconfig (default: as kubectl finds it)")
-    parser.add_argument("--context", default="", help="context of the kubeconfig (default: the current one)")
+    add_cluster(parser)
     return parser
