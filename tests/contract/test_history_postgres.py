@@ -266,7 +266,7 @@ def test_a_database_of_the_release_before_is_migrated_once_by_all_who_open_it(po
     open_engine(url).dispose()
     after = tables(url)
     with psycopg.connect(postgres.dsn(url.rpartition("/")[2]), autocommit=True) as connection:
-        connection.execute("DROP TABLE delivery")
+        connection.execute("DROP TABLE delivery, decision")
         connection.execute("UPDATE alembic_version SET version_num = '0002'")
     with pytest.raises(HistoryUnavailable, match="of another release"):
         open_reader(url)
