@@ -291,69 +291,6 @@ async def _pod(client: ApiClient, cluster: ApiCluster, namespace: str) -> Pod:
     return found
 
 
-async def _say_sizes(client: ApiClient, pod: Pod) -> None:
-    """Say what a kubelet that can resize says, and a fake one does not: what the pod runs with."""
-    path = POD.path(pod.ref.namespace, pod.ref.name)
-    raw = await client.request("GET", path)
-    said = raw["status"]["containerStatuses"][0] | {"resources": raw["spec"]["containers"][0]["resources"]}
-    body = {"status": {"containerStatuses": [said]}}
-    await client.request("PATCH", f"{path}/status", body=body, content_type=MERGE_PATCH)
-
-
-async def _running(cluster: ApiCluster, namespace: str) -> Pod | None:
-    found = await cluster.pod(namespace, "one")
-    return found if found is not None and found.phase == "Running" else None
-
-
-async def test_a_running_pod_is_resized_once_and_back(
-    client: ApiClient, hand: ApiActuator, cluster: ApiCluster, namespace: str
-) -> None:
-    """R2, R8: request and limit alike, on the very pod."""
-    await _pod(client, cluster, namespace)
-    pod = await eventually(lambda: _running(cluster, namespace))
-    await _say_sizes(client, pod)
-    raised = {"app": {"requests": {"memory": "96Mi"}, "limits": {"memory": "96Mi"}}}
-    original = {"app": {"requests": {"memory": "64Mi"}, "limits": {"memory": "64Mi"}}}
-
-    assert (await hand.act(ResizePod("r-1", pod.ref, "1", raised), NOW)).reason == "Conflict"
-
-    async def resized(sizes: dict[str, Any]) -> bool:
-        now = await cluster.pod(namespace, "one")
-        assert now is not None
-        return await hand.act(ResizePod("r-1", now.ref, now.resource_version, sizes), NOW) == DONE
-
-    await eventually(lambda: resized(raised))
-    seen = await cluster.pod(namespace, "one")
-    assert seen is not None
-    assert dict(seen.containers[0].limits) == {"memory": "96Mi"}
-    assert seen.is_resizing
-    assert dict(seen.containers[0].requests) == {"memory": "96Mi", "cpu": "100m"}
-    assert await hand.act(ResizePod("r-1", seen.ref, "1", raised), NOW) == DONE
-
-    await eventually(lambda: resized(original))
-    seen = await cluster.pod(namespace, "one")
-    assert seen is not None
-    assert dict(seen.containers[0].limits) == {"memory": "64Mi"}
-    assert not seen.is_resizing
-
-
-async def test_a_node_that_cannot_resize_is_a_refusal(
-    client: ApiClient, hand: ApiActuator, cluster: ApiCluster, namespace: str
-) -> None:
-    """R16: an old kubelet says no sizes; the API server refuses, and the next step has its turn."""
-    await _pod(client, cluster, namespace)
-
-    async def answer() -> str:
-        now = await cluster.pod(namespace, "one")
-        assert now is not None
-        sizes = {"app": {"limits": {"memory": "96Mi"}, "requests": {"memory": "96Mi"}}}
-        outcome = await hand.act(ResizePod("r-4", now.ref, now.resource_version, sizes), NOW)
-        assert outcome.verb is Verb.REFUSED
-        return "" if outcome.reason == "Conflict" or now.phase != "Running" else outcome.reason
-
-    assert await eventually(answer) == "Invalid"
-
-
 async def test_a_pod_that_is_gone_or_replaced_is_not_resized(
     client: ApiClient, hand: ApiActuator, cluster: ApiCluster, namespace: str
 ) -> None:
