@@ -177,6 +177,15 @@ def test_a_deployment_that_rolls_out_says_so() -> None:
     assert rolling.selector == "app=web"
 
 
+def test_a_deployment_that_still_keeps_a_pod_of_the_old_template_is_rolling_out() -> None:
+    """R12: of one replica the new pod is there, and does not serve yet; until it does, the old one is kept beside it."""
+    status = {"observedGeneration": 2, "replicas": 2, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1}
+    surging = _workload("Deployment", {"replicas": 1}, status)
+
+    assert (surging.updated, surging.outdated, surging.is_rolling_out) == (1, 1, True)
+    assert not _workload("Deployment", {"replicas": 1}, status | {"replicas": 1}).is_rolling_out
+
+
 def test_a_deployment_whose_pod_has_died_is_not_rolling_out() -> None:
     """R12: a missing pod is a fault to heal, not a rollout to wait for."""
     died = _workload("Deployment", {"replicas": 3}, {"replicas": 2, "updatedReplicas": 2, **_COMPLETE})

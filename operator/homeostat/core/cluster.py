@@ -135,6 +135,7 @@ class Workload:
     annotations: tuple[tuple[str, str], ...] = ()
     pods: tuple[Pod, ...] = ()
     restart_id: str = ""  # the `id` of the last RestartRollout that stands in its pod template
+    outdated: int = 0  # pods of an earlier template, which a Deployment keeps until the new ones serve
     is_stuck: bool = False  # its rollout made no progress within its deadline
     git: GitOwner | None = None
     is_unschedulable: bool = False
@@ -148,7 +149,7 @@ class Workload:
 
         Only the template counts: a pod that is merely not ready is a fault, not a rollout.
         """
-        return self.observed_generation < self.generation or self.updated < self.replicas
+        return self.observed_generation < self.generation or self.updated < self.replicas or self.outdated > 0
 
 
 @dataclass(frozen=True, slots=True)

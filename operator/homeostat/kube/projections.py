@@ -187,6 +187,8 @@ def workload_of(raw: Raw, kind: str, pods: tuple[Pod, ...] = ()) -> Workload:
         is_stuck=_condition(status, "Progressing").get("reason") == "ProgressDeadlineExceeded",
         git=git_owner_of(metadata),
     )
+    if kind == "Deployment":
+        plain = replace(plain, outdated=max(0, status.get("replicas", 0) - plain.updated))
     if kind == "DaemonSet":
         plain = _counted_by_nodes(plain, status)
     return replace(plain, updated=plain.replicas) if _is_rolled_out(kind, spec, status) else plain
