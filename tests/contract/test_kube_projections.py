@@ -178,8 +178,8 @@ def test_a_deployment_that_rolls_out_says_so() -> None:
 
 
 def test_a_deployment_that_still_keeps_a_pod_of_the_old_template_is_rolling_out() -> None:
-    """R12: of one replica the new pod is there, and does not serve yet; until it does, the old one is kept beside it."""
-    status = {"observedGeneration": 2, "replicas": 2, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1}
+    """R12: of one replica the new pod is there and does not serve yet; until it does, the old one is kept beside it."""
+    status = {"observedGeneration": 4, "replicas": 2, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1}
     surging = _workload("Deployment", {"replicas": 1}, status)
 
     assert (surging.updated, surging.outdated, surging.is_rolling_out) == (1, 1, True)
