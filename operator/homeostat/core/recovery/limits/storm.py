@@ -80,7 +80,8 @@ def _is_concerned(case: Case) -> bool:
     """Say so whatever held it until now: what is let go in the middle of a storm must not begin."""
     wants = wanting(case.spec, case.status.model_copy(update={"blocked": None}))
     is_told = case.status.escalated is not None and REASON in case.status.escalated.reasons
-    return is_told or (wants is not None and wants.since <= case.now)
+    is_one_that_acts = case.spec.mode in {Mode.AUTO, Mode.APPROVE}
+    return (is_told and is_one_that_acts) or (wants is not None and wants.since <= case.now)
 
 
 def _is_at_its_end(escalated: Escalation | None) -> bool:
