@@ -2,14 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
+from cluster.hands import budget_of, client, cluster, hand
 from cluster.waiting import eventually
 from homeostat.api.health_check import KIND as HEALTH_CHECK
 from homeostat.api.recovery import KIND as RECOVERY_POLICY
@@ -33,11 +33,9 @@ from homeostat.engine.objects import KIND_BY_NAME
 from homeostat.kube import budget as budgets
 from homeostat.kube import lease as leases
 from homeostat.kube.actuator import ApiActuator
-from homeostat.kube.budget import ActionBudget
 from homeostat.kube.client import APPLY_PATCH, MERGE_PATCH, ApiClient
-from homeostat.kube.kubeconfig import find_credentials
 from homeostat.kube.lease import Leadership
-from homeostat.kube.locks import Locks, lock_name
+from homeostat.kube.locks import lock_name
 from homeostat.kube.objects import FINALIZER, ApiObjects
 from homeostat.kube.projections import RESTARTED_AT
 from homeostat.kube.recorder import ApiRecorder
@@ -46,30 +44,11 @@ from homeostat.kube.workloads import ApiCluster
 from homeostat.ports import Conflict, Gone, Rejected, Unavailable
 
 pytestmark = pytest.mark.apiserver
+__all__ = ["client", "cluster", "hand"]
 
 NOW = datetime(2026, 11, 21, 8, tzinfo=UTC)
 DONE = Outcome(Verb.DONE)
 CHECKS = resource_of(HEALTH_CHECK)
-
-
-@pytest.fixture
-async def client(kubeconfig: Path) -> AsyncIterator[ApiClient]:
-    async with ApiClient(find_credentials({}, kubeconfig=str(kubeconfig))) as opened:
-        yield opened
-
-
-@pytest.fixture
-def hand(client: ApiClient, namespace: str) -> ApiActuator:
-    return ApiActuator(client, Locks(client, namespace), _budget(client, namespace))
-
-
-@pytest.fixture
-def cluster(client: ApiClient, namespace: str) -> ApiCluster:
-    return ApiCluster(client, Locks(client, namespace), _budget(client, namespace))
-
-
-def _budget(client: ApiClient, namespace: str, of: int = 5) -> ActionBudget:
-    return ActionBudget(client, namespace, of=of, per=timedelta(hours=1))
 
 
 # --- objects --------------------------------------------------------------------------------------------
@@ -516,11 +495,11 @@ async def test_a_lock_is_renewed_expires_is_taken_over_and_is_released_only_by_i
 
 async def test_fifty_takers_at_once_get_no_more_tokens_than_there_are(client: ApiClient, namespace: str) -> None:
     """R3: the budget is one for the whole cluster, whoever asks."""
-    await _budget(client, namespace).ensure()
+    await budget_of(client, namespace).ensure()
     async with asyncio.TaskGroup() as group:
-        tries = [group.create_task(_budget(client, namespace).take(f"action-{number}", NOW)) for number in range(50)]
+        tries = [group.create_task(budget_of(client, namespace).take(f"action-{number}", NOW)) for number in range(50)]
     outcomes = [one.result() for one in tries]
-    left = await _budget(client, namespace).read(NOW)
+    left = await budget_of(client, namespace).read(NOW)
 
     assert [outcome.verb for outcome in outcomes].count(Verb.DONE) == 5
     assert {outcome.reason for outcome in outcomes if outcome != DONE} == {"BudgetExhausted"}
@@ -529,10 +508,10 @@ async def test_fifty_takers_at_once_get_no_more_tokens_than_there_are(client: Ap
 
 async def test_a_token_comes_back_after_its_period_and_one_action_takes_one(client: ApiClient, namespace: str) -> None:
     """R2, R3: restarts change nothing, the record is in the API server."""
-    await _budget(client, namespace).ensure()
+    await budget_of(client, namespace).ensure()
     for _ in range(3):
-        assert await _budget(client, namespace, of=1).take("same", NOW) == DONE
-    one = _budget(client, namespace, of=1)
+        assert await budget_of(client, namespace, of=1).take("same", NOW) == DONE
+    one = budget_of(client, namespace, of=1)
     await one.ensure()
     spent = await one.take("other", NOW + timedelta(minutes=59))
     again = await one.take("other", NOW + timedelta(minutes=61))
@@ -547,7 +526,7 @@ async def test_without_a_readable_budget_nobody_acts(
 ) -> None:
     """R3, R12: fail closed."""
     if damage is not None:
-        await _budget(client, namespace).ensure()
+        await budget_of(client, namespace).ensure()
         await client.request(
             "PATCH",
             LEASE.path(namespace, budgets.NAME),

@@ -1,27 +1,25 @@
 """What only a real control plane shows of changes: dry runs, strategic merges, going back, sizes (R2, R8)."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from cluster.hands import client, cluster, hand
 from cluster.waiting import eventually
 from homeostat.core import merge_patch
 from homeostat.core.cluster import Pod, Workload
 from homeostat.core.decision import Action, Outcome, PatchObject, Ref, ResizePod, SetUnschedulable, UndoRollout, Verb
 from homeostat.kube.actuator import ApiActuator
-from homeostat.kube.budget import ActionBudget
 from homeostat.kube.client import MERGE_PATCH, ApiClient
-from homeostat.kube.kubeconfig import find_credentials
-from homeostat.kube.locks import Locks
 from homeostat.kube.resources import NODE, POD, WORKLOADS
 from homeostat.kube.revisions import ApiRevisions
 from homeostat.kube.workloads import ApiCluster
 
 pytestmark = pytest.mark.apiserver
+__all__ = ["client", "cluster", "hand"]
 
 NOW = datetime(2026, 11, 21, 8, tzinfo=UTC)
 DONE = Outcome(Verb.DONE)
@@ -29,28 +27,8 @@ MARKER = "homeostat.dev/attempt"
 
 
 @pytest.fixture
-async def client(kubeconfig: Path) -> AsyncIterator[ApiClient]:
-    async with ApiClient(find_credentials({}, kubeconfig=str(kubeconfig))) as opened:
-        yield opened
-
-
-@pytest.fixture
-def hand(client: ApiClient, namespace: str) -> ApiActuator:
-    return ApiActuator(client, Locks(client, namespace), _budget(client, namespace))
-
-
-@pytest.fixture
-def cluster(client: ApiClient, namespace: str) -> ApiCluster:
-    return ApiCluster(client, Locks(client, namespace), _budget(client, namespace))
-
-
-@pytest.fixture
 def revisions(client: ApiClient) -> ApiRevisions:
     return ApiRevisions(client)
-
-
-def _budget(client: ApiClient, namespace: str) -> ActionBudget:
-    return ActionBudget(client, namespace, of=5, per=timedelta(hours=1))
 
 
 # --- what there is to change ----------------------------------------------------------------------------

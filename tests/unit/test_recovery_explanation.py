@@ -1,6 +1,7 @@
 """The chain of gates as it is shown, and the decision on record: both say what decides, no more and no less."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ from homeostat.core.cluster import FreezeInForce
 from homeostat.core.recovery import decide
 from homeostat.core.recovery.explaining import explained
 from homeostat.core.recovery.gates.chain import TO_ACT, TO_ASK_AGAIN, TO_GO_ON, TO_TELL, TO_UNDO, name_of
-from homeostat.core.recovery.gates.explanation import TRIGGERED, first_refusal
+from homeostat.core.recovery.gates.explanation import TRIGGERED, GateAnswer
 from homeostat.core.recovery.reasons import REFUSALS, BlockReason
 from homeostat.core.recovery.seen import Case
 from scenarios.recovery.world import NOON, TARGET, World, spec
@@ -28,6 +29,11 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "recovery.md"
 OF_GATES = [(reason, circumstances) for reason, circumstances in CIRCUMSTANCES if reason not in REFUSALS]
 """The API server refuses nothing that nobody asks for."""
 HELPLESS: dict[str, Any] = {"eviction_heals": False}
+
+
+def first_refusal(answers: Sequence[GateAnswer]) -> GateAnswer | None:
+    """Give the refusal that counts."""
+    return next((answer for answer in answers if not answer.passed), None)
 
 
 def case_of(made: World) -> Case:

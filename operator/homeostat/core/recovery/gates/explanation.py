@@ -4,7 +4,7 @@ A decision stops at the first refusal; this asks all of the gates, of the same s
 refusal here is the one that a decision comes to.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -46,11 +46,6 @@ def explain(case: Case, signal: Signal | None, planned: Plan | Block | None) -> 
     wish = Wish(case, signal or _quiet(case), planned)
     for gate in still_asked(gates_now(case, signal, planned), case):
         yield _asked(gate, wish)
-
-
-def first_refusal(answers: Sequence[GateAnswer]) -> GateAnswer | None:
-    """Give the refusal that counts."""
-    return next((answer for answer in answers if not answer.passed), None)
 
 
 def gates_now(case: Case, signal: Signal | None, planned: Plan | Block | None) -> tuple[Gate, ...]:
