@@ -69,6 +69,9 @@ apt_install() {
 # What the stage `programs` of the tests, and some benchmarks, run beside us.
 need_programs() { need_debian prometheus prometheus-alertmanager postgresql; }
 
+# What the tests of the fault agent need, which make network namespaces where they may: as root.
+need_namespaces() { ((EUID != 0)) || need_debian iproute2 nftables; }
+
 # --- the virtual environment ----------------------------------------------------------------------------
 
 is_new_python() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
