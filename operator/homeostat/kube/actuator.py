@@ -10,10 +10,15 @@ from typing import Any
 
 from homeostat.core.decision import (
     Action,
+    AskExperiment,
     CallWebhook,
     DeletePod,
+    DropGuard,
     EvictPod,
+    HoldAgent,
+    HoldFields,
     InstallRules,
+    KeepGuard,
     Outcome,
     PatchObject,
     Ref,
@@ -24,17 +29,23 @@ from homeostat.core.decision import (
     RunJob,
     Scale,
     SetUnschedulable,
+    StartAgent,
+    StopAgent,
     TakeLock,
     TakeToken,
     UndoRollout,
     Verb,
 )
-from homeostat.kube.answers import BudgetHeld
+from homeostat.kube.answers import BudgetHeld, Denied
 from homeostat.kube.budget import ActionBudget, BudgetUnreadable
 from homeostat.kube.changes import ApiChanges, Change
 from homeostat.kube.client import MERGE_PATCH, STRATEGIC_PATCH, ApiClient
+from homeostat.kube.ephemeral import EphemeralAgents
 from homeostat.kube.errands import Errands
+from homeostat.kube.experiments import ApiExperiments
+from homeostat.kube.fields import ApiFields
 from homeostat.kube.gate import Urgency
+from homeostat.kube.guards import ApiGuards
 from homeostat.kube.locks import Locks
 from homeostat.kube.projections import RESTARTED_AT
 from homeostat.kube.resources import POD, WORKLOADS
@@ -43,21 +54,37 @@ from homeostat.ports import Caller, Conflict, Forbidden, Gone, Rejected, Unavail
 
 FIELD_MANAGER = "homeostat-actions"
 DONE = Outcome(Verb.DONE)
+NO_RIGHT = "the operator lacks the right to do this"
 
 _SCALABLE = frozenset({"Deployment", "StatefulSet"})
 Raw = Mapping[str, Any]
+HandedOn = (
+    Change | RunJob | CallWebhook | InstallRules | RemoveRules | HoldFields | KeepGuard | DropGuard | AskExperiment
+)
 
 
 class ApiActuator:
     """`ports.Actuator` on the API server."""
 
-    def __init__(self, client: ApiClient, locks: Locks, budget: ActionBudget, caller: Caller | None = None) -> None:
+    def __init__(
+        self,
+        client: ApiClient,
+        locks: Locks,
+        budget: ActionBudget,
+        caller: Caller | None = None,
+        guards: ApiGuards | None = None,
+        agents: EphemeralAgents | None = None,
+    ) -> None:
         self._client = client
         self._locks = locks
         self._budget = budget
         self._rules = ApiRules(client)
         self._changes = ApiChanges(client)
         self._errands = Errands(client, caller)
+        self._fields = ApiFields(client)
+        self._experiments = ApiExperiments(client)
+        self._guards = guards
+        self._agents = agents
 
     async def act(self, action: Action, now: datetime) -> Outcome:
         """Perform one action; never raises for what the API server may answer."""
@@ -71,8 +98,8 @@ class ApiActuator:
             return Outcome(Verb.REFUSED, "Conflict", "the object changed since the decision")
         except Gone:
             return Outcome(Verb.REFUSED, "NotFound", "the object is not there")
-        except Forbidden:
-            return Outcome(Verb.REFUSED, "Forbidden", "the operator lacks the right to do this")
+        except Forbidden as error:
+            return Outcome(Verb.REFUSED, "Forbidden", str(error) if isinstance(error, Denied) else NO_RIGHT)
         except Rejected as error:
             return Outcome(Verb.REFUSED, "Invalid", str(error))
         except Unavailable:
@@ -92,13 +119,19 @@ class ApiActuator:
                 return await self._lock(action, now)
             case TakeToken():
                 return await self._budget.take(action.id, now)
+            case StartAgent() | HoldAgent() | StopAgent():
+                return await self._agent(action)
             case _:
                 return await self._hand_on(action, now)
 
-    async def _hand_on(
-        self, action: Change | RunJob | CallWebhook | InstallRules | RemoveRules, now: datetime
-    ) -> Outcome:
+    async def _hand_on(self, action: HandedOn, now: datetime) -> Outcome:
         match action:
+            case AskExperiment():
+                return await self._experiments.perform(action)
+            case HoldFields():
+                return await self._fields.perform(action)
+            case KeepGuard() | DropGuard():
+                return await self._guard(action, now)
             case UndoRollout() | PatchObject() | SetUnschedulable() | ResizePod():
                 return await self._changes.perform(action)
             case RunJob() | CallWebhook():
@@ -106,10 +139,23 @@ class ApiActuator:
             case InstallRules() | RemoveRules():
                 return await self._rules.perform(action)
 
+    async def _agent(self, action: StartAgent | HoldAgent | StopAgent) -> Outcome:
+        """Start an agent; one that runs is spoken to over its wire, not by the API server."""
+        if self._agents is None or not isinstance(action, StartAgent):
+            return Outcome(Verb.REFUSED, "Unsupported", "no agents are configured")
+        return await self._agents.start(action)
+
     async def _lock(self, action: TakeLock | ReleaseLock, now: datetime) -> Outcome:
         if isinstance(action, TakeLock):
             return await self._locks.take(action.target, action.holder, action.seconds, now)
         return await self._locks.release(action.target, action.holder)
+
+    async def _guard(self, action: KeepGuard | DropGuard, now: datetime) -> Outcome:
+        if self._guards is None:
+            return Outcome(Verb.REFUSED, "Unsupported", "no guards are configured")
+        if isinstance(action, KeepGuard):
+            return await self._guards.keep(action, now)
+        return await self._guards.drop(action)
 
     async def _evict(self, action: EvictPod) -> Outcome:
         eviction = {

@@ -1,7 +1,7 @@
 """What an answer of the API server means: a value, an exception of `ports`, or another attempt. Nothing here waits.
 
 Answers are judged by code and by the machine-readable `reason` and `causes` of a metav1.Status. The only upstream
-text that leaves is the message of a `Rejected`.
+text that leaves is the message of a `Rejected` or a `Denied`.
 """
 
 import re
@@ -28,6 +28,10 @@ class ServerError(Unavailable):
 
 class BudgetHeld(Rejected):
     """An eviction was refused because a PodDisruptionBudget allows none now."""
+
+
+class Denied(Forbidden):
+    """A policy of the cluster refuses what is asked for, whoever asks; the message, safe to show, says which."""
 
 
 class Fate(StrEnum):
@@ -90,12 +94,16 @@ def error_of(answer: Answer, what: str) -> Exception:
     # A patch that names another uid than the object's is answered as an immutable field, not as a conflict.
     if answer.code == 409 or answer.has_cause(at="metadata.uid"):  # noqa: PLR2004
         return Conflict(told)
+    if answer.code == 403 and _DENIAL.search(message := _message(answer)):  # noqa: PLR2004
+        return Denied(message)
     if answer.code in _REJECTED:
         return Rejected(_message(answer) or told)
     return _BY_CODE.get(answer.code, Unavailable)(told)
 
 
 _BY_CODE: dict[int, type[Exception]] = {401: Forbidden, 403: Forbidden, 404: Gone, 410: Expired, 500: ServerError}
+_DENIAL = re.compile(r'violates PodSecurity "|: ValidatingAdmissionPolicy |admission webhook "')
+"""What a refusal by a rule of the cluster says. One for want of a right names ourselves, which is nobody's business."""
 _REJECTED = frozenset({400, 405, 406, 413, 415, 422})
 
 

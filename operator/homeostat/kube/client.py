@@ -11,7 +11,7 @@ import json
 import random
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -30,6 +30,8 @@ STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
+WEBSOCKET_MESSAGE = 64 * 1024
+"""The longest message that is taken from a WebSocket, in bytes."""
 PAGE, METADATA_PAGE = 100, 500
 """Objects of a page: whole ones may be 1.5 MB each, of which somebody may have made many."""
 _READS = frozenset({"GET", "HEAD"})
@@ -68,7 +70,10 @@ def _count_nothing(_method: str, _status_class: str) -> None:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Request:
-    """One request; `path` is absolute and encoded, `timeout` (seconds) overrides the client's per attempt."""
+    """One request; `path` is absolute and encoded, `timeout` (seconds) overrides the client's per attempt.
+
+    `is_text`: the answer is no JSON; it comes as {"text": …}.
+    """
 
     method: str
     path: str
@@ -78,6 +83,7 @@ class Request:
     accept: str = JSON
     timeout: float | None = None
     urgency: Urgency = Urgency.STATUS
+    is_text: bool = False
 
     @property
     def name(self) -> str:
@@ -108,12 +114,15 @@ class ApiClient:
         self._patience = patience or Patience()
         self._timing = timing or Timing()
         self._session: aiohttp.ClientSession | None = None
+        self._sockets: aiohttp.ClientSession | None = None
         self._tls: ssl.SSLContext | None = None
         self._tls_of: Identity | None = None
 
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(limit=64, keepalive_timeout=30)
         self._session = aiohttp.ClientSession(connector=connector, auto_decompress=True, trust_env=False)
+        # WebSockets stay open: among the others they would use up the connections for requests
+        self._sockets = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=False)
         return self
 
     async def __aexit__(
@@ -123,8 +132,9 @@ class ApiClient:
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._session is not None:
-            await self._session.close()
+        for session in (self._session, self._sockets):
+            if session is not None:
+                await session.close()
 
     async def request(  # noqa: PLR0913 - the parts of an HTTP request
         self,
@@ -187,6 +197,50 @@ class ApiClient:
                 found[item["metadata"].get("namespace", ""), item["metadata"]["name"]] = item
         return list(found.values())
 
+    async def websocket(
+        self, path: str, query: Mapping[str, str], protocols: Sequence[str]
+    ) -> aiohttp.ClientWebSocketResponse:
+        """Open a WebSocket, which the caller closes; raises the exceptions of `ports`. It is tried once."""
+        opened = await self._upgrade(path, query, protocols, await self.credentials.source.identity(renew=False))
+        if isinstance(opened, Answer) and opened.code == 401:  # noqa: PLR2004
+            renewed = await self.credentials.source.identity(renew=True)
+            opened = await self._upgrade(path, query, protocols, renewed)
+        if isinstance(opened, Answer):
+            raise error_of(opened, f"GET {path}")
+        return opened
+
+    async def _upgrade(
+        self, path: str, query: Mapping[str, str], protocols: Sequence[str], identity: Identity
+    ) -> aiohttp.ClientWebSocketResponse | Answer:
+        """Do the handshake; what is no WebSocket then is an Answer that says why."""
+        opened = await self._shake_hands(path, query, protocols, identity)
+        self._count("GET", opened.status_class if isinstance(opened, Answer) else "1xx")
+        return opened
+
+    async def _shake_hands(
+        self, path: str, query: Mapping[str, str], protocols: Sequence[str], identity: Identity
+    ) -> aiohttp.ClientWebSocketResponse | Answer:
+        if self._sockets is None:
+            raise RuntimeError("the client is not open: use `async with`")
+        try:
+            async with asyncio.timeout(self._patience.timeout):
+                return await self._sockets.ws_connect(
+                    self.credentials.server + path,
+                    params=query,
+                    protocols=protocols,
+                    headers=_headers(Request("GET", path), identity),
+                    ssl=self._tls_for(identity),
+                    server_hostname=self.credentials.tls_server_name,
+                    max_msg_size=WEBSOCKET_MESSAGE,
+                )
+        except aiohttp.WSServerHandshakeError as error:
+            return Answer(Fate.ANSWERED, error.status)
+        except aiohttp.ClientConnectorError:
+            self._tls = None
+            return Answer(Fate.NOT_SENT)
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            return Answer(Fate.UNKNOWN)
+
     async def _send_as_known(self, request: Request) -> Answer:
         """Send with the identity at hand; when the server does not know it (401), renew it once and send again."""
         answer = await self._send_once(request, await self.credentials.source.identity(renew=False))
@@ -220,7 +274,10 @@ class ApiClient:
                 server_hostname=self.credentials.tls_server_name,
                 allow_redirects=False,
             ) as response:
-                return _read(response.status, response.headers, await response.read())
+                raw = await response.read()
+                if request.is_text and response.ok:
+                    return Answer(Fate.ANSWERED, response.status, {"text": raw.decode(errors="replace")})
+                return _read(response.status, response.headers, raw)
         except aiohttp.ClientConnectorError:
             self._tls = None  # perhaps the CA or our certificate was rotated
             return Answer(Fate.NOT_SENT)

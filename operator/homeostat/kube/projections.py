@@ -7,10 +7,24 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from homeostat.api.meta import GROUP
-from homeostat.core.cluster import Claim, Container, DisruptionBudget, Job, Namespace, Node, Pod, Secret, Workload
+from homeostat.core.cluster import (
+    AgentContainer,
+    Claim,
+    Container,
+    DisruptionBudget,
+    Job,
+    Namespace,
+    Node,
+    Pod,
+    Secret,
+    Workload,
+)
 from homeostat.core.decision import Ref
+from homeostat.core.orders import PREFIX
+from homeostat.kube.field_names import fields_of, references_of
 from homeostat.kube.git_owners import git_owner_of
 from homeostat.kube.resizing import is_resizing
+from homeostat.kube.rollouts import rollout_takes
 from homeostat.kube.selectors import selector_text
 
 Raw = Mapping[str, Any]
@@ -69,7 +83,28 @@ def pod_of(raw: Raw) -> Pod:
         grace_seconds=_grace_seconds(metadata, spec),
         is_resizing=is_resizing(raw),
         out_of_memory_at=max(_out_of_memory(status), default=None),
+        annotations=_pairs(metadata.get("annotations")),
+        fields=_pairs(fields_of(raw, "Pod")),
+        agents=tuple(_agents(spec, status)),
+        has_host_network=bool(spec.get("hostNetwork")),
+        has_readiness_probe=any("readinessProbe" in container for container in spec.get("containers") or ()),
     )
+
+
+def _agents(spec: Raw, status: Raw) -> Iterator[AgentContainer]:
+    """Give the ephemeral containers that are ours: the spec lists them for good, the status once they are known."""
+    known = {one["name"]: one.get("state") or {} for one in status.get("ephemeralContainerStatuses") or ()}
+    for container in spec.get("ephemeralContainers") or ():
+        if container["name"].startswith(PREFIX):
+            yield _agent(container["name"], known.get(container["name"], {}))
+
+
+def _agent(name: str, state: Raw) -> AgentContainer:
+    if ended := state.get("terminated"):
+        return AgentContainer(name, "Ended", ended.get("reason", ""), ended.get("exitCode"))
+    if "running" in state:
+        return AgentContainer(name, "Running")
+    return AgentContainer(name, "Waiting", (state.get("waiting") or {}).get("reason", ""))
 
 
 def _container(raw: Raw) -> Container:
@@ -186,6 +221,10 @@ def workload_of(raw: Raw, kind: str, pods: tuple[Pod, ...] = ()) -> Workload:
         restart_id=_restart_id(spec),
         is_stuck=_condition(status, "Progressing").get("reason") == "ProgressDeadlineExceeded",
         git=git_owner_of(metadata),
+        labels=_pairs(metadata.get("labels")),
+        fields=_pairs(fields_of(raw, kind)),
+        references=references_of(raw),
+        rollout_takes=rollout_takes(raw, kind),
     )
     if kind == "Deployment":
         plain = replace(plain, outdated=max(0, status.get("replicas", 0) - plain.updated))
@@ -241,6 +280,7 @@ def node_workload_of(raw: Raw, pods: tuple[Pod, ...] = (), population: tuple[int
     return replace(
         _bare(raw, "Node"), replicas=1, updated=1, ready=int(is_ready), available=int(is_ready), pods=pods,
         is_unschedulable="Cordoned" in conditions, conditions=conditions, population=population,
+        labels=_pairs(raw["metadata"].get("labels")), fields=_pairs(fields_of(raw, "Node")),
     )  # fmt: skip
 
 

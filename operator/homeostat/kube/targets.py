@@ -84,6 +84,11 @@ class ApiTargets:
             return await self._controllers(namespace, await self._cluster.pods(namespace, selector))
         return await self._cluster.workloads(namespace, kind, selector)
 
+    async def pods_on(self, node: str) -> tuple[Pod, ...]:
+        """Read the pods on a Node, of all namespaces; their owner is who controls them directly."""
+        query = {"fieldSelector": f"spec.nodeName={node}"}
+        return tuple(map(pod_of, await self._client.collect(POD.path(), query=query)))
+
     async def revisions(self, workload: Workload) -> tuple[Revision, ...]:
         """Read the revisions of a Deployment, StatefulSet or DaemonSet, newest first."""
         return await self._changes.revisions(workload)
@@ -104,11 +109,11 @@ class ApiTargets:
 
     async def _node(self, name: str) -> Workload | None:
         found = await self._all_nodes(lambda raw: bool(raw["metadata"]["name"] == name))
-        return replace(found[0], pods=await self._pods_on(name)) if found else None
+        return replace(found[0], pods=await self.pods_on(name)) if found else None
 
     async def _nodes(self, selector: str) -> tuple[Workload, ...]:
         found = await self._all_nodes(lambda raw: selects(selector, raw["metadata"].get("labels") or {}))
-        pods = {node.ref.uid: await self._pods_on(node.ref.name) for node in found if node.conditions}
+        pods = {node.ref.uid: await self.pods_on(node.ref.name) for node in found if node.conditions}
         return tuple(replace(node, pods=pods.get(node.ref.uid, ())) for node in found)
 
     async def _all_nodes(self, is_wanted: Callable[[Raw], bool]) -> list[Workload]:
@@ -120,11 +125,6 @@ class ApiTargets:
             found |= {raw["metadata"]["name"]: node_workload_of(raw) for raw in page if is_wanted(raw)}
         population = sum(is_sick.values()), len(is_sick)
         return [replace(node, population=population) for _, node in sorted(found.items())]
-
-    async def _pods_on(self, node: str) -> tuple[Pod, ...]:
-        """Read the pods on a Node, of all namespaces; their owner is who controls them directly."""
-        query = {"fieldSelector": f"spec.nodeName={node}"}
-        return tuple(map(pod_of, await self._client.collect(POD.path(), query=query)))
 
     # --- pods -------------------------------------------------------------------------------------------
 

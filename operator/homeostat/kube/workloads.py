@@ -84,6 +84,13 @@ class ApiCluster:
         deployment = await self._deployment_of(found.owner) if _is_replica_set(found.owner) else None
         return replace(found, owner=deployment or found.owner)
 
+    async def ready_pods(self) -> int:
+        """Count the ready pods of the whole cluster, a page at a time."""
+        query, count = {"fieldSelector": "status.phase=Running"}, 0
+        async for page in self._client.pages(POD.path(), query=query):
+            count += sum(pod.is_ready and not pod.is_terminating for pod in map(pod_of, page))
+        return count
+
     async def disruption_budgets(self, namespace: str) -> tuple[DisruptionBudget, ...]:
         """Read the PodDisruptionBudgets of a namespace that select anything."""
         raws = await self._collect(DISRUPTION_BUDGET, namespace, "")

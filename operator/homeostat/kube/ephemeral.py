@@ -1,0 +1,106 @@
+"""Fault agents, put into pods as ephemeral containers: root inside, with the capabilities of one fault and no others.
+
+Such a container stays listed in its pod for as long as the pod lives, and is never changed: one of the same name that
+is there is the very same order, given before.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from homeostat.core.decision import Outcome, StartAgent, Verb
+from homeostat.core.orders import NEEDS, Order
+from homeostat.kube.client import STRATEGIC_PATCH, ApiClient
+from homeostat.kube.gate import Urgency
+from homeostat.kube.resources import POD
+from homeostat.ports import Conflict, Gone, Rejected
+
+Raw = Mapping[str, Any]
+
+COMMAND: Final = ("python3", "-m", "homeostat.agent")
+_MANAGER: Final = "homeostat-actions"
+DONE: Final = Outcome(Verb.DONE)
+NO_IMAGE: Final = Outcome(Verb.REFUSED, "NoAgentImage", "no image for agents is set: HOMEOSTAT_AGENT_IMAGE")
+NO_SUCH_FAULT: Final = Outcome(Verb.REFUSED, "Unsupported", "no agent can do this")
+NO_EPHEMERAL: Final = Outcome(Verb.REFUSED, "Unsupported", "this cluster has no ephemeral containers")
+
+
+class EphemeralAgents:
+    """Starts agents; `image` is the operator's own, "" for none."""
+
+    def __init__(self, client: ApiClient, image: str) -> None:
+        self._client = client
+        self._image = image
+
+    async def start(self, action: StartAgent) -> Outcome:
+        """Put an agent into its pod, once. Raises what `ports` names, Gone for a pod that was replaced too."""
+        if not self._image:
+            return NO_IMAGE
+        if action.order.fault not in NEEDS:
+            return NO_SUCH_FAULT
+        try:
+            await self._patch(action)
+        except Gone:
+            await self._read(action)
+            return NO_EPHEMERAL
+        except (Conflict, Rejected):
+            if not _has(await self._read(action), action.name):
+                raise
+        return DONE
+
+    async def _patch(self, action: StartAgent) -> None:
+        """Add the container: containers are merged by name, so what else is written meanwhile is kept."""
+        pod = action.pod
+        body = {
+            "metadata": {"uid": pod.uid},
+            "spec": {"ephemeralContainers": [container_of(action.name, action.order, self._image)]},
+        }
+        await self._client.request(
+            "PATCH",
+            POD.path(pod.namespace, pod.name, "ephemeralcontainers"),
+            query={"fieldManager": _MANAGER},
+            body=body,
+            content_type=STRATEGIC_PATCH,
+            urgency=Urgency.ACTION,
+        )
+
+    async def _read(self, action: StartAgent) -> Raw:
+        """Read the very pod; raises Gone when it is another one by now."""
+        raw = await self._client.request("GET", POD.path(action.pod.namespace, action.pod.name))
+        if raw["metadata"]["uid"] != action.pod.uid:
+            raise Gone("the pod was replaced")
+        return raw
+
+
+def container_of(name: str, order: Order, image: str) -> dict[str, Any]:
+    """Write the container of an agent."""
+    container = {
+        "name": name,
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": list(COMMAND),
+        "args": [order.text()],
+        "stdin": True,
+        "stdinOnce": False,  # whoever speaks to it comes and goes
+        "tty": False,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": _security_of(order.fault),
+    }
+    return container | ({"targetContainerName": order.container} if order.container else {})
+
+
+def _security_of(fault: str) -> dict[str, Any]:
+    added = {"add": list(NEEDS[fault])} if NEEDS[fault] else {}
+    return {
+        "runAsUser": 0,
+        "runAsGroup": 0,
+        "runAsNonRoot": False,
+        "privileged": False,
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"], **added},
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def _has(raw: Raw, name: str) -> bool:
+    return any(one["name"] == name for one in raw["spec"].get("ephemeralContainers") or ())

@@ -1,0 +1,262 @@
+"""The undo Pod: when it restores, that it goes on until it is done, and what it says on its Lease."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from homeostat.api.chaos import MARKER
+from homeostat.api.meta import format_precise_time
+from homeostat.core.decision import HoldFields, Outcome, Ref, Verb
+from homeostat.core.guarding import Cause, Sight, watch
+from homeostat.core.held import Fields, Held, Mark, Restorable, write_records
+from homeostat.engine import undoing
+from homeostat.engine.undoing import Undo
+from homeostat.kube.guard_lease import GuardLease, digest
+from homeostat.ports import Forbidden, Unavailable
+
+NOW = datetime(2026, 11, 21, 8, tzinfo=UTC)
+REF = Ref("Deployment", "shop", "web", "uid")
+TO, ORIGINAL = {"replicas": "0"}, {"replicas": "3"}
+MARK = json.dumps(asdict(Mark("experiment", 1, ORIGINAL, TO)))
+RECORDS = write_records([Restorable(REF.kind, REF.namespace, REF.name, REF.uid, ORIGINAL, TO, MARK)])
+DONE = Outcome(Verb.DONE)
+
+
+# --- when -----------------------------------------------------------------------------------------------
+
+
+def test_a_lease_that_is_not_renewed_for_its_length_ends_the_fault() -> None:
+    """C4: counted from when the renewal was first seen, by the Pod's own clock."""
+    known = watch(None, Sight("first", 4, 60), 100.0)
+    assert known.cause(103.9) is None
+    assert known.cause(104.0) is Cause.LEASE
+
+    renewed = watch(known, Sight("second", 4, 57), 103.0)
+    assert renewed.cause(106.9) is None
+    assert watch(renewed, Sight("second", 4, 57), 106.0).cause(107.0) is Cause.LEASE
+
+
+def test_renewals_do_not_carry_a_fault_past_its_deadline() -> None:
+    """C3: what is left is the distance of two times of whoever renews; clocks of two machines need not agree."""
+    known = watch(None, Sight("first", 4, 2), 100.0)
+    assert known.cause(101.9) is None
+    assert known.cause(102.0) is Cause.DEADLINE
+
+
+def test_a_deadline_that_cannot_be_read_is_over() -> None:
+    assert watch(None, replace(lease(), deadline="soon").sight, 0.0).cause(0.0) is Cause.DEADLINE
+
+
+# --- what it does ---------------------------------------------------------------------------------------
+
+
+def lease(**changes: str) -> GuardLease:
+    deadline = format_precise_time(NOW + timedelta(minutes=1))
+    made = GuardLease(
+        namespace="homeostat-system", name="guard", uid="lease", home="shop", experiment="experiment", run=1,
+        renewal=format_precise_time(NOW), seconds=4, records=RECORDS, deadline=deadline,
+        ready="", trouble="", fired="", done="",
+    )  # fmt: skip
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+@dataclass
+class Clock:
+    seconds: float = 0.0
+
+    def now(self) -> datetime:
+        return NOW
+
+    def monotonic(self) -> float:
+        """Each look is a second later than the one before."""
+        self.seconds += 0.5
+        return self.seconds
+
+
+@dataclass
+class Post:
+    """A Lease that is there for so many looks, or for ever."""
+
+    stands: GuardLease | None = field(default_factory=lease)
+    looks: int = 0
+    on_look: Callable[[int], None] = lambda _look: None
+    said: list[tuple[str, str]] = field(default_factory=list)
+    is_away: bool = False
+
+    async def read(self) -> GuardLease | None:
+        self.looks += 1
+        self.on_look(self.looks)
+        if self.is_away:
+            raise Unavailable("away")
+        return self.stands
+
+    async def acknowledge(self, records: str, trouble: str) -> None:
+        self._say("trouble" if trouble else "ready", trouble or digest(records))
+        if self.stands:
+            self.stands = replace(self.stands, ready="" if trouble else digest(records), trouble=trouble)
+
+    async def has_fired(self, cause: str) -> None:
+        self._say("fired", cause)
+
+    async def is_done(self, cause: str, what: str) -> None:
+        self._say("done", f"{cause}: {what}")
+
+    def _say(self, what: str, value: str) -> None:
+        if self.is_away:
+            raise Unavailable("away")
+        self.said.append((what, value))
+
+
+@dataclass
+class Hands:
+    """A Deployment with the fault on it, behind an API server that fails as often as it is told."""
+
+    held: Held | None = field(default_factory=lambda: Held(REF, "1", {MARKER: MARK}, TO))
+    failures: int = 0
+    may: bool = True
+    on_success: Callable[[], None] = lambda: None
+    wrote: list[HoldFields] = field(default_factory=list)
+
+    async def read(self, _ref: Ref) -> Held | None:
+        return self.held
+
+    async def may_write(self, _ref: Ref, _fields: Fields) -> bool:
+        if not self.may:
+            raise Forbidden("no")
+        return True
+
+    async def perform(self, action: HoldFields) -> Outcome:
+        self.wrote.append(action)
+        if len(self.wrote) <= self.failures:
+            raise Unavailable("away")
+        self.held = Held(REF, "2", {}, ORIGINAL)
+        self.on_success()
+        return DONE
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOOK_EVERY", "FIRST_PAUSE", "LONGEST_PAUSE"):
+        monkeypatch.setattr(undoing, name, 0.0)
+
+
+async def run(post: Post, hands: Hands, told: asyncio.Event | None = None) -> None:
+    await Undo(post, hands, Clock(), told or asyncio.Event()).run()
+
+
+async def test_it_answers_that_it_is_ready_and_restores_when_nobody_renews() -> None:
+    """C3, C4, C18: with the operator gone for good."""
+    post, hands = Post(), Hands()
+    await run(post, hands)
+
+    assert post.said == [("ready", digest(RECORDS)), ("fired", "Lease"), ("done", "Lease: 1 of 1 restored")]
+    assert [(act.fields, act.annotations) for act in hands.wrote] == [(ORIGINAL, {MARKER: None})]
+
+
+async def test_while_it_is_renewed_it_touches_nothing() -> None:
+    """C18: the fault is held up."""
+    told, post, hands = asyncio.Event(), Post(), Hands()
+
+    def renew(look: int) -> None:
+        post.stands = replace(post.stands or lease(), renewal=format_precise_time(NOW + timedelta(seconds=look)))
+        assert not hands.wrote
+        if look == 50:
+            told.set()
+
+    post.on_look = renew
+    await run(post, hands, told)
+    assert ("fired", "Ended") in post.said
+    assert post.looks >= 50
+
+
+async def test_it_restores_when_it_is_told_to_end() -> None:
+    """C3: the Pod is deleted, or its Node drained."""
+    told, post, hands = asyncio.Event(), Post(), Hands()
+    told.set()
+    await run(post, hands, told)
+
+    assert ("fired", "Ended") in post.said
+    assert len(hands.wrote) == 1
+
+
+async def test_it_restores_what_it_knew_when_its_lease_is_gone() -> None:
+    """C3: stripped, or the installation taken away."""
+    post, hands = Post(), Hands()
+
+    def vanish(look: int) -> None:
+        if look == 3:
+            post.stands = None
+
+    post.on_look = vanish
+    await run(post, hands)
+    assert ("fired", "Gone") in post.said
+    assert len(hands.wrote) == 1
+
+
+async def test_it_goes_on_until_the_api_server_answers() -> None:
+    """C3, C4: an API server that is away counts as a lease that is not renewed, and the undo never gives up."""
+    post, hands = Post(), Hands(failures=40)
+
+    def cut_off(look: int) -> None:
+        post.is_away = look > 1
+
+    def come_back() -> None:
+        post.is_away = False
+
+    post.on_look, hands.on_success = cut_off, come_back
+    await run(post, hands)
+    assert len(hands.wrote) == 41
+    assert post.said == [("ready", digest(RECORDS)), ("done", "Lease: 1 of 1 restored")]
+    assert hands.held == Held(REF, "2", {}, ORIGINAL)
+
+
+async def test_one_that_was_killed_while_it_restored_goes_on() -> None:
+    """C5: the cause stands on the Lease, the rest on the targets."""
+    post, hands = Post(lease(fired="Deadline")), Hands()
+    await run(post, hands)
+
+    assert ("fired", "Deadline") in post.said
+    assert len(hands.wrote) == 1
+
+
+async def test_one_that_was_done_does_nothing_more() -> None:
+    post, hands = Post(lease(fired="Lease", done="1 of 1 restored")), Hands()
+    await run(post, hands)
+
+    assert (post.said, hands.wrote) == ([], [])
+
+
+async def test_what_is_clean_is_not_written() -> None:
+    """C5: the operator was quicker."""
+    post, hands = Post(), Hands(held=Held(REF, "2", {}, ORIGINAL))
+    await run(post, hands)
+
+    assert hands.wrote == []
+    assert ("done", "Lease: 0 of 1 restored") in post.said
+
+
+async def test_it_is_not_ready_while_it_may_not_restore() -> None:
+    """C6: then there is no injection, and the reason is known."""
+    post, hands = Post(), Hands(may=False)
+    await run(post, hands)
+
+    assert ("trouble", "Deployment/web: Forbidden") in post.said
+    assert ("ready", digest(RECORDS)) not in post.said
+
+
+async def test_records_that_changed_are_taken_in_anew() -> None:
+    """C2: the answer is about these very records."""
+    post, hands, other = Post(), Hands(), write_records([])
+
+    def change(look: int) -> None:
+        if look == 2 and post.stands:
+            post.stands = replace(post.stands, records=other)
+
+    post.on_look = change
+    await run(post, hands)
+    assert [said for said in post.said if said[0] == "ready"] == [("ready", digest(RECORDS)), ("ready", digest(other))]
+    assert hands.wrote == []
