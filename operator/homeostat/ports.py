@@ -1,12 +1,14 @@
 """What the shell needs from the world, as Protocols: each has one real implementation and one fake in tests."""
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
 from homeostat.api.meta import Kind
+from homeostat.core.chaos.seen import GuardSeen
 from homeostat.core.cluster import (
     Claim,
     DisruptionBudget,
@@ -116,6 +118,10 @@ class Cluster(Protocol):
         """Read one pod."""
         ...
 
+    async def ready_pods(self) -> int:
+        """Count the ready pods of the whole cluster."""
+        ...
+
     async def disruption_budgets(self, namespace: str) -> tuple[DisruptionBudget, ...]:
         """Read the PodDisruptionBudgets of a namespace."""
         ...
@@ -152,6 +158,10 @@ class Targets(Protocol):
         """Read the targets that match a label selector; of Pods, what controls them."""
         ...
 
+    async def pods_on(self, node: str) -> tuple[Pod, ...]:
+        """Read the pods on a Node, of all namespaces; their owner is who controls them directly."""
+        ...
+
     async def revisions(self, workload: Workload) -> tuple[Revision, ...]:
         """Read the revisions of a Deployment, StatefulSet or DaemonSet, newest first."""
         ...
@@ -166,6 +176,42 @@ class Targets(Protocol):
 
     async def job(self, namespace: str, name: str) -> Job | None:
         """Read a Job."""
+        ...
+
+
+class Guards(Protocol):
+    """What restores held fields when the operator does not."""
+
+    async def read(self, name: str) -> GuardSeen | None:
+        """Read a guard; None when neither its Lease nor its Pod is there. Raises Unavailable, Forbidden or Rejected."""
+        ...
+
+
+class Wire(Protocol):
+    """One attachment to an agent's container."""
+
+    async def send(self, line: bytes) -> None:
+        """Write a line to its standard input; raises Unavailable when the connection broke."""
+        ...
+
+    async def hear(self) -> bytes | None:
+        """Wait for the next line of its standard output; None when the connection, or the container, has ended."""
+        ...
+
+    async def close(self) -> None:
+        """End the attachment; the container is none the wiser. Never raises."""
+        ...
+
+
+class AgentWires(Protocol):
+    """The containers of agents, by pod and name."""
+
+    def attached(self, pod: Ref, container: str) -> AbstractAsyncContextManager[Wire]:
+        """Attach to a container that runs. Raises Gone, Unavailable, Forbidden or Rejected."""
+        ...
+
+    async def last_lines(self, pod: Ref, container: str) -> Sequence[bytes]:
+        """Read the newest lines of its log, oldest first. Raises Gone, Unavailable, Forbidden or Rejected."""
         ...
 
 

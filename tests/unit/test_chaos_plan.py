@@ -9,8 +9,8 @@ import pytest
 from homeostat.api.chaos import MARKER
 from homeostat.api.chaos_status import Phase, Verdict
 from homeostat.core.chaos import draw, target_selector
-from homeostat.core.chaos.gates import Refusal
-from homeostat.core.chaos.plan import Draft
+from homeostat.core.chaos.faults.draft import Draft
+from homeostat.core.chaos.limits.gates import Refusal
 from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.chaos.seen import Case, ChaosSeen
 from homeostat.core.chaos.selector import selects
@@ -236,11 +236,6 @@ def test_a_target_that_somebody_else_writes_is_left_alone(spec: Any) -> None:
 def test_a_workload_that_already_is_so_is_refused() -> None:
     """C11: a fault that changes nothing proves nothing."""
     assert refusal(World(a_scale_spec(), replicas=1, needs=0)) == ChaosReason.NOTHING_TO_CHANGE
-
-
-def test_a_fault_that_is_not_built_yet_is_never_taken_for_another() -> None:
-    """The shell refuses it first; the core does not rely on that."""
-    assert refusal(World(a_spec(fault={"cordon": {}}))) == ChaosReason.NOT_EVALUATED
 
 
 # --- dry runs -------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from homeostat.api.health_check import HealthState
 from homeostat.core.chaos import CheckSeen, ReactionSeen, decide, planned_fault, significance, watches
 from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.cluster import FreezeInForce, Lock
-from homeostat.core.decision import DeletePod, Outcome, Ref, ReleaseLock, Scale, TakeLock, Verb
+from homeostat.core.decision import DeletePod, HoldFields, Outcome, Ref, ReleaseLock, TakeLock, Verb
 from homeostat.core.significance import Significance
 from scenarios.chaos.world import FREEZE, ME, START, World, a_scale_spec, a_spec
 
@@ -158,6 +158,16 @@ def test_a_hypothesis_that_nobody_can_check_is_inconclusive() -> None:
     assert ended(world) == (Verdict.INCONCLUSIVE, ChaosReason.SIGNAL_MISSING)
 
 
+def test_an_experiment_that_starts_on_request_waits_for_one() -> None:
+    """A step of a GameDay is not to begin when it is applied."""
+    world = started(a_spec(start="OnRequest"))
+    assert (world.status.phase, world.status.reason) == (Phase.PENDING, ChaosReason.NOT_REQUESTED)
+    world.run_requested = "now"
+    world.reconcile()
+
+    assert ended(world) == (Verdict.PASSED, ChaosReason.HYPOTHESIS_HELD)
+
+
 def test_the_finalizer_comes_in_a_decision_of_its_own_before_the_record() -> None:
     """C2: finalizer first."""
     world = started()
@@ -178,10 +188,10 @@ def test_the_record_is_written_with_the_originals_before_the_locks_and_the_fault
     (record,) = decision.status.targets
     lock, fault = decision.actions
 
-    assert (record.phase, record.original, record.to) == (TargetPhase.PLANNED, 3, 1)
+    assert (record.phase, record.original, record.to) == (TargetPhase.PLANNED, {"replicas": "3"}, {"replicas": "1"})
     assert decision.status.revert_at == world.now + timedelta(seconds=10)
     assert isinstance(lock, TakeLock)
-    assert isinstance(fault, Scale)
+    assert isinstance(fault, HoldFields)
     assert fault.annotations == {"homeostat.dev/chaos": record.marker}
 
 
@@ -338,7 +348,7 @@ def test_a_stopped_run_never_resumes_by_itself() -> None:
     world.run(300)
 
     assert (world.status.run_number, world.status.verdict) == (1, Verdict.ABORTED)
-    assert sum(isinstance(act, Scale) for act in world.acts) == 2
+    assert sum(isinstance(act, HoldFields) for act in world.acts) == 2
 
 
 def test_a_freeze_refuses_a_new_run_and_it_does_not_start_later() -> None:
@@ -643,7 +653,7 @@ def test_a_lock_refused_at_the_last_moment_aborts_untouched() -> None:
     world.answers[TakeLock] = [Outcome(Verb.REFUSED, "Locked")]
 
     assert ended(world) == (Verdict.ABORTED, ChaosReason.TARGET_LOCKED)
-    assert not any(isinstance(act, Scale) for act in world.acts)
+    assert not any(isinstance(act, HoldFields) for act in world.acts)
     assert world.status.timings.reverted_after is None
 
 
@@ -679,7 +689,13 @@ def test_the_report_times_detection_action_and_recovery() -> None:
     world = broken_open(a_scale_spec(proves=[{"recoveryPolicy": "restart-checkout"}]), needs=2)
     assert world.status.injected_at is not None
     world.reactions = (
-        ReactionSeen("restart-checkout", world.status.injected_at + 5 * SECOND, "Recovered"),
+        ReactionSeen(
+            "restart-checkout",
+            world.status.injected_at + 5 * SECOND,
+            "Recovered",
+            fired_at=world.status.injected_at + 4 * SECOND,
+            ended_at=world.status.injected_at + 11 * SECOND,
+        ),
         ReactionSeen("earlier", world.status.injected_at - SECOND),
     )
     ended(world)
@@ -687,6 +703,8 @@ def test_the_report_times_detection_action_and_recovery() -> None:
 
     assert (timings.detected_after, timings.acted_after) == (3 * SECOND, 5 * SECOND)
     assert (timings.recovered_after, timings.reverted_after) == (12 * SECOND, timedelta(0))
+    (proof,) = world.status.runs[0].proofs
+    assert (proof.detected_after, proof.acted_after, proof.verified_after) == (4 * SECOND, 5 * SECOND, 11 * SECOND)
     assert world.status.runs[0].proved == ("restart-checkout",)
     assert [one.what for one in world.status.observations] == [
         "Injected: scale Deployment/checkout from 3 to 1",
@@ -736,12 +754,12 @@ def test_a_status_from_another_age_is_undone_rather_than_believed() -> None:
             world = World(a_spec(), status=ChaosExperimentStatus(phase=phase, verdict=verdict, reason="Odd"))
             decision = world.decide()
 
-            assert not any(isinstance(act, DeletePod | Scale) for act in decision.actions)
+            assert not any(isinstance(act, DeletePod | HoldFields) for act in decision.actions)
 
 
 def test_a_way_longer_than_the_bound_goes_on_at_the_next_look(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bug must not become an endless loop."""
-    monkeypatch.setattr("homeostat.core.chaos.phases.MOST_STEPS", 1)
+    monkeypatch.setattr("homeostat.core.chaos.run.phases.MOST_STEPS", 1)
     world = started()
     first = world.status
     world.reconcile()

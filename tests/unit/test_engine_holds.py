@@ -12,12 +12,19 @@ from homeostat.api.objective_status import Hold
 from homeostat.core.cluster import Namespace
 from homeostat.core.decision import Decision
 from homeostat.engine.archive import Archive
+from homeostat.engine.chaos.links import AgentLinks
+from homeostat.engine.chaos.reading import ExperimentReader
+from homeostat.engine.chaos.signals import Signals
 from homeostat.engine.checks import Checks
 from homeostat.engine.controller import Subject
-from homeostat.engine.controllers.chaos import ChaosController
+from homeostat.engine.controllers.chaos import ChaosController, Means
 from homeostat.engine.controllers.freeze import Freezes
+from homeostat.engine.meters import Meters
+from homeostat.engine.objective.collector import Collector
+from homeostat.engine.objective.feeding import Feeding
 from homeostat.engine.objective.holds import budget_held_by
 from homeostat.engine.objects import Key, ObjectStore, entry_from
+from homeostat.engine.recovery.queries import Queries
 from homeostat.engine.wakes import Wakes
 from homeostat.telemetry.metrics import Metrics
 
@@ -114,12 +121,30 @@ class CountingCluster:
         return ()
 
 
+def reader_of(cluster: Any, clock: FakeClock) -> ExperimentReader:
+    """Read from that cluster, which has neither guards nor agents."""
+    links = AgentLinks(cluster, clock, lambda: True, lambda _key: None)
+    return ExperimentReader(cluster, cluster, cluster, links, None)
+
+
+def signals_of(store: ObjectStore, clock: FakeClock) -> Signals:
+    """Give an experiment nothing but what is in the store."""
+    prometheus: Any = None
+    meters, checks = Meters(), Checks()
+    collector = Collector(prometheus, meters, clock, lambda _: None)
+    feeding = Feeding(checks, meters, collector, store, clock)
+    return Signals(checks, store, feeding, Queries(prometheus, clock, lambda _: None), Wakes())
+
+
 async def decided(store: ObjectStore, cluster: Any) -> Decision[ChaosExperimentStatus]:
     """Have a new experiment decided on, beside the objectives of a store."""
     clock = FakeClock()
     freezes = Freezes(store, FakeObjects(), store.put, lambda _key, _uid: None)
     archive = Archive(FakeHistory(), clock, Metrics())
-    controller = ChaosController(cluster, store, Checks(), freezes, Wakes(), archive, frozenset(), lambda _key: None)
+    controller = ChaosController(
+        reader_of(cluster, clock), signals_of(store, clock), store, Checks(), freezes, archive, Means(),
+        lambda _key: None,
+    )  # fmt: skip
     entry = entry_from(body_of("ChaosExperiment", "kill-checkout", EXPERIMENT), "ChaosExperiment")
     spec = entry.spec()
     assert isinstance(spec, ChaosExperimentSpec)

@@ -19,7 +19,7 @@ from fakes import (
 from homeostat.api.health_check import HealthCheckStatus
 from homeostat.api.meta import ConditionStatus
 from homeostat.core.condition import condition
-from homeostat.core.decision import Decision, Event, Outcome, TakeToken, Verb
+from homeostat.core.decision import Decision, Event, HoldAgent, Outcome, Ref, TakeToken, Verb
 from homeostat.core.significance import Significance
 from homeostat.engine.controller import Subject
 from homeostat.engine.gate import PacedGate
@@ -471,3 +471,43 @@ async def test_outcomes_are_told_to_one_decision_only() -> None:
     await bench.reconcile()
 
     assert [sorted(subject.outcomes) for subject in bench.controller.asked] == [[], ["a"], []]
+
+
+# --- what goes on as before -----------------------------------------------------------------------------
+
+HOLD = HoldAgent("hold", Ref("Pod", "shop", "web-1", "uid-web-1"), "homeostat-1", 3.0)
+
+
+async def test_what_only_goes_on_is_neither_written_down_nor_read_again_nor_decided_on_twice() -> None:
+    """C4: a beat each second costs the API server nothing."""
+    looks: list[int] = []
+
+    def decide(subject: Subject[Any, Any], now: Any) -> Decision[Any]:
+        looks.append(1)
+        return Decision(subject.status, actions=(HOLD,), check_again_at=now.now() + timedelta(seconds=1))
+
+    bench = Bench(decide)
+
+    assert await bench.reconcile() == 1.0
+    assert (bench.journal, len(looks), bench.objects.reads) == (["act hold"], 1, 0)
+
+
+async def test_what_does_not_go_on_is_decided_on_at_once() -> None:
+    """C4: a fault that cannot be kept up is taken off, and not at the next look."""
+    bench = Bench(
+        lambda s, _: Decision(status("over") if s.outcomes else s.status, actions=() if s.outcomes else (HOLD,))
+    )
+    bench.actuator.outcomes["hold"] = Outcome(Verb.REFUSED, "Unsupported")
+
+    await bench.reconcile()
+
+    assert bench.objects.body(KEY)["status"]["message"] == "over"
+
+
+async def test_a_first_go_stands_on_record_before_it_is_given() -> None:
+    """C2: what begins with it is written first."""
+    bench = Bench(lambda s, _: Decision(status("on"), actions=() if s.status.message == "on" else (HOLD,)))
+
+    await bench.reconcile()
+
+    assert bench.journal == ["status web", "act hold"]

@@ -10,6 +10,7 @@ from homeostat.api.recovery_limits import FlappingLimit
 from homeostat.api.recovery_status import RecoveryPolicyStatus, Signal, SignalState
 from homeostat.api.recovery_trigger import AlertTrigger
 from homeostat.core.cluster import TokenBudget
+from homeostat.core.comparing import comparison_of
 from homeostat.core.recovery import RecoverySeen, SignalSeen, signals
 from homeostat.core.recovery.alerting import (
     LONGEST_LABELS,
@@ -21,7 +22,6 @@ from homeostat.core.recovery.alerting import (
     alerts_in,
     means,
 )
-from homeostat.core.recovery.comparing import comparison_of
 from homeostat.core.recovery.limits.flapping import held_until, is_flapping
 from homeostat.core.recovery.seen import Case
 from scenarios.recovery.world import NOON, POLICY, World, spec

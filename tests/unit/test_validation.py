@@ -201,14 +201,6 @@ def test_a_check_that_can_never_run_is_told_as_its_controller_would() -> None:
     assert "no earlier step captures token" in found[0][1]
 
 
-def test_a_field_of_a_later_release_is_told() -> None:
-    chaos = next(kind for kind in KINDS if kind.kind == "ChaosExperiment")
-    body = examples(chaos)[0]["accept"]
-    body = body | {"spec": body["spec"] | {"schedule": {"cron": "0 3 * * *"}}}
-
-    assert ("spec.schedule", "not implemented in this release") in told(check(body))
-
-
 def test_composites_in_a_circle_are_told_and_what_leads_into_it_is_not() -> None:
     def composite(name: str, *members: str) -> Checked:
         listed = [{"name": member} for member in members]

@@ -16,8 +16,6 @@ from homeostat.api.meta import (
     GoDuration,
     IntOrPercent,
     Kind,
-    Later,
-    ListMap,
     Model,
     ObjectName,
     Percent,
@@ -32,6 +30,8 @@ MARKER = "homeostat.dev/chaos"
 """The annotation on a target that says which experiment holds a fault on it, and what was there before."""
 RUN = "homeostat.dev/run"
 """The annotation on an experiment whose new value asks for a new run."""
+ABORT = "homeostat.dev/abort"
+"""The annotation on an experiment whose new value ends the run under way."""
 
 Comparison = Annotated[str, Field(max_length=64, pattern=r"^(<|<=|>|>=|==|!=) ?-?[0-9]+(\.[0-9]+)?(e-?[0-9]+)?$")]
 
@@ -58,8 +58,8 @@ class Target(Model):
         ),
     )
 
-    kind: Annotated[TargetKind, Later("these kinds of target", values=("DaemonSet", "Node"))]
-    """Kind of the targets: Pod for podKill, Deployment or StatefulSet for scale."""
+    kind: TargetKind
+    """Kind of the targets: Pod, Node for cordon and drain, a workload for scale, rolloutBreak and resourceSqueeze."""
     name: ObjectName | None = None
     """Name of the one target."""
     selector: LabelSelector | None = None
@@ -122,9 +122,9 @@ class Hypothesis(Model):
 
     health_check: CheckHypothesis | None = None
     """A HealthCheck that must be in a state."""
-    slo: Annotated[SloHypothesis | None, Later("hypotheses on objectives")] = None
+    slo: SloHypothesis | None = None
     """An objective whose budget must not burn fast."""
-    promql: Annotated[PromqlHypothesis | None, Later("hypotheses on queries")] = None
+    promql: PromqlHypothesis | None = None
     """A query whose value must meet a condition."""
     during_fault: DuringFault = DuringFault.MUST_HOLD
     """Whether it must also hold while the fault lasts: MustHold, or MayBreak where only the return counts."""
@@ -182,10 +182,14 @@ class Reaction(StrEnum):
 
 
 class Proof(Model):
-    """What the experiment is a drill of."""
+    """What the experiment is a drill of: a RecoveryPolicy that is to heal, or an objective that is to alert."""
 
-    recovery_policy: ObjectName
+    rules: ClassVar[Sequence[Rule]] = (exactly_one("recoveryPolicy", "slo", what="proves"),)
+
+    recovery_policy: ObjectName | None = None
     """Name of the RecoveryPolicy that is to heal this fault."""
+    slo: ObjectName | None = None
+    """Name of the ServiceLevelObjective that is to page because of this fault: its alerts are expected."""
 
 
 class Schedule(Model):
@@ -197,6 +201,13 @@ class Schedule(Model):
     """IANA name of the zone in which the schedule is meant."""
 
 
+class Start(StrEnum):
+    """When the first run begins, of an experiment without a schedule."""
+
+    AT_ONCE = "AtOnce"
+    ON_REQUEST = "OnRequest"
+
+
 class Approval(StrEnum):
     """Whether a human must agree to the plan first."""
 
@@ -204,19 +215,27 @@ class Approval(StrEnum):
     REQUIRED = "Required"
 
 
+def _needs(kinds: str, *faults: str) -> Rule:
+    """Say of which kinds, as in "A, B or C", the target of these faults must be."""
+    names = kinds.replace(" or ", ", ").split(", ")
+    has_none = " && ".join(f"!has(self.fault.{fault})" for fault in faults)
+    is_one = f"self.target.kind in {names}" if len(names) > 1 else f"self.target.kind == '{kinds}'"
+    which = faults[0] if len(faults) == 1 else f"{', '.join(faults[:-1])} and {faults[-1]}"
+    need = "needs" if len(faults) == 1 else "need"
+    return Rule(f"({has_none}) || {is_one}", f"fault {which} {need} a target of kind {kinds}")
+
+
 class ChaosExperimentSpec(Model):
     """What to break, where, for how long, and what must hold."""
 
     rules: ClassVar[Sequence[Rule]] = (
-        Rule(
-            "!has(self.fault.podKill) || self.target.kind == 'Pod'",
-            "fault podKill needs a target of kind Pod",
-        ),
-        Rule(
-            "!has(self.fault.scale) || self.target.kind in ['Deployment', 'StatefulSet']",
-            "fault scale needs a target of kind Deployment or StatefulSet",
-        ),
-    )
+        _needs("Pod", "podKill", "podEvict", "containerKill", "network", "dns", "http", "cpu", "memory",
+               "processPause", "processKill"),
+        _needs("Deployment or StatefulSet", "scale"),
+        _needs("Deployment, StatefulSet or DaemonSet", "rolloutBreak"),
+        _needs("Pod, Deployment, StatefulSet or DaemonSet", "resourceSqueeze"),
+        _needs("Node", "cordon", "drain"),
+    )  # fmt: skip
 
     description: Annotated[str, Field(max_length=1024)] = ""
     """The claim that the experiment puts to the test."""
@@ -232,17 +251,19 @@ class ChaosExperimentSpec(Model):
     """How long the hypothesis must hold before the fault."""
     recovery_timeout: Annotated[GoDuration, between("1s", "2h")] = timedelta(minutes=2)
     """How long after the fault's end the hypothesis may take to hold again, and the targets to be back."""
-    stop_conditions: Annotated[tuple[StopCondition, ...], Field(max_length=10), Later("stop conditions")] = ()
+    stop_conditions: Annotated[tuple[StopCondition, ...], Field(max_length=10)] = ()
     """What ends the experiment at once."""
     blast_radius: BlastRadius = BlastRadius()
     """How much may be lost at most."""
     reaction: Reaction = Reaction.ACT
     """Whether RecoveryPolicies may act on the targets meanwhile: Act or Observe."""
-    proves: Annotated[tuple[Proof, ...], Field(max_length=8), ListMap("recoveryPolicy")] = ()
-    """The RecoveryPolicies that this experiment is a drill of."""
-    schedule: Annotated[Schedule | None, Later("schedules")] = None
+    proves: Annotated[tuple[Proof, ...], Field(max_length=8)] = ()
+    """The RecoveryPolicies and objectives that this experiment is a drill of."""
+    schedule: Schedule | None = None
     """When to run again; without it, once, and again at each new value of the annotation homeostat.dev/run."""
-    approval: Annotated[Approval, Later("approvals", values=("Required",))] = Approval.NOT_REQUIRED
+    start: Start = Start.AT_ONCE
+    """When the first run begins: AtOnce, or OnRequest: by the annotation homeostat.dev/run, as a GameDay does."""
+    approval: Approval = Approval.NOT_REQUIRED
     """Whether a human must agree to the plan first."""
     dry_run: bool = False
     """Only make the plan: exact targets, changes and undo; touch nothing."""

@@ -1,7 +1,8 @@
 """What an experiment can break: a tagged union of which a ChaosExperiment sets one member.
 
-podKill and scale work now; the other members are in the schema so that manifests keep their shape, and are
-answered by Ready=False, NotImplemented.
+Three families. Blows are done once and leave nothing to undo: podKill, podEvict, containerKill, processKill. Held
+fields are set to other values and set back: scale, cordon, drain, rolloutBreak, resourceSqueeze. Agent faults are held
+by a process in the target pod, and end with it: network, dns, http, cpu, memory, processPause.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from homeostat.api.meta import GoDuration, Later, Model, Percent, Rule, between, exactly_one
+from homeostat.api.meta import GoDuration, Model, Percent, Rule, between, exactly_one
 
 Delay = Annotated[GoDuration, between("1ms", "5m")]
 PortNumber = Annotated[int, Field(ge=1, le=65535)]
@@ -88,7 +89,11 @@ class RolloutBreak(Model):
 
 
 class ResourceSqueeze(Model):
-    """Lower the limits of a workload's containers."""
+    """Lower the limits of a workload's containers: of a Pod in place, of a workload by its template."""
+
+    rules: ClassVar[Sequence[Rule]] = (
+        Rule("has(self.cpu) || has(self.memory)", "fault.resourceSqueeze: set cpu, memory or both"),
+    )
 
     cpu: Quantity | None = None
     """The CPU limit while the fault lasts."""
@@ -106,6 +111,13 @@ class Direction(StrEnum):
 
 class Peers(Model):
     """The other ends of a network fault."""
+
+    rules: ClassVar[Sequence[Rule]] = (
+        Rule(
+            "has(self.selector) || size(self.cidrs) > 0 || size(self.hosts) > 0",
+            "peers: name them by selector, cidrs or hosts",
+        ),
+    )
 
     selector: LabelSelector | None = None
     """Pods of the same namespace."""
@@ -135,6 +147,7 @@ class NetworkFault(Model):
     rules: ClassVar[Sequence[Rule]] = (
         exactly_one("loss", "delay", "bandwidth", "partition", "reset", what="fault.network"),
         Rule("!has(self.jitter) || has(self.delay)", "fault.network: jitter needs delay"),
+        Rule("!has(self.partition) || !has(self.peers)", "fault.network: a partition names its peers itself"),
     )
 
     loss: Percent | None = None
@@ -235,31 +248,31 @@ class Fault(Model):
 
     pod_kill: PodKill | None = None
     """Delete pods."""
-    pod_evict: Annotated[PodEvict | None, Later("the fault podEvict")] = None
+    pod_evict: PodEvict | None = None
     """Evict pods."""
-    container_kill: Annotated[ContainerKill | None, Later("the fault containerKill")] = None
+    container_kill: ContainerKill | None = None
     """Kill a container."""
     scale: ScaleFault | None = None
     """Change the replicas of a workload."""
-    cordon: Annotated[NodeCordon | None, Later("the fault cordon")] = None
+    cordon: NodeCordon | None = None
     """Make nodes unschedulable."""
-    drain: Annotated[NodeDrain | None, Later("the fault drain")] = None
+    drain: NodeDrain | None = None
     """Drain nodes."""
-    rollout_break: Annotated[RolloutBreak | None, Later("the fault rolloutBreak")] = None
+    rollout_break: RolloutBreak | None = None
     """Roll out something broken."""
-    resource_squeeze: Annotated[ResourceSqueeze | None, Later("the fault resourceSqueeze")] = None
+    resource_squeeze: ResourceSqueeze | None = None
     """Lower resource limits."""
-    network: Annotated[NetworkFault | None, Later("network faults")] = None
+    network: NetworkFault | None = None
     """Make the network worse."""
-    dns: Annotated[DnsFault | None, Later("DNS faults")] = None
+    dns: DnsFault | None = None
     """Make name resolution fail or slow."""
-    http: Annotated[HttpFault | None, Later("HTTP faults")] = None
+    http: HttpFault | None = None
     """Make HTTP requests fail or slow."""
-    cpu: Annotated[CpuStress | None, Later("the fault cpu")] = None
+    cpu: CpuStress | None = None
     """Use up CPU time."""
-    memory: Annotated[MemoryStress | None, Later("the fault memory")] = None
+    memory: MemoryStress | None = None
     """Use up memory."""
-    process_pause: Annotated[ProcessPause | None, Later("the fault processPause")] = None
+    process_pause: ProcessPause | None = None
     """Stop a process."""
-    process_kill: Annotated[ProcessKill | None, Later("the fault processKill")] = None
+    process_kill: ProcessKill | None = None
     """Send a signal to a process."""

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from homeostat.api.meta import Duration, Model, PreciseTime, Status
 
@@ -11,12 +11,29 @@ MOST_TARGETS = 100
 MOST_OBSERVATIONS = 20
 MOST_RECOMMENDATIONS = 5
 MOST_RUNS = 5
+MOST_FIELDS = 64
 
 Word = Annotated[str, Field(max_length=63)]
 Sentence = Annotated[str, Field(max_length=512)]
 ObjectUid = Annotated[str, Field(max_length=64)]
 Name = Annotated[str, Field(max_length=253)]
 Replicas = Annotated[int, Field(ge=0)]
+
+
+def _earlier(value: object) -> object:
+    """Read the number of replicas that stood here before there were other fields."""
+    return {"replicas": str(value)} if isinstance(value, int) else value
+
+
+Fields = Annotated[
+    dict[Annotated[str, Field(max_length=384)], Annotated[str, Field(max_length=1024)]],
+    Field(max_length=MOST_FIELDS, default_factory=dict),
+    BeforeValidator(_earlier),
+]
+"""Fields of a target by name, with their values as text: replicas, unschedulable, image/<container>,
+env/<container>/<NAME>, limits/<container>/<cpu|memory>, requests/<container>/<cpu|memory>."""
+Counters = Annotated[dict[Word, Replicas], Field(max_length=16, default_factory=dict)]
+Spent = Annotated[dict[Name, Annotated[str, Field(max_length=16)]], Field(max_length=16, default_factory=dict)]
 
 
 class Phase(StrEnum):
@@ -56,11 +73,13 @@ class WorkloadRecord(Model):
     """The workload that a target is, or that a target pod belongs to."""
 
     kind: Word
-    """Deployment, StatefulSet or DaemonSet."""
+    """Deployment, StatefulSet, DaemonSet or Node."""
     name: Name
     """Name of the workload."""
     uid: ObjectUid
     """Which incarnation of it."""
+    namespace: Name = ""
+    """Its namespace, where that is not the experiment's."""
     ready_before: Replicas
     """How many of its pods were ready before the fault."""
 
@@ -69,18 +88,28 @@ class TargetRecord(Model):
     """One target, written down before it is touched."""
 
     kind: Word
-    """Pod, Deployment or StatefulSet."""
+    """Pod, Deployment, StatefulSet, DaemonSet or Node."""
     name: Name
     """Name of the target."""
     uid: ObjectUid
     """Which incarnation of it."""
+    namespace: Name = ""
+    """Its namespace, where that is not the experiment's."""
     phase: TargetPhase = TargetPhase.PLANNED
     """Where the target is."""
-    original: Replicas | None = None
-    """Its replicas before the fault; absent where nothing is restored."""
-    to: Replicas | None = None
-    """Its replicas while the fault lasts."""
-    marker: Annotated[str, Field(max_length=256)] = ""
+    original: Fields
+    """What the fields of `to` were before the fault; one that was not there is missing here."""
+    to: Fields
+    """What the fault sets; empty where nothing is restored."""
+    agent: Annotated[str, Field(max_length=63)] = ""
+    """The ephemeral container that holds the fault."""
+    mechanism: Annotated[str, Field(max_length=256)] = ""
+    """What the agent makes the fault of."""
+    counters: Annotated[
+        dict[Annotated[str, Field(max_length=63)], Replicas], Field(max_length=16, default_factory=dict)
+    ]
+    """What the fault has met, in the agent's own count."""
+    marker: Annotated[str, Field(max_length=4096)] = ""
     """The value of the annotation homeostat.dev/chaos on the target while the fault lasts."""
     workload: WorkloadRecord
     """The workload that the target is or belongs to; it is what gets locked and must recover."""
@@ -132,6 +161,76 @@ class Revert(Model):
     """When nothing of the fault was left."""
 
 
+class PlanApproval(Model):
+    """A plan that awaits approval, or has it."""
+
+    hash: Word
+    """What an approval names: the value of the annotation homeostat.dev/approve."""
+    since: PreciseTime
+    """Since when it is asked for."""
+    expires_at: PreciseTime
+    """Until when it, and an approval of it, holds."""
+    by: Annotated[str, Field(max_length=253)] = ""
+    """Who approved it, as the API server knows them."""
+    refused: Sentence = ""
+    """Why the approval that was given last did not count."""
+
+
+class ProofState(StrEnum):
+    """How far a drill came."""
+
+    PROVED = "Proved"  # all that was asked of it happened
+    NOT_PROVED = "NotProved"
+    UNKNOWN = "Unknown"  # the run ended before it could be told
+
+
+class ProofRecord(Model):
+    """What came of one entry of spec.proves, each time counted from the injection."""
+
+    kind: Word
+    """RecoveryPolicy or ServiceLevelObjective."""
+    name: Name
+    """Its name."""
+    state: ProofState = ProofState.UNKNOWN
+    """Whether it did what it is for."""
+    detected_after: Duration | None = None
+    """Until its trigger fired, or its alert."""
+    acted_after: Duration | None = None
+    """Until it acted; never set of an objective."""
+    verified_after: Duration | None = None
+    """Until its own verification said Recovered, or its alert ended."""
+    message: Sentence = ""
+    """What is missing."""
+
+
+class Stage(Model):
+    """What was measured in one part of a run."""
+
+    passed: Annotated[int, Field(ge=0)] = 0
+    """Results of the hypothesis's checks that passed."""
+    failed: Annotated[int, Field(ge=0)] = 0
+    """Results that failed."""
+    latency: Duration | None = None
+    """The 95th percentile of their latency."""
+    score: Annotated[int, Field(ge=0, le=100)] | None = None
+    """The lowest health score of the checks."""
+    restarts: Annotated[int, Field(ge=0)] = 0
+    """Restarts of containers of the targets' workloads, counted from the beginning of the run."""
+
+
+class Stages(Model):
+    """What was measured before, during and after the fault."""
+
+    before: Stage | None = None
+    """From the beginning of the run to the injection."""
+    during: Stage | None = None
+    """From the injection until the fault was off."""
+    after: Stage | None = None
+    """From then on."""
+    restarted_before: Annotated[int, Field(ge=0)] = 0
+    """Restarts that the containers of the targets' workloads had had when the fault was put on record."""
+
+
 class Run(Model):
     """A run that is over."""
 
@@ -149,6 +248,10 @@ class Run(Model):
     """How long things took."""
     proved: Annotated[tuple[Name, ...], Field(max_length=8)] = ()
     """The RecoveryPolicies of spec.proves that acted, when the run passed."""
+    proofs: Annotated[tuple[ProofRecord, ...], Field(max_length=8)] = ()
+    """What came of each entry of spec.proves."""
+    budget_spent: Spent
+    """Share of each objective's budget that went during the run."""
 
 
 class ChaosExperimentStatus(Status):
@@ -188,8 +291,22 @@ class ChaosExperimentStatus(Status):
     """What the run does, exactly."""
     targets: Annotated[tuple[TargetRecord, ...], Field(max_length=MOST_TARGETS)] = ()
     """The targets with what is needed to restore them, written before they are touched."""
+    guard: Annotated[str, Field(max_length=253)] = ""
+    """The Pod, and the Lease of the same name, that undo the fault if nobody else does; in the operator's namespace."""
+    approval: PlanApproval | None = None
+    """The plan that awaits approval, or has it."""
+    abort: Annotated[str, Field(max_length=256)] = ""
+    """The value of the annotation homeostat.dev/abort that was handled last."""
+    next_run_at: PreciseTime | None = None
+    """When the schedule begins the next run."""
     revert: Revert | None = None
     """How the undo goes; absent before it is wanted."""
+    proofs: Annotated[tuple[ProofRecord, ...], Field(max_length=8)] = ()
+    """What came of each entry of spec.proves."""
+    budget_spent: Spent
+    """Share of each objective's budget that went during the run, as "1.25%", by its name."""
+    stages: Stages | None = None
+    """What was measured before, during and after the fault."""
     timings: Timings = Timings()
     """How long things took."""
     observations: Annotated[tuple[Observation, ...], Field(max_length=MOST_OBSERVATIONS)] = ()

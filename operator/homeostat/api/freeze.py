@@ -39,7 +39,7 @@ class StoppedObject(Model):
     """One object that a freeze stopped."""
 
     kind: Annotated[str, Field(min_length=1, max_length=63)]
-    """Kind of the stopped object: ChaosExperiment or RecoveryPolicy."""
+    """Kind of the stopped object: ChaosExperiment, GameDay or RecoveryPolicy."""
     namespace: Annotated[str, Field(min_length=1, max_length=63)]
     """Namespace of the stopped object."""
     name: Annotated[str, Field(min_length=1, max_length=253)]

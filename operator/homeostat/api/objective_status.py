@@ -86,6 +86,8 @@ class Alert(Model):
     """The group it is about; empty for the whole."""
     since: PreciseTime
     """When it began."""
+    expected_by: Annotated[str | None, Field(max_length=253)] = None
+    """The ChaosExperiment that accounts for it, while one does: then it is for the owner, not for who is on call."""
 
 
 class GroupStatus(Model):

@@ -23,6 +23,16 @@ class Container:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentContainer:
+    """An ephemeral container of ours in a pod: Waiting, Running or Ended; `reason` as the kubelet has it."""
+
+    name: str
+    state: Literal["Waiting", "Running", "Ended"]
+    reason: str = ""
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Pod:
     """One pod. `restarts` is the sum over its containers, `owner` the workload it belongs to and not a ReplicaSet.
 
@@ -52,6 +62,11 @@ class Pod:
     terminating_since: datetime | None = None  # when it was told to go; its grace period follows
     grace_seconds: int = 30
     is_resizing: bool = False  # it does not run yet with the sizes that its spec asks for
+    annotations: tuple[tuple[str, str], ...] = ()
+    fields: tuple[tuple[str, str], ...] = ()  # limits/… and requests/…, as api.chaos_status.Fields names them
+    agents: tuple[AgentContainer, ...] = ()
+    has_host_network: bool = False
+    has_readiness_probe: bool = True
     out_of_memory_at: datetime | None = None  # when the kernel last ended a container of it for want of memory
 
     def suffers(self, reason: str, now: datetime) -> bool:
@@ -142,6 +157,10 @@ class Workload:
     conditions: tuple[str, ...] = ()
     population: tuple[int, int] | None = None
     eligible: frozenset[str] | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+    fields: tuple[tuple[str, str], ...] = ()  # what a fault can set, as api.chaos_status.Fields names it
+    rollout_takes: int = 0  # how many pods a rollout makes unavailable at most, before the first new one is ready
+    references: frozenset[str] = frozenset()  # names of fields whose value is no text but a reference, as of a Secret
 
     @property
     def is_rolling_out(self) -> bool:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from homeostat.api.meta import Status
+from homeostat.core.orders import Order
 
 S = TypeVar("S", bound=Status)
 
@@ -212,6 +213,89 @@ class RemoveRules:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class HoldFields:
+    """Set fields of an object (names as in `api.chaos_status.Fields`; None takes one away) and mark the same write.
+
+    With annotation values of None the marker goes: so a fault goes on, and so it goes off. Sizes of a Pod are set in
+    place, in a write of its own between marker on and marker off.
+    """
+
+    id: str
+    target: Ref
+    resource_version: str
+    fields: Mapping[str, str | None]
+    annotations: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class KeepGuard:
+    """Keep the Lease and the Pod, both called `name`, that restore `records` when nobody renews them.
+
+    `records`: JSON text of a list of {kind, namespace, name, uid, original, to, marker}. `deadline`: when they restore
+    in any case. `seconds`: without renewal for so long they restore. Made if they are not there, else renewed.
+    """
+
+    id: str
+    name: str
+    owner: Ref
+    run: int
+    records: str
+    deadline: datetime
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class DropGuard:
+    """Remove a guard, Lease and Pod, once there is nothing left to restore. Gone already counts as done."""
+
+    id: str
+    name: str
+    owner: Ref
+
+
+@dataclass(frozen=True, slots=True)
+class StartAgent:
+    """Put a fault agent into a pod as its ephemeral container `name`; one of that name that is there is done."""
+
+    id: str
+    pod: Ref
+    name: str
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class HoldAgent:
+    """Beat for an agent, once a second, for `seconds` from now; its first beat ever puts the fault on."""
+
+    id: str
+    pod: Ref
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class StopAgent:
+    """Beat no more for an agent, and tell it to take the fault off. One that cannot be told ends by itself."""
+
+    id: str
+    pod: Ref
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskExperiment:
+    """Ask something of a ChaosExperiment in a game day's name: write `annotations` on it (None removes one).
+
+    `resource_version` is the one that was decided on: an experiment that has moved since is looked at again first.
+    """
+
+    id: str
+    experiment: Ref
+    resource_version: str
+    annotations: Mapping[str, str | None]
+
+
 Action = (
     EvictPod
     | DeletePod
@@ -228,6 +312,13 @@ Action = (
     | TakeToken
     | InstallRules
     | RemoveRules
+    | HoldFields
+    | KeepGuard
+    | DropGuard
+    | StartAgent
+    | HoldAgent
+    | StopAgent
+    | AskExperiment
 )
 
 

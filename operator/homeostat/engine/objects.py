@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from homeostat.api import recovery
-from homeostat.api.chaos import RUN
+from homeostat.api.chaos import ABORT, RUN
 from homeostat.api.kinds import KINDS
 from homeostat.api.meta import Kind, Model, Status
 from homeostat.core.acceptance import REASON as NOT_IMPLEMENTED
@@ -30,7 +30,7 @@ REMEMBERED = 256
 """Parsed specs, and parsed statuses, that are kept of a kind: those in use. Each takes about 6 KiB."""
 REMEMBERED_OF = {"RecoveryPolicy": 1024}
 """Of policies, a thousand: all are looked at every minute, many every 5 s. A spec takes 8 KiB, a status 12 KiB."""
-ACTING_KINDS = frozenset({"RecoveryPolicy", "ChaosExperiment"})
+ACTING_KINDS = frozenset({"RecoveryPolicy", "ChaosExperiment", "GameDay"})
 """Kinds whose status is control state: what is under way, and the originals to go back to."""
 Problem = tuple[str, str]
 """Why an object is not evaluated: a reason and a message."""
@@ -43,8 +43,9 @@ _LENGTHS = {
     recovery.REJECT: ("reject", 64),
     recovery.RUN: ("run", 4096),
     recovery.PAUSE: ("pause", 256),
+    ABORT: ("abort", 256),
 }
-"""The annotations by which humans ask something of a RecoveryPolicy, and how much of each counts."""
+"""The annotations by which humans ask something of a policy or an experiment, and how much of each counts."""
 _OWNED = {f"f:{name}" for name in _LENGTHS}
 
 
@@ -67,12 +68,13 @@ class Change(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Asks:
-    """What humans ask of a RecoveryPolicy by annotations; `manager`: what wrote the newest, as managedFields say."""
+    """What humans ask of a policy or an experiment by annotations; `manager`: what wrote the newest of them."""
 
     approve: str = ""
     reject: str = ""
     run: str = ""
     pause: str = ""
+    abort: str = ""
     by: str = ""
     manager: str = ""
 
@@ -147,7 +149,7 @@ def entry_from(body: dict[str, Any], kind: str) -> Entry:
         is_deleting="deletionTimestamp" in meta,
         has_finalizer=FINALIZER in meta.get("finalizers", ()),
         run_requested=(meta.get("annotations") or {}).get(RUN, "")[:LONGEST_RUN],
-        asks=_asks(meta) if kind == "RecoveryPolicy" else None,
+        asks=_asks(meta) if kind in ACTING_KINDS else None,
     )
 
 

@@ -19,6 +19,7 @@ class CheckReading:
 
     `fresh_at` is `observed_at`, or when watching began if that is later: a restart is not a silence. It is wall time
     found by a clock that never jumps. `began_at` is when it last began to falter, even if it recovered since.
+    `reason`: why its last run came out as it did.
     """
 
     state: HealthState
@@ -29,6 +30,7 @@ class CheckReading:
     interval: timedelta
     failing: tuple[Ref, ...]
     began_at: datetime | None = None
+    reason: str = ""
 
 
 def read_check(checks: Checks, namespace: str, name: str, clock: Clock) -> CheckReading | None:
@@ -62,4 +64,5 @@ def _reading(check: Check, clock: Clock) -> CheckReading:
         interval=interval,
         failing=tuple(pod for pod, _, _ in track.failing if pod is not None),
         began_at=track.faltered_at,
+        reason=track.reason.value if track.reason else "",
     )

@@ -14,7 +14,7 @@ from homeostat.api.meta import ConditionStatus, Model, Status
 from homeostat.api.recovery_decision import DecisionRecord
 from homeostat.api.recovery_decision import Verdict as RecoveryVerdict
 from homeostat.core.condition import set_condition
-from homeostat.core.decision import Action, Decision, Outcome, Outcomes, Verb
+from homeostat.core.decision import Action, Decision, HoldAgent, KeepGuard, Outcome, Outcomes, Verb
 from homeostat.core.schedule import until
 from homeostat.core.significance import Significance
 from homeostat.engine import points
@@ -26,6 +26,8 @@ from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable
 log = structlog.get_logger("homeostat.decision")
 
 MAX_ROUNDS = 12  # decide → act → decide …; a decision that still wants to act then is taken up again at once
+RENEWALS = (HoldAgent, KeepGuard)
+"""What goes on with what is on record already: each second again, so it is neither written down nor told each time."""
 TOO_LATE = 30.0  # seconds from the beginning of a look to an act that follows from it
 FIRST_BACKOFF, LAST_BACKOFF = 1.0, 60.0  # seconds
 
@@ -91,7 +93,8 @@ class Reconciler:
             had_finalizer, entry = entry.has_finalizer, await self._settle(entry, decision)
             outcomes = await self._act(entry, decision.actions, began)
             await self._tell(entry, decision)
-            if not decision.actions and entry.has_finalizer is had_finalizer:
+            is_settled = entry.has_finalizer is had_finalizer
+            if is_settled and (not decision.actions or _is_renewed(decision, outcomes)):
                 return self._again_in(decision)
         return 0.0
 
@@ -131,9 +134,10 @@ class Reconciler:
     async def _write(self, entry: Entry, decision: Decision[Any]) -> Entry:
         controller = self._controllers[entry.ref.kind]
         significance = controller.significance(entry.status(), decision.status)
-        must = bool(decision.actions or decision.events)
+        is_new = not _only_renews(decision)
+        must = bool(decision.events) or is_new
         if not self._is_worth_writing(entry.key, significance, must=must):
-            return await self._confirm(entry) if decision.actions else entry
+            return await self._confirm(entry) if is_new else entry
         what = "intent" if decision.actions else "result"
         points.reach(entry.ref.kind, f"before {what}")
         body = await self._world.objects.apply_status(
@@ -202,7 +206,8 @@ class Reconciler:
             outcome = await self._world.act(entry.ref.kind, action)
             points.reach(entry.ref.kind, f"after {type(action).__name__}")
             outcomes[action.id] = outcome
-            log.info(
+            is_quiet = isinstance(action, RENEWALS) and outcome.verb is Verb.DONE
+            (log.debug if is_quiet else log.info)(
                 "acted", **entry.ref_fields,
                 action=type(action).__name__, id=action.id, outcome=outcome.verb.value, reason=outcome.reason,
             )  # fmt: skip
@@ -248,6 +253,17 @@ class Reconciler:
         if reason == "Conflict" and not failures:
             return 0.0
         return float(min(LAST_BACKOFF, FIRST_BACKOFF * 2 ** min(failures, 10)))
+
+
+def _only_renews(decision: Decision[Any]) -> bool:
+    """Whether a decision begins nothing: it does nothing, or what it did a second ago."""
+    return all(isinstance(action, RENEWALS) for action in decision.actions)
+
+
+def _is_renewed(decision: Decision[Any], outcomes: Outcomes) -> bool:
+    """Whether all that a decision wanted went on as before: then there is nothing new to decide on."""
+    is_done = all(outcome.verb is Verb.DONE for outcome in outcomes.values())
+    return _only_renews(decision) and is_done
 
 
 def _told(entry: Entry, decision: Decision[Any], fresh: DecisionRecord | None) -> dict[str, Any]:

@@ -1,44 +1,35 @@
 """The marker on a target: an annotation by which a fault is found and undone without any record of ours."""
 
-from typing import Annotated
-
-from pydantic import Field, ValidationError
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
 
 from homeostat.api.chaos import MARKER
-from homeostat.api.meta import Model
-from homeostat.core.cluster import Workload
+from homeostat.core.cluster import Pod, Workload
+from homeostat.core.held import Held, Mark, mark_on
 
-Replicas = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
-
-
-class Marker(Model):
-    """Which experiment and run holds the fault, what the replicas were, and what it set them to."""
-
-    experiment: Annotated[str, Field(min_length=1, max_length=64)]
-    """Uid of the ChaosExperiment."""
-    run: Annotated[int, Field(strict=True, ge=1)]
-    """Number of its run."""
-    original: Replicas
-    """Replicas before the fault."""
-    to: Replicas
-    """Replicas that the fault set."""
-
-    def text(self) -> str:
-        """Write it as the annotation's value."""
-        return self.model_dump_json()
+LONGEST = 4096
+"""A marker of more characters is not written: what cannot be marked cannot be found again."""
 
 
-def marker_on(workload: Workload) -> Marker | None:
-    """Read the marker; None when there is none or it is not one of ours: what we cannot read we do not undo."""
-    text = dict(workload.annotations).get(MARKER)
-    if text is None:
-        return None
-    try:
-        return Marker.model_validate_json(text)
-    except ValidationError:
-        return None
+def held(target: Workload | Pod) -> Held:
+    """See a target as what a fault can change of it."""
+    is_deleting = target.is_terminating if isinstance(target, Pod) else target.is_deleting
+    fields = dict(target.fields)
+    return Held(target.ref, target.resource_version, dict(target.annotations), fields, is_deleting)
 
 
-def is_marked(workload: Workload) -> bool:
+def marker_text(experiment: str, run: int, original: Mapping[str, str], to: Mapping[str, str]) -> str:
+    """Write the annotation's value: who holds the fault, what was there before, and what it set."""
+    return json.dumps(asdict(Mark(experiment, run, dict(original), dict(to))), separators=(",", ":"), sort_keys=True)
+
+
+def holder_of(target: Workload | Pod) -> str:
+    """Give the uid of the experiment whose marker stands on it; "" for none that we can read."""
+    mark = mark_on(held(target))
+    return mark.experiment if mark else ""
+
+
+def is_marked(target: Workload | Pod) -> bool:
     """Whether any marker stands on it, readable or not."""
-    return MARKER in dict(workload.annotations)
+    return MARKER in dict(target.annotations)

@@ -5,7 +5,7 @@ told once when it begins and once when it ends, through any number of restarts. 
 whole first, then those that are listed already, then the worst.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,6 +14,7 @@ from typing import NamedTuple
 from homeostat.api.objective_status import MOST_ALERTS, Alert, AlertType, ServiceLevelObjectiveStatus, Severity
 from homeostat.core.decision import Event, EventType
 from homeostat.core.objective.burn import Pair, Terms, bad_events, bad_ratio, burn, factor, goes_on, is_held, is_reached
+from homeostat.core.objective.drills import Drill, expected_by
 from homeostat.core.objective.tally import Tally
 
 OUTAGE_WINDOW = timedelta(minutes=10)
@@ -117,34 +118,44 @@ def chosen(
     return tuple(dict.fromkeys((*whole, *(one for _, one in groups if one in kept))))
 
 
-def listed(firing: Sequence[Identity], status: ServiceLevelObjectiveStatus, now: datetime) -> tuple[Alert, ...]:
-    """Give the alerts that fire, each since it began."""
-    since = {identity(alert): alert.since for alert in status.alerts}
-    return tuple(
-        Alert(
-            type=one.type,
-            severity=one.severity,
-            long=one.long,
-            short=one.short,
-            group=one.group,
-            since=since.get(one, now),
-        )
-        for one in firing
-    )
+def listed(
+    firing: Sequence[Identity], status: ServiceLevelObjectiveStatus, now: datetime, drills: Sequence[Drill] = ()
+) -> tuple[Alert, ...]:
+    """Give the alerts that fire, each since it began, with the experiment that accounts for it."""
+    known = {identity(alert): alert for alert in status.alerts}
+    alerts = (known.get(one) or _new(one, now) for one in firing)
+    return judged(alerts, drills, now)
+
+
+def judged(alerts: Iterable[Alert], drills: Sequence[Drill], now: datetime) -> tuple[Alert, ...]:
+    """Say of each alert anew which experiment accounts for it (C13)."""
+    return tuple(one.model_copy(update={"expected_by": expected_by(one, drills, now)}) for one in alerts)
+
+
+def _new(one: Identity, now: datetime) -> Alert:
+    return Alert(type=one.type, severity=one.severity, long=one.long, short=one.short, group=one.group, since=now)
 
 
 # --- what is told -----------------------------------------------------------------------------------------
 
 
 def events(before: Sequence[Alert], after: Sequence[Alert]) -> tuple[Event, ...]:
-    """Tell which alerts began and which ended."""
-    old, new = ([identity(alert) for alert in alerts] for alerts in (before, after))
-    begun = (_begun(one) for one in new if one not in old)
+    """Tell which alerts began, of which no experiment accounts any more, and which ended."""
+    old, new = ({identity(alert): alert.expected_by for alert in alerts} for alerts in (before, after))
+    begun = (_begun(one, who) for one, who in new.items() if one not in old)
+    handed = (_handed_over(one, old[one] or "") for one, who in new.items() if old.get(one) and not who)
     ended = (_ended(one) for one in old if one not in new)
-    return (*begun, *ended)
+    return (*begun, *handed, *ended)
 
 
-def _begun(one: Identity) -> Event:
+def _handed_over(one: Identity, experiment: str) -> Event:
+    """Tell of an alert that goes on although nobody expects it any more (C13)."""
+    windows = f" over {one.pair}" if one.type is AlertType.BURN_RATE else ""
+    what = f"{one.type.value}{windows}{_of_group(one)} still fires, and ChaosExperiment {experiment} is over"
+    return Event("AlertNotExpected", f"{one.severity}: {what}.", EventType.WARNING)
+
+
+def _begun(one: Identity, experiment: str | None) -> Event:
     told = {
         AlertType.BURN_RATE: ("BurnRateHigh", f"the error budget burns too fast over {one.pair}"),
         AlertType.TOTAL_OUTAGE: ("TotalOutage", "everything is bad"),
@@ -152,6 +163,8 @@ def _begun(one: Identity) -> Event:
         AlertType.NO_DATA: ("NoData", "data does not arrive"),
     }
     reason, what = told[one.type]
+    if experiment:
+        return Event(reason, f"{one.severity}: {what}{_of_group(one)}, as ChaosExperiment {experiment} expects.")
     return Event(reason, f"{one.severity}: {what}{_of_group(one)}.", EventType.WARNING)
 
 

@@ -34,6 +34,7 @@ from homeostat.core.objective.alerts import (
     exhausted,
     identity,
     is_outage,
+    judged,
     listed,
     no_data,
     of_pair,
@@ -118,7 +119,7 @@ def decide(
     """Decide where the objective stands; tell when an alert begins or ends, and when the budget is gone."""
     problem = seen.problem or _problem(spec)
     if problem:
-        return Decision(status=_not_evaluated(spec, status, seen.generation, problem, now))
+        return Decision(status=_not_evaluated(spec, status, seen, problem, now))
     case = _case(spec, status, seen, now)
     found, firing = _find(case)
     new = _status(case, found, firing)
@@ -167,16 +168,16 @@ def _problem(spec: ServiceLevelObjectiveSpec) -> tuple[str, str] | None:
 def _not_evaluated(
     spec: ServiceLevelObjectiveSpec,
     status: ServiceLevelObjectiveStatus,
-    generation: int,
+    seen: ObjectiveSeen,
     problem: tuple[str, str],
     now: datetime,
 ) -> ServiceLevelObjectiveStatus:
     """Give the status of an objective without figures. What fires goes on firing, what is held stays held."""
     return ServiceLevelObjectiveStatus(
-        observed_generation=generation,
-        conditions=not_evaluated(status.conditions, *problem, generation, now),
+        observed_generation=seen.generation,
+        conditions=not_evaluated(status.conditions, *problem, seen.generation, now),
         objective=spec.objective,
-        alerts=() if spec.alerting.disabled else status.alerts,
+        alerts=() if spec.alerting.disabled else judged(status.alerts, seen.drills, now),
         holds=status.holds,
         rules_object=status.rules_object,
     )
@@ -378,7 +379,7 @@ def _status(case: _Case, found: Findings, firing: tuple[Identity, ...]) -> Servi
         exhaustion_at=exhaustion(figures, case.terms, case.now, ends_at) if is_known else None,
         good=figures.good if has_figures else None,
         bad=figures.bad if has_figures else None,
-        alerts=() if spec.alerting.disabled else listed(firing, case.status, case.now),
+        alerts=() if spec.alerting.disabled else listed(firing, case.status, case.now, case.seen.drills),
         groups=tuple(_group_status(group, spec) for group in found.groups),
         holds=found.holds,
         rules_object=found.rules.object,

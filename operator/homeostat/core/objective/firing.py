@@ -84,6 +84,7 @@ def _firing(namespace: str, name: str, service: str, alert: Alert, description: 
         "severity": alert.severity.value.lower(),
         "long_window": "" if alert.long is None else format_duration(alert.long),
         "short_window": "" if alert.short is None else format_duration(alert.short),
+        "expected_by": alert.expected_by or "",
     }
     # A label of a group that is called like one of ours is set apart, as Prometheus does it.
     labels = {f"exported_{label}" if label in own else label: value for label, value in group_labels(alert.group)}
@@ -107,7 +108,8 @@ def _summary(namespace: str, name: str, alert: Alert) -> str:
     windows = "/".join(format_duration(window) for window in (alert.long, alert.short) if window is not None)
     over = f" over {windows}" if windows else ""
     group = f" ({alert.group})" if alert.group else ""
-    return f"{namespace}/{name}{group}: {_SAID[alert.type]}{over}."
+    expected = f", as ChaosExperiment {alert.expected_by} expects" if alert.expected_by else ""
+    return f"{namespace}/{name}{group}: {_SAID[alert.type]}{over}{expected}."
 
 
 # --- what is told to whoever is woken -------------------------------------------------------------------

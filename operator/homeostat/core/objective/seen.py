@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from homeostat.core.decision import Outcomes, Ref
+from homeostat.core.objective.drills import Drill
 from homeostat.core.objective.series import Series
 from homeostat.core.objective.watch import TROUBLED, WELL
 from homeostat.core.rules.installation import RulesSeen
@@ -35,7 +36,8 @@ class ObjectiveSeen:
 
     None: nothing counts. `problem` is a reason and a message why the objective is not evaluated at all. With
     `is_surveyed` somebody else notices when its budget moves or an alert's factor is crossed. `trouble_again_in` is how
-    soon to look again while there are bad events, `well_again_in` how soon at most where there are none.
+    soon to look again while there are bad events, `well_again_in` how soon at most where there are none. `drills`: the
+    experiments that expect alerts of this objective.
     """
 
     ref: Ref
@@ -49,3 +51,4 @@ class ObjectiveSeen:
     is_surveyed: bool = False
     trouble_again_in: timedelta = TROUBLED
     well_again_in: timedelta = WELL
+    drills: tuple[Drill, ...] = ()

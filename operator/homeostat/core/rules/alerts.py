@@ -24,7 +24,7 @@ OUTAGE_SAMPLES, NO_DATA_FOR = timedelta(minutes=5), timedelta(minutes=10)
 """A total outage is seen in the samples of five minutes, of which each is about the five minutes before it."""
 ALMOST_ALL = "0.999999"
 """The share that is everything: floats of a total outage may fall short of 1."""
-_OWN = frozenset({"alertname", "namespace", "slo", "service", "severity", "long_window", "short_window"})
+_OWN = frozenset({"alertname", "namespace", "slo", "service", "severity", "long_window", "short_window", "expected_by"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import structlog
 
 from homeostat.api.chaos_status import ChaosExperimentStatus
 from homeostat.api.freeze import KIND, Activity, FreezeSpec, FreezeStatus
+from homeostat.api.gameday_status import GameDayStatus
 from homeostat.api.meta import Status
 from homeostat.api.recovery_status import RecoveryPolicyStatus
 from homeostat.core.cluster import FreezeInForce
@@ -19,7 +20,7 @@ from homeostat.ports import Clock, Forbidden, Gone, Objects, Rejected, Unavailab
 
 log = structlog.get_logger("homeostat.freeze")
 
-STOPPED_KINDS = ("RecoveryPolicy", "ChaosExperiment")
+STOPPED_KINDS = ("RecoveryPolicy", "ChaosExperiment", "GameDay")
 UNREADABLE = FreezeSpec(stops=tuple(Activity), reason="its spec cannot be read, so it stops everything")
 FROZEN = "Frozen"
 """The reason that both kinds give when a freeze stops them; their messages then begin with its name."""
@@ -109,7 +110,7 @@ def _is_held(status: Status, freeze: str, since: datetime | None) -> bool:
     if isinstance(status, RecoveryPolicyStatus):
         blocked = status.blocked
         return blocked is not None and blocked.reason == FROZEN and blocked.message.startswith(f"Freeze {freeze}:")
-    if isinstance(status, ChaosExperimentStatus):
+    if isinstance(status, (ChaosExperimentStatus, GameDayStatus)):
         is_since = since is not None and status.ended_at is not None and status.ended_at >= since
         return status.reason == FROZEN and is_since
     return False

@@ -7,6 +7,7 @@ from homeostat.core.objective.evaluation import ObjectiveSeen, decide, significa
 from homeostat.core.objective.watch import WELL, is_troubled, look_again_in, watched
 from homeostat.core.rules.installation import Loaded
 from homeostat.core.significance import Significance
+from homeostat.engine.chaos.drills import Drills
 from homeostat.engine.controller import Subject
 from homeostat.engine.meters import Meters
 from homeostat.engine.objective.feeding import Feeding
@@ -21,11 +22,12 @@ Objective = Subject[ServiceLevelObjectiveSpec, ServiceLevelObjectiveStatus]
 class ObjectiveController:
     """The controller of ServiceLevelObjective."""
 
-    def __init__(self, feeding: Feeding, meters: Meters, rules: RulesWatch, wakes: Wakes) -> None:
+    def __init__(self, feeding: Feeding, meters: Meters, rules: RulesWatch, wakes: Wakes, drills: Drills) -> None:
         self._feeding = feeding
         self._meters = meters
         self._rules = rules
         self._wakes = wakes
+        self._drills = drills
         self._known: set[Key] = set()
         self._troubled: set[Key] = set()
 
@@ -72,6 +74,7 @@ class ObjectiveController:
             is_surveyed=survey is not None and rules is None,
             trouble_again_in=look_again_in(len(self._troubled)),
             well_again_in=look_again_in(len(self._known), WELL),
+            drills=self._drills.of_objective(entry.ref),
         )
         decision = decide(spec, subject.status, seen, now)
         (self._troubled.add if is_troubled(decision.status) else self._troubled.discard)(entry.key)

@@ -7,15 +7,15 @@ when it was true: a Prometheus that is away leaves the last answer as old as it 
 import asyncio
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 import structlog
 
+from homeostat.core.comparing import Comparison
 from homeostat.core.prometheus.answer import Failure, Trouble, Vector
 from homeostat.core.recovery.alerting import accused_by
-from homeostat.core.recovery.comparing import Comparison
 from homeostat.core.schedule import phase
 from homeostat.engine.crew import Crew
 from homeostat.engine.objects import Key
@@ -43,13 +43,15 @@ _WHY: Final = {
 class Reading:
     """What is known of a query: its one value as of `at`, or why there is none.
 
-    `at` is None when nothing was ever answered. Nothing of what came over the wire is in `problem`.
+    `at` is None when nothing was ever answered. Nothing of what came over the wire is in `problem`. `trouble`: why the
+    newest question got no answer, whatever was answered before.
     """
 
     value: float | None
     at: datetime | None
     problem: str = ""
     accused: frozenset[str] = frozenset()
+    trouble: Trouble | None = None
 
 
 NOT_ASKED = Reading(None, None, "Prometheus was not asked yet")
@@ -78,7 +80,7 @@ class _Asker(NamedTuple):
 
 
 class Queries:
-    """Keeps the answers to all queries of policies, and wakes those for which an answer means something else."""
+    """Keeps the answers to all queries, and wakes the policies and experiments for which one means something else."""
 
     def __init__(self, prometheus: Prometheus, clock: Clock, wake: Callable[[Key], None]) -> None:
         self._prometheus = prometheus
@@ -166,9 +168,9 @@ def _read(answer: Vector | Failure, at: datetime, before: Reading) -> Reading:
     """Take in an answer. One that did not come leaves what was known before, as old as it is."""
     if isinstance(answer, Failure):
         if answer.trouble in _AWAY and before.at is not None:
-            return before
+            return replace(before, trouble=answer.trouble)
         why = _WHY.get(answer.trouble, "Prometheus does not answer")
-        return Reading(None, None if answer.trouble in _AWAY else at, why)
+        return Reading(None, None if answer.trouble in _AWAY else at, why, trouble=answer.trouble)
     problem = _fault(answer)
     if problem:
         return Reading(None, at, problem)

@@ -24,10 +24,10 @@ from homeostat.api.recovery_trigger import (
     TriggerState,
 )
 from homeostat.core.cluster import Workload
+from homeostat.core.comparing import Comparison, comparison_of
 from homeostat.core.decision import Ref
 from homeostat.core.objective.burning import Burning, burning_now
 from homeostat.core.recovery import DependencySeen, SignalSeen
-from homeostat.core.recovery.comparing import Comparison, comparison_of
 from homeostat.core.recovery.signals import SILENT_AFTER
 from homeostat.engine.checks import Checks
 from homeostat.engine.objective.feeding import Feeding

@@ -1,0 +1,1 @@
+"""What the shell gathers and keeps up for experiments: targets, agents, signals."""

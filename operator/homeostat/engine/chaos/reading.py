@@ -1,0 +1,222 @@
+"""What an experiment breaks, as the API server has it now: targets and owners, what limits a fault, what holds one.
+
+Two looks: before anything is on record, at all that a plan depends on; and from then on only at what is on record, as
+no undo may wait for anything else. Whatever is read, is read with quorum; what cannot be read is an evaluation put off.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from homeostat.api.chaos import ALLOWED_LABEL, ChaosExperimentSpec, TargetKind
+from homeostat.api.chaos_status import ChaosExperimentStatus, Phase, TargetPhase
+from homeostat.core.chaos import recorded, target_selector
+from homeostat.core.chaos.faults.settings import peer_selectors
+from homeostat.core.chaos.seen import AgentSeen, GuardSeen, ref_of
+from homeostat.core.cluster import AgentContainer, DisruptionBudget, Lock, Namespace, Pod, Workload
+from homeostat.core.decision import Ref
+from homeostat.engine.chaos.crowd import Crowd
+from homeostat.engine.chaos.links import AgentLinks
+from homeostat.engine.objects import Key
+from homeostat.ports import Cluster, Forbidden, Guards, Rejected, Targets, Unavailable
+
+log = structlog.get_logger("homeostat.chaos")
+
+_WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
+_NODE = TargetKind.NODE.value
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What was read, as `core.chaos.seen` names it; the defaults are of an experiment at rest, which needs none."""
+
+    namespace: Namespace | None = None
+    pods: tuple[Pod, ...] = ()
+    owners: tuple[Workload, ...] = ()
+    workloads: tuple[Workload, ...] = ()
+    afflicted: tuple[Workload, ...] = ()
+    disruption_budgets: tuple[DisruptionBudget, ...] = ()
+    namespace_pods: int = 0
+    cluster_pods: int | None = None
+    locks: Mapping[str, Lock] = field(default_factory=dict)
+    victims: Mapping[str, Pod] = field(default_factory=dict)
+    agents: Mapping[str, AgentSeen] = field(default_factory=dict)
+    guard: GuardSeen | None = None
+    peers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    pods_elsewhere: frozenset[str] = frozenset()
+
+
+class ExperimentReader:
+    """Reads what experiments are about. `crowd` counts the pods of the cluster, None where we see only a part of it."""
+
+    def __init__(
+        self, cluster: Cluster, targets: Targets, guards: Guards, links: AgentLinks, crowd: Crowd | None
+    ) -> None:
+        self._cluster = cluster
+        self._targets = targets
+        self._guards = guards
+        self._links = links
+        self._crowd = crowd
+
+    async def before(self, spec: ChaosExperimentSpec, status: ChaosExperimentStatus, namespace: str) -> Surroundings:
+        """Read all that a plan depends on: nothing is on record yet."""
+        pods, workloads = await self._chosen(spec, namespace)
+        workloads, pods_elsewhere = await self._resolved(workloads)
+        owners = await self._owners(pods or _pods_on_nodes(workloads))
+        afflicted = await self._read_workloads(recorded(namespace, status))
+        return Surroundings(
+            namespace=await self._cluster.namespace(namespace),
+            pods=pods,
+            owners=owners,
+            workloads=workloads,
+            afflicted=afflicted,
+            disruption_budgets=await self._cluster.disruption_budgets(namespace),
+            namespace_pods=_ready(await self._cluster.pods(namespace, "")),
+            cluster_pods=await self._crowd.count() if self._crowd else None,
+            locks=await self._locks((*owners, *workloads, *afflicted)),
+            peers=await self._peers(spec, namespace),
+            pods_elsewhere=pods_elsewhere,
+        )
+
+    async def during(self, key: Key, spec: ChaosExperimentSpec, status: ChaosExperimentStatus) -> Surroundings:
+        """Read what is on record, and what holds the fault; while that may be dropped, what its plan depends on too."""
+        afflicted = await self._read_workloads(recorded(key.namespace, status))
+        victims = await self._victims(status, key.namespace, afflicted)
+        around = await self._before_if_possible(spec, status, key.namespace) if _is_to_begin(status) else Surroundings()
+        return replace(
+            around,
+            afflicted=afflicted,
+            victims=victims,
+            agents=await self._agents(key, status, victims),
+            peers=await self._peers(spec, key.namespace) if status.phase is Phase.INJECTING else {},
+            guard=await self._guards.read(status.guard) if status.guard else None,
+            locks={**around.locks, **await self._locks_if_possible(afflicted)},
+        )
+
+    async def _before_if_possible(
+        self, spec: ChaosExperimentSpec, status: ChaosExperimentStatus, namespace: str
+    ) -> Surroundings:
+        """Read all that a plan depends on if the API server lets us: without it the fault is not begun, but undone."""
+        try:
+            return await self.before(spec, status, namespace)
+        except (Unavailable, Forbidden, Rejected) as error:
+            log.warning("plan not looked at again", error=type(error).__name__)
+            return Surroundings()
+
+    # --- targets ----------------------------------------------------------------------------------------
+
+    async def _chosen(self, spec: ChaosExperimentSpec, namespace: str) -> tuple[tuple[Pod, ...], tuple[Workload, ...]]:
+        target = spec.target
+        if target.kind is TargetKind.POD:
+            return await self._cluster.pods(namespace, target_selector(spec)), ()
+        home = "" if target.kind is TargetKind.NODE else namespace
+        if target.name is None:
+            return (), await self._targets.selected(home, target.kind.value, target_selector(spec))
+        found = await self._targets.named(home, target.kind.value, target.name)
+        return (), () if found is None else (found,)
+
+    async def _resolved(self, workloads: tuple[Workload, ...]) -> tuple[tuple[Workload, ...], frozenset[str]]:
+        """Give Nodes the pods on them, each with the workload it belongs to, and say which are of other people."""
+        if not any(one.ref.kind == _NODE for one in workloads):
+            return workloads, frozenset()
+        nodes = [one if one.pods else await self._with_pods(one) for one in workloads]
+        names = sorted({pod.ref.namespace for node in nodes for pod in node.pods})
+        taking_part = [name for name in names if await self._takes_part(name)]
+        known = {pod.ref.uid: pod for name in taking_part for pod in await self._cluster.pods(name, "")}
+        resolved = tuple(replace(node, pods=tuple(known.get(pod.ref.uid, pod) for pod in node.pods)) for node in nodes)
+        strangers = (pod for node in nodes for pod in node.pods if pod.ref.namespace not in taking_part)
+        return resolved, frozenset(pod.ref.uid for pod in strangers)
+
+    async def _with_pods(self, node: Workload) -> Workload:
+        return replace(node, pods=await self._targets.pods_on(node.ref.name))
+
+    async def _takes_part(self, namespace: str) -> bool:
+        found = await self._cluster.namespace(namespace)
+        return found is not None and ALLOWED_LABEL in found.labels
+
+    async def _owners(self, pods: Iterable[Pod]) -> tuple[Workload, ...]:
+        refs = dict.fromkeys(pod.owner for pod in pods if pod.owner is not None)
+        return await self._read_workloads(ref for ref in refs if ref.kind in _WORKLOADS)
+
+    async def _read_workloads(self, refs: Iterable[Ref]) -> tuple[Workload, ...]:
+        found = [await self._read_workload(ref) for ref in refs]
+        return tuple(workload for workload in found if workload is not None)
+
+    async def _read_workload(self, ref: Ref) -> Workload | None:
+        if ref.kind in _WORKLOADS:
+            return await self._cluster.workload(ref.namespace, ref.kind, ref.name)
+        return await self._targets.named(ref.namespace, ref.kind, ref.name)
+
+    # --- what is on record ------------------------------------------------------------------------------
+
+    async def _victims(
+        self, status: ChaosExperimentStatus, namespace: str, afflicted: tuple[Workload, ...]
+    ) -> dict[str, Pod]:
+        """Give the pods on record that are there: most came with their workloads, the others are read by name."""
+        known = {pod.ref.uid: pod for workload in afflicted for pod in workload.pods}
+        found: dict[str, Pod] = {}
+        for ref in (ref_of(record, namespace) for record in status.targets if record.kind == "Pod"):
+            pod = known.get(ref.uid) or await self._cluster.pod(ref.namespace, ref.name)
+            if pod is not None and pod.ref.uid == ref.uid:
+                found[ref.uid] = pod
+        return found
+
+    async def _agents(
+        self, key: Key, status: ChaosExperimentStatus, victims: Mapping[str, Pod]
+    ) -> dict[str, AgentSeen]:
+        """Say how each agent on record is, and go on listening to those that may have something to say."""
+        found: dict[str, AgentSeen] = {}
+        for record in status.targets:
+            if not record.agent:
+                continue
+            container = _container(victims.get(record.uid), record.agent)
+            if container is not None:
+                await self._listen(key, ref_of(record, key.namespace), container)
+            heard = self._links.heard(record.uid, record.agent)
+            found[record.uid] = AgentSeen(container, heard.said, heard.at)
+        return found
+
+    async def _listen(self, key: Key, pod: Ref, container: AgentContainer) -> None:
+        if container.state != "Ended":
+            self._links.attend(pod, container.name, key)
+        elif not self._links.knows(pod.uid, container.name):
+            await self._links.recall(pod, container.name, key)
+
+    async def _peers(self, spec: ChaosExperimentSpec, namespace: str) -> dict[str, tuple[str, ...]]:
+        return {
+            selector: tuple(sorted(pod.ip for pod in await self._cluster.pods(namespace, selector) if pod.ip))
+            for selector in peer_selectors(spec)
+        }
+
+    # --- locks ------------------------------------------------------------------------------------------
+
+    async def _locks(self, workloads: Iterable[Workload]) -> dict[str, Lock]:
+        refs = {workload.ref.uid: workload.ref for workload in workloads}
+        found = {uid: await self._cluster.lock(ref) for uid, ref in refs.items()}
+        return {uid: lock for uid, lock in found.items() if lock is not None}
+
+    async def _locks_if_possible(self, workloads: Iterable[Workload]) -> dict[str, Lock]:
+        """Read locks if the API server lets us; taking one is refused anyway while another holds it."""
+        try:
+            return await self._locks(workloads)
+        except (Unavailable, Forbidden, Rejected) as error:
+            log.warning("locks not read", error=type(error).__name__)
+            return {}
+
+
+def _is_to_begin(status: ChaosExperimentStatus) -> bool:
+    """Whether a fault is on record and not known to be on anywhere: it may have been a moment too late for it."""
+    return status.phase is Phase.INJECTING and all(one.phase is TargetPhase.PLANNED for one in status.targets)
+
+
+def _container(pod: Pod | None, name: str) -> AgentContainer | None:
+    return next((one for one in pod.agents if one.name == name), None) if pod else None
+
+
+def _pods_on_nodes(workloads: Iterable[Workload]) -> tuple[Pod, ...]:
+    return tuple(pod for one in workloads if one.ref.kind == _NODE for pod in one.pods)
+
+
+def _ready(pods: Iterable[Pod]) -> int:
+    return sum(pod.is_ready and not pod.is_terminating for pod in pods)
