@@ -26,12 +26,15 @@ USAGE = """usage: homeostat COMMAND [OPTION ...]
   import     turn objectives of OpenSLO, Sloth or Pyrra into ours
   export     turn our objectives into OpenSLO
   validate   check the objects of a file as the API server would, without one
-  approve    let the plan of a RecoveryPolicy be carried out
-  reject     reject the plan of a RecoveryPolicy
+  approve    let the plan of a RecoveryPolicy, an experiment or a game day be carried out
+  reject     reject such a plan
   pause      let a RecoveryPolicy do nothing until it is resumed
   resume     end such a pause
   run rp/NAME --step STEP
              run a step of a RecoveryPolicy by hand
+  chaos      run, abort, plan, list: experiments and game days by hand
+             sweep: find what experiments left behind, and undo it
+  undo       what an undo Pod runs: take a fault off when nobody holds it up any more
   settings   print the settings that would be in force
   version    print the version
 
@@ -53,6 +56,8 @@ _COMMANDS = {
         "import",
         "export",
         "validate",
+        "undo",
+        "chaos",
     )
 }
 _CONSENT = frozenset({"approve", "reject", "pause", "resume"})

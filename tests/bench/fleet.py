@@ -328,7 +328,7 @@ class Fleet:
         prober = Probes(self.network, cluster=nobody, secrets=nobody, jobs=nobody, promql=PromqlProbe(None))
         outside = Outside(
             cast("Any", self.objects), nobody, nobody, cast("Any", Silent()), prober, self.history, self.clock, nothing,
-            unmarked, nobody, nobody, nobody, nobody,
+            unmarked, nobody, nobody, nobody, nobody, nobody, nobody,
         )  # fmt: skip
         gate = PacedGate(self.clock, rate=settings.writes_per_second, refresh_rate=settings.refreshes_per_second)
         self.operator = compose(outside, settings, self.metrics, gate, lambda: True, ready)

@@ -1,7 +1,7 @@
 """A proxy before the API server that breaks what it is told to: the tests' only way into what the operator sees.
 
 Plain HTTP on loopback in front, the real server behind, with the administrator's certificate. Answers stream through,
-so watches work. A fault meets requests by method and path; without any, the proxy only counts.
+so watches and attachments work. A fault meets requests by method and path; without any, the proxy only counts.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "te", "
 PATIENCE = 30
 LINGER = 1.0  # seconds: TLS connections are closed by the loop after the session, which aiohttp does not await
 
+Socket = aiohttp.ClientWebSocketResponse | web.WebSocketResponse
 Forward = Callable[[], Awaitable[web.StreamResponse]]
 Effect = Callable[[web.Request, Forward], Awaitable[web.StreamResponse]]
 
@@ -66,6 +67,7 @@ class FaultProxy:
         self._server, self._tls = _upstream(kubeconfig)
         self._faults: list[Fault] = []
         self._is_lost: Callable[[dict[str, Any]], bool] = lambda _event: False
+        self._bridges: list[tuple[web.Request, list[asyncio.Task[None]]]] = []
         self._is_up = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
         self._thread.start()
@@ -139,6 +141,8 @@ class FaultProxy:
             fault.has_hit.set()
 
     async def _forward(self, request: web.Request) -> web.StreamResponse:
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return await self._bridge(request)
         headers = {key: value for key, value in request.headers.items() if key.lower() not in HOP_BY_HOP}
         async with self._session.request(
             request.method,
@@ -153,6 +157,40 @@ class FaultProxy:
                 return web.Response(status=answer.status, headers=kept, body=await answer.read())
             return await self._stream(request, answer, kept)
 
+    async def _bridge(self, request: web.Request) -> web.StreamResponse:
+        """Pass a WebSocket on, message by message; it ends when either side does, or `cut` does."""
+        protocols = [one.strip() for one in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
+        try:
+            above = await self._session.ws_connect(self._server + request.raw_path, protocols=protocols, ssl=self._tls)
+        except aiohttp.WSServerHandshakeError as error:
+            self.seen.append(Seen(request.method, request.path_qs, error.status))
+            return web.Response(status=error.status)
+        self.seen.append(Seen(request.method, request.path_qs, 101))
+        below = web.WebSocketResponse(protocols=[above.protocol] if above.protocol else [])
+        await below.prepare(request)
+        ways = [asyncio.create_task(_pass_on(above, below)), asyncio.create_task(_pass_on(below, above))]
+        self._bridges.append((request, ways))
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            await above.close()
+        return below
+
+    def cut_bridges(self) -> None:
+        """Cut all WebSockets without a word."""
+
+        def cut() -> None:
+            for request, ways in self._bridges:
+                if request.transport is not None:
+                    request.transport.abort()
+                for way in ways:
+                    way.cancel()
+            self._bridges.clear()
+
+        self._loop.call_soon_threadsafe(cut)
+
     async def _stream(
         self, request: web.Request, answer: aiohttp.ClientResponse, headers: dict[str, str]
     ) -> web.StreamResponse:
@@ -166,6 +204,11 @@ class FaultProxy:
                 if not self._is_lost(json.loads(line)):
                     await response.write(line + b"\n")
         return response
+
+
+async def _pass_on(source: Socket, to: Socket) -> None:
+    async for message in source:
+        await to.send_bytes(message.data)
 
 
 def _upstream(kubeconfig: Path) -> tuple[str, ssl.SSLContext]:

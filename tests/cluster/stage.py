@@ -20,6 +20,7 @@ PLURALS = {
     "ServiceLevelObjective": "servicelevelobjectives",
     "RecoveryPolicy": "recoverypolicies",
     "ChaosExperiment": "chaosexperiments",
+    "GameDay": "gamedays",
     "Freeze": "freezes",
     "Deployment": "deployments",
     "Service": "services",
@@ -38,7 +39,7 @@ GROUPS = {
     "PodDisruptionBudget": "apis/policy/v1",
     "Lease": "apis/coordination.k8s.io/v1",
 }
-CONTROLLED = ("HealthCheck", "ServiceLevelObjective", "RecoveryPolicy", "ChaosExperiment")
+CONTROLLED = ("HealthCheck", "ServiceLevelObjective", "RecoveryPolicy", "GameDay", "ChaosExperiment")
 
 
 def until_takes_pods(api: Api, namespace: str) -> None:

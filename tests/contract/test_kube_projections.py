@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from homeostat.core.cluster import Claim, Node, Pod, Secret
+from homeostat.core.cluster import AgentContainer, Claim, Node, Pod, Secret
 from homeostat.core.decision import Ref
 from homeostat.kube.projections import (
     claim_of,
@@ -66,7 +66,36 @@ def test_a_ready_pod_is_read_whole() -> None:
         reasons=(),
         labels=(("a", "1"), ("b", "2")),
         owner=Ref("ReplicaSet", "shop", "web-5d", "rs"),
+        has_readiness_probe=False,
     )
+
+
+def test_our_agents_are_told_from_other_ephemeral_containers() -> None:
+    """C5: what a pod's spec lists for good is waiting, running or ended; no status is not yet running."""
+    names = ("homeostat-a", "homeostat-b", "homeostat-c", "homeostat-d", "debugger")
+    states = {
+        "homeostat-a": {"waiting": {"reason": "ErrImagePull"}},
+        "homeostat-b": {"running": {}},
+        "homeostat-c": {"terminated": {"reason": "Error", "exitCode": 137}},
+        "debugger": {"running": {}},
+    }
+    statuses = [{"name": name, "state": state} for name, state in states.items()]
+    metadata = {"name": "p", "namespace": "shop", "uid": "u", "resourceVersion": "1"}
+    pod = pod_of(
+        {
+            "metadata": metadata | {"creationTimestamp": "2026-11-21T08:00:00Z", "annotations": {"a": "1"}},
+            "spec": {"hostNetwork": True, "ephemeralContainers": [{"name": name} for name in names]},
+            "status": {"ephemeralContainerStatuses": statuses},
+        }
+    )
+
+    assert pod.agents == (
+        AgentContainer("homeostat-a", "Waiting", "ErrImagePull"),
+        AgentContainer("homeostat-b", "Running"),
+        AgentContainer("homeostat-c", "Ended", "Error", 137),
+        AgentContainer("homeostat-d", "Waiting"),
+    )
+    assert (pod.annotations, pod.has_host_network) == ((("a", "1"),), True)
 
 
 _CRASHED = {"terminated": {"exitCode": 1, "reason": "Error"}}

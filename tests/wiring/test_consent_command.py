@@ -16,7 +16,7 @@ from homeostat.api.meta import format_precise_time
 from homeostat.core.recovery import RecoverySeen
 from homeostat.engine.clock import SystemClock
 from homeostat.kube.client import Patience
-from homeostat.wiring import consent_command
+from homeostat.wiring import desk
 from homeostat.wiring.consent_command import RUN_HOLDS
 from scenarios.recovery.world import World, spec
 from wiring.test_score_command import kubeconfig
@@ -76,8 +76,8 @@ class Api:
 @pytest.fixture(autouse=True)
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command that hardly waits, and finds no kubeconfig but the test's."""
-    monkeypatch.setattr(consent_command, "PATIENCE", Patience(timeout=5.0, total=0.0))
-    monkeypatch.setattr(consent_command, "POLL", 0.01)
+    monkeypatch.setattr(desk, "PATIENCE", Patience(timeout=5.0, total=0.0))
+    monkeypatch.setattr(desk, "POLL", 0.01)
     monkeypatch.delenv("KUBECONFIG", raising=False)
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
 

@@ -181,6 +181,37 @@ def test_import_of_what_is_of_another_format_is_exit_code_two(file: Any, capsys:
     assert main(["import", "openslo", file(OPENSLO), "-n", "No Namespace"]) == 2
 
 
+POD_KILL = """
+apiVersion: chaos-mesh.org/v1alpha1
+kind: PodChaos
+metadata: {name: kill}
+spec: {action: pod-kill, mode: one, selector: {labelSelectors: {app: web}}}
+"""
+
+
+def test_an_experiment_is_imported_with_what_its_own_tool_did_not_know(
+    file: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    added = ["-n", "shop", "--health-check", "checkout", "--health-check", "port", "--duration", "1m30s"]
+
+    assert main(["import", "chaos-mesh", file(POD_KILL), *added]) == 0
+    out, err = capsys.readouterr()
+    (manifest,) = yaml.safe_load_all(out)
+    assert manifest["metadata"] == {"name": "kill", "namespace": "shop"}
+    assert manifest["spec"]["duration"] == "1m30s"
+    assert [part["healthCheck"]["name"] for part in manifest["spec"]["hypothesis"]] == ["checkout", "port"]
+    assert err == ""
+
+
+def test_what_is_added_to_experiments_is_a_mistake_where_there_are_none_or_it_is_no_duration(
+    file: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["import", "openslo", file(OPENSLO), "--health-check", "checkout"]) == 2
+    assert "are of experiments" in capsys.readouterr().err
+    assert main(["import", "chaos-mesh", file(POD_KILL), "--duration", "soon"]) == 2
+    assert 'not a duration: "soon"' in capsys.readouterr().err
+
+
 def test_what_is_imported_is_valid_and_what_is_exported_comes_back(
     file: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

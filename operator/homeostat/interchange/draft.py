@@ -41,12 +41,13 @@ class Draft:
     namespace: str = ""
     labels: dict[str, str] = field(default_factory=dict)
     annotations: dict[str, str] = field(default_factory=dict)
+    kind: str = KIND
 
     def manifest(self) -> dict[str, Any]:
         """Give the manifest."""
         more = {"namespace": self.namespace, "labels": self.labels, "annotations": self.annotations}
         metadata = {"name": self.name} | {name: value for name, value in more.items() if value}
-        return {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": self.spec}
+        return {"apiVersion": API_VERSION, "kind": self.kind, "metadata": metadata, "spec": self.spec}
 
 
 # --- names ----------------------------------------------------------------------------------------------

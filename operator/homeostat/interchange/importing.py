@@ -22,7 +22,7 @@ class Import:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """All that came of files: manifests, lines for humans, and whether every objective was imported."""
+    """All that came of files: manifests, lines for humans, and whether every object was imported."""
 
     manifests: tuple[dict[str, Any], ...]
     lines: tuple[str, ...]
@@ -54,14 +54,15 @@ def _tell_apart(one: Import, taken: set[tuple[str, str]]) -> None:
             renamed[name] = draft.name
             one.notes.warn("metadata.name", f'"{name}" is taken already: "{draft.name}"')
         taken.add((draft.namespace, draft.name))
-    for member in (member for draft in one.drafts for member in _members(draft)):
-        member["name"] = renamed.get(member["name"], member["name"])
+    for draft in one.drafts:
+        for holder, key in _named(draft):
+            holder[key] = renamed.get(holder[key], holder[key])
 
 
-def _members(draft: Draft) -> list[dict[str, Any]]:
-    composite = draft.spec["indicator"].get("composite", {})
-    members: list[dict[str, Any]] = composite.get("members", [])
-    return members
+def _named(draft: Draft) -> list[tuple[dict[str, Any], str]]:
+    """Give where a draft names others of the same object: members of a composite, experiments of a GameDay."""
+    members = draft.spec.get("indicator", {}).get("composite", {}).get("members", [])
+    return [*((member, "name") for member in members), *((step, "experiment") for step in draft.spec.get("steps", []))]
 
 
 def _accepted(one: Import) -> list[dict[str, Any]]:
@@ -71,7 +72,7 @@ def _accepted(one: Import) -> list[dict[str, Any]]:
         manifest = draft.manifest()
         problems = [problem for problem in check(manifest).problems if problem.severity is Severity.ERROR]
         one.notes.errors += [(f"{draft.name}: {problem.path}", f"{problem.message}: skipped") for problem in problems]
-        lost = refused.intersection(member["name"] for member in _members(draft))
+        lost = refused.intersection(holder[key] for holder, key in _named(draft))
         if lost:
             one.notes.errors.append((draft.name, f"without {', '.join(sorted(lost))} it is not whole: skipped"))
         if problems or lost:

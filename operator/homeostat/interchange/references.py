@@ -99,8 +99,15 @@ def _of_experiment(spec: ChaosExperimentSpec) -> Iterator[Reference]:
             yield Reference(f"spec.stopConditions[{index}].slo.name", OBJECTIVE, stop.slo.name)
         if stop.budget:
             yield Reference(f"spec.stopConditions[{index}].budget.slo", OBJECTIVE, stop.budget.slo)
+    yield from _of_proofs(spec)
+
+
+def _of_proofs(spec: ChaosExperimentSpec) -> Iterator[Reference]:
     for index, proof in enumerate(spec.proves):
-        yield Reference(f"spec.proves[{index}].recoveryPolicy", POLICY, proof.recovery_policy)
+        if proof.recovery_policy:
+            yield Reference(f"spec.proves[{index}].recoveryPolicy", POLICY, proof.recovery_policy)
+        if proof.slo:
+            yield Reference(f"spec.proves[{index}].slo", OBJECTIVE, proof.slo)
 
 
 # --- circles --------------------------------------------------------------------------------------------

@@ -2,16 +2,19 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
+from homeostat.api.chaos import ChaosExperimentSpec
 from homeostat.api.health_check import HealthCheckSpec
 from homeostat.api.meta import Kind, Model
 from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.core.acceptance import unimplemented
+from homeostat.core.chaos.schedule import schedule_problem
 from homeostat.core.decision import Ref
 from homeostat.core.objective import calendar
 from homeostat.core.plan import Invalid, compile  # noqa: A004 - what one does to a plan
@@ -21,6 +24,7 @@ from homeostat.interchange.rules import broken_rules
 from homeostat.interchange.schema import Schema, root_schema
 from homeostat.interchange.structural import Problem, nearest, unknown_fields, violations, with_defaults
 
+_SOME_DAY: Final = datetime(2026, 1, 1, tzinfo=UTC)  # what is never due from here on is never due
 UNCHECKED: Final = "rules were not evaluated: what is wrong above comes first"
 
 
@@ -110,6 +114,8 @@ def _by_controller(kind: Kind, spec: Model, namespace: str, name: str) -> Iterat
             yield _refusal(plan)
     elif isinstance(spec, ServiceLevelObjectiveSpec):
         yield from _of_objective(spec)
+    elif isinstance(spec, ChaosExperimentSpec):
+        yield from _of_experiment(spec)
 
 
 def _refusal(plan: Invalid) -> Problem:
@@ -137,6 +143,13 @@ def is_zone(name: str) -> bool:
     except (ValueError, OSError, KeyError):  # ZoneInfoNotFoundError is a KeyError
         return False
     return True
+
+
+def _of_experiment(spec: ChaosExperimentSpec) -> Iterator[Problem]:
+    trouble = schedule_problem(spec.schedule, _SOME_DAY)
+    if trouble and spec.schedule and is_zone(spec.schedule.time_zone):  # else that was told
+        path, _, message = trouble[1].partition(" ")
+        yield Problem(path, message)
 
 
 def _of_objective(spec: ServiceLevelObjectiveSpec) -> Iterator[Problem]:

@@ -1,6 +1,7 @@
 """What commands that ask a cluster have in common: where it is, what is meant there, and why there is no answer."""
 
 import argparse
+from collections.abc import Sequence
 
 from homeostat.api.meta import Kind
 from homeostat.kube.credentials import CredentialsError
@@ -37,3 +38,13 @@ def explained(error: Exception, *, when_gone: str, when_forbidden: str) -> str:
     if isinstance(error, Forbidden):
         return f"{told}: {when_forbidden}"
     return f"the API server: {told}"
+
+
+def kind_and_name(text: str, kinds: Sequence[Kind], command: str) -> tuple[Kind, str]:
+    """Read `chaos/NAME` where several kinds are meant; a bare name is of the first. Raises BadArguments."""
+    said = text.rpartition("/")[0].lower()
+    kind = next((kind for kind in kinds if said in kind_names(kind)), kinds[0])
+    name = text.rpartition("/")[2]
+    if not name or (said and said not in kind_names(kind)):
+        raise BadArguments(f"{command}: {text!r} is not {' or '.join(f'{one.short_names[0]}/NAME' for one in kinds)}")
+    return kind, name

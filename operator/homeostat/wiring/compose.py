@@ -6,11 +6,18 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from homeostat.engine.archive import Archive
+from homeostat.engine.chaos.acting import Hands
+from homeostat.engine.chaos.crowd import Crowd
+from homeostat.engine.chaos.drills import Drills
+from homeostat.engine.chaos.links import AgentLinks
+from homeostat.engine.chaos.reading import ExperimentReader
+from homeostat.engine.chaos.signals import Signals as ChaosSignals
 from homeostat.engine.checks import Checks
 from homeostat.engine.connectivity import Connectivity
 from homeostat.engine.controller import Controller
-from homeostat.engine.controllers.chaos import ChaosController
+from homeostat.engine.controllers.chaos import ChaosController, Means
 from homeostat.engine.controllers.freeze import FreezeController, Freezes
+from homeostat.engine.controllers.gameday import GameDayController
 from homeostat.engine.controllers.health import HealthController
 from homeostat.engine.controllers.objective import ObjectiveController
 from homeostat.engine.controllers.recovery import RecoveryController
@@ -34,6 +41,7 @@ from homeostat.engine.reconcile import Reconciler
 from homeostat.engine.recovery.alert_inbox import AlertInbox
 from homeostat.engine.recovery.queries import Queries as PolicyQueries
 from homeostat.engine.recovery.reading import TargetReader
+from homeostat.engine.recovery.requests import Consents
 from homeostat.engine.recovery.rights import RightsWatch
 from homeostat.engine.recovery.rivals import Rivals
 from homeostat.engine.recovery.signals import Signals
@@ -60,6 +68,7 @@ class Operator:
 
     clock: Clock
     engine: Engine
+    links: AgentLinks
     resync: Resync
     orphans: OrphanSweep
     herald: Herald
@@ -117,6 +126,21 @@ def _standing(checks: Checks, settings: Settings, rights: RightsWatch | None, en
     return Standing(storms, rights, Rivals(engine.wake))
 
 
+def _reader(outside: Outside, settings: Settings, links: AgentLinks) -> ExperimentReader:
+    """Make what reads for experiments; where only some namespaces are watched, nobody can count the cluster's pods."""
+    crowd = None if settings.namespaces else Crowd(outside.cluster, outside.clock)
+    return ExperimentReader(outside.cluster, outside.targets, outside.guards, links, crowd)
+
+
+def _means(settings: Settings) -> Means:
+    return Means(
+        protected=frozenset({settings.operator_namespace}),
+        agent_image=settings.agent_image,
+        guards_needed=settings.guards == "Required",
+        node_namespaces=settings.namespaces_of_node_chaos(),
+    )
+
+
 def compose(
     outside: Outside,
     settings: Settings,
@@ -127,16 +151,27 @@ def compose(
 ) -> Operator:
     """Make the operator of its parts."""
     clock = outside.clock
-    store, directory, wakes, checks = ObjectStore(), Directory(), Wakes(), Checks()
-    meters = Meters()
+    store, directory, wakes, checks, meters = ObjectStore(), Directory(), Wakes(), Checks(), Meters()
     archive = Archive(outside.history, clock, metrics)
     engine = Engine(clock, store, directory, wakes, settings.workers)
     freezes = Freezes(store, outside.objects, engine.take, engine.drop)
     collector = Collector(outside.prometheus, meters, clock, engine.wake, settings.prometheus_concurrency)
     feeding = Feeding(checks, meters, collector, store, clock)
     rules = RulesWatch(outside.prometheus, outside.rules, clock, namespaces=settings.namespaces)
-    objectives = ObjectiveController(feeding, meters, rules, wakes)
+    drills = Drills(store)
+    objectives = ObjectiveController(feeding, meters, rules, wakes, drills)
     told, rights = _told(outside, store, engine), _rights(outside, engine)
+    links, herald = AgentLinks(outside.wires, clock, may_act, engine.wake), Herald(outside.recorder)
+    experiments = ChaosController(
+        _reader(outside, settings, links),
+        ChaosSignals(checks, store, feeding, told.queries, wakes, outside.admission),
+        store,
+        checks,
+        freezes,
+        archive,
+        _means(settings),
+        wake_soon=lambda key: engine.timetable.add(key, clock.monotonic() + SOON),
+    )
     controllers: dict[str, Controller] = {
         "HealthCheck": HealthController(checks, meters, clock, engine.timetable, wakes),
         "ServiceLevelObjective": objectives,
@@ -152,20 +187,13 @@ def compose(
             standing=_standing(checks, settings, rights, engine),
             healing=metrics.healing,
         ),
-        "ChaosExperiment": ChaosController(
-            outside.cluster,
-            store,
-            checks,
-            freezes,
-            wakes,
-            archive,
-            protected=frozenset({settings.operator_namespace}),
-            wake_soon=lambda key: engine.timetable.add(key, clock.monotonic() + SOON),
+        "ChaosExperiment": experiments,
+        "GameDay": GameDayController(
+            outside.objects, checks, freezes, wakes, archive, experiments.rehearse, Consents(outside.admission)
         ),
         "Freeze": FreezeController(store, engine.timetable.add_now),
     }
-    herald = Herald(outside.recorder)
-    world = World(outside.objects, outside.actuator, herald, clock, gate, metrics, may_act)
+    world = World(outside.objects, Hands(outside.actuator, links), herald, clock, gate, metrics, may_act)
     probing = Probing(
         Instruments(
             prober=outside.prober,
@@ -204,8 +232,9 @@ def compose(
     return Operator(
         clock=clock,
         engine=engine,
+        links=links,
         resync=resync,
-        orphans=OrphanSweep(outside.find_marked, outside.cluster, store, world),
+        orphans=OrphanSweep(outside.find_marked, store, world, outside.find_guards),
         herald=herald,
         meters=meters,
         archive=archive,

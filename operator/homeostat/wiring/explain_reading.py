@@ -21,7 +21,7 @@ from homeostat.api.recovery_status import RecoveryPolicyStatus, Signal, SignalSt
 from homeostat.api.recovery_target import TargetKind
 from homeostat.api.recovery_trigger import Trigger
 from homeostat.core.chaos import planned_fault
-from homeostat.core.cluster import Job, Lock, Namespace, PatchEffect, Revision, TokenBudget, Workload
+from homeostat.core.cluster import Job, Lock, Namespace, PatchEffect, Pod, Revision, TokenBudget, Workload
 from homeostat.core.condition import condition
 from homeostat.core.decision import Ref
 from homeostat.core.freeze import in_force
@@ -111,6 +111,10 @@ class _Permitted:
     async def selected(self, namespace: str, kind: str, selector: str) -> tuple[Workload, ...]:
         reading = self.reach.targets.selected(namespace, kind, selector)
         return await self.reads.attempt(reading, f"list {kind}s and pods", _OF_THE_TARGET, ())
+
+    async def pods_on(self, node: str) -> tuple[Pod, ...]:
+        reading = self.reach.targets.pods_on(node)
+        return await self.reads.attempt(reading, "list pods of all namespaces", _OF_THE_TARGET, ())
 
     async def revisions(self, workload: Workload) -> tuple[Revision, ...]:
         reading = self.reach.targets.revisions(workload)

@@ -1,9 +1,14 @@
-"""`homeostat import openslo|sloth|pyrra FILE …`: prints objectives of other tools as ours, and tells what is lost."""
+"""`homeostat import TOOL FILE …`: prints objectives and experiments of other tools as ours, and tells what is lost."""
 
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from homeostat.interchange import openslo_import, pyrra, sloth
+from homeostat.interchange.chaos import units
+from homeostat.interchange.chaos.experiment import Wishes
+from homeostat.interchange.chaos.litmus import objects as litmus
+from homeostat.interchange.chaos.mesh import objects as chaos_mesh
 from homeostat.interchange.importing import Import, outcome
 from homeostat.interchange.metadata import is_label_name
 from homeostat.interchange.reading import Foreign
@@ -12,10 +17,25 @@ from homeostat.wiring.check_file import BadInput, objects
 from homeostat.wiring.streams import as_yaml, complain, print_out
 
 WHOLE, IN_PART, UNREADABLE = 0, 1, 2
-_FORMATS: dict[str, tuple[str, Callable[[object], bool], Callable[[Sequence[Foreign]], list[Import]]]] = {
-    "openslo": ("OpenSLO", openslo_import.is_known, openslo_import.convert),
-    "sloth": ("Sloth", sloth.is_known, sloth.convert),
-    "pyrra": ("Pyrra", pyrra.is_known, pyrra.convert),
+Convert = Callable[[Sequence[Foreign], Wishes], list[Import]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    """A tool whose objects can be read."""
+
+    title: str
+    is_known: Callable[[object], bool]
+    convert: Convert
+    is_chaos: bool = False
+
+
+_FORMATS: dict[str, _Format] = {
+    "openslo": _Format("OpenSLO", openslo_import.is_known, lambda found, _: openslo_import.convert(found)),
+    "sloth": _Format("Sloth", sloth.is_known, lambda found, _: sloth.convert(found)),
+    "pyrra": _Format("Pyrra", pyrra.is_known, lambda found, _: pyrra.convert(found)),
+    "chaos-mesh": _Format("Chaos Mesh", chaos_mesh.is_known, chaos_mesh.convert, is_chaos=True),
+    "litmus": _Format("Litmus", litmus.is_known, litmus.convert, is_chaos=True),
 }
 
 
@@ -23,18 +43,18 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code."""
     try:
         asked = _asked(arguments)
-        title, is_known, convert = _FORMATS[asked.format]
+        tool, wishes = _FORMATS[asked.format], _wishes(asked)
         found = [Foreign(one.path, one.place, one.body) for path in asked.files for one in objects(path)]
     except (BadArguments, BadInput) as error:
         complain([str(error)])
         return UNREADABLE
-    known = [one for one in found if is_known(one.body)]
+    known = [one for one in found if tool.is_known(one.body)]
     if not known:
-        complain([f"{', '.join(asked.files)}: nothing of {title} in it"])
+        complain([f"{', '.join(asked.files)}: nothing of {tool.title} in it"])
         return UNREADABLE
-    came = outcome(convert(known), asked.namespace)
-    others = (one for one in found if not is_known(one.body))
-    complain((f"{one.path}: document {one.place}: not of {title}: left out" for one in others), "")
+    came = outcome(tool.convert(known, wishes), asked.namespace)
+    others = (one for one in found if not tool.is_known(one.body))
+    complain((f"{one.path}: document {one.place}: not of {tool.title}: left out" for one in others), "")
     complain(came.lines, "")
     if not print_out(as_yaml(came.manifests) if came.manifests else ""):
         return UNREADABLE
@@ -49,15 +69,32 @@ def _asked(arguments: Sequence[str]) -> Namespace:
     return asked
 
 
+def _wishes(asked: Namespace) -> Wishes:
+    """Read what is to be added to experiments. Raises BadArguments."""
+    if not _FORMATS[asked.format].is_chaos and (asked.health_check or asked.duration):
+        raise BadArguments(f"import: --health-check and --duration are of experiments, and {asked.format} has none")
+    try:
+        return Wishes(tuple(dict.fromkeys(asked.health_check)), units.go(asked.duration) if asked.duration else "")
+    except ValueError as error:
+        raise BadArguments(f"import: --duration: {error}") from error
+
+
 def _parser() -> Parser:
     parser = Parser(
         prog="homeostat import",
-        description="Print the objectives of another tool as ServiceLevelObjectives of homeostat. What is lost or "
-        "changed is told on standard error, a line each.",
-        epilog="Exit code: 0 all objectives were imported, 1 some were not, 2 a file cannot be read.",
+        description="Print the objectives of another tool as ServiceLevelObjectives of homeostat, or its experiments "
+        "as ChaosExperiments. What is lost or changed is told on standard error, a line each.",
+        epilog="Exit code: 0 all objects were imported, 1 some were not, 2 a file cannot be read.",
     )
-    parser.add_argument("format", choices=sorted(_FORMATS), help="whose objectives they are")
+    parser.add_argument("format", choices=sorted(_FORMATS), help="whose objects they are")
     parser.add_argument("files", nargs="+", metavar="FILE", help="YAML or JSON; - for standard input")
-    parser.add_argument("-n", "--namespace", default="", help="namespace of objectives that name none")
+    parser.add_argument("-n", "--namespace", default="", help="namespace of objects that name none")
+    parser.add_argument(
+        "--health-check", action="append", default=[], metavar="NAME",
+        help="experiments: the HealthCheck that tells whether all is well; may be given again",
+    )  # fmt: skip
+    parser.add_argument(
+        "--duration", default="", help="experiments: how long faults last that have no time of their own"
+    )
     parser.add_argument("-o", "--output", choices=("yaml",), default="yaml", help="how to print")
     return parser

@@ -11,14 +11,17 @@ from urllib.parse import urlsplit
 from homeostat.engine.clock import SystemClock
 from homeostat.engine.objective.alert_post import Sink
 from homeostat.engine.objective.rules_watch import RuleObjects
-from homeostat.engine.orphans import Find
+from homeostat.engine.orphans import Find, FindGuards, no_guards
 from homeostat.engine.resync import Slices
 from homeostat.kube.access import ApiAccess
 from homeostat.kube.actuator import ApiActuator
 from homeostat.kube.admission import ApiAdmission
+from homeostat.kube.attach import ApiAgentWires
 from homeostat.kube.budget import ActionBudget
 from homeostat.kube.client import ApiClient
+from homeostat.kube.ephemeral import EphemeralAgents
 from homeostat.kube.errands import ApiJobReader
+from homeostat.kube.guards import ApiGuards
 from homeostat.kube.jobs import ApiJobs
 from homeostat.kube.locks import Locks
 from homeostat.kube.objects import ApiObjects
@@ -34,9 +37,11 @@ from homeostat.ports import (
     Access,
     Actuator,
     Admission,
+    AgentWires,
     Caller,
     Clock,
     Cluster,
+    Guards,
     History,
     Jobs,
     Objects,
@@ -79,8 +84,11 @@ class Outside:
     rules: RuleObjects
     access: Access
     targets: Targets
+    guards: Guards
+    wires: AgentWires
     admission: Admission | None = None
     rights: Rights | None = None
+    find_guards: FindGuards = no_guards
     canary: Canary | None = None
     alertmanager: Sink | None = None
 
@@ -111,6 +119,8 @@ class Reach:
     rules: ApiRules
     access: ApiAccess
     targets: ApiTargets
+    guards: ApiGuards
+    wires: ApiAgentWires
     admission: ApiAdmission
     rights: ApiRights
 
@@ -121,17 +131,21 @@ def reach(client: ApiClient, settings: Settings, identity: str, caller: Caller |
     per = timedelta(seconds=settings.action_budget_seconds)
     budget = ActionBudget(client, settings.operator_namespace, of=settings.action_budget, per=per)
     cluster = ApiCluster(client, locks, budget)
+    guards = ApiGuards(client, settings.operator_namespace, settings.agent_image)
+    agents = EphemeralAgents(client, settings.agent_image)
     return Reach(
         objects=ApiObjects(client),
         cluster=cluster,
         secrets=ApiSecrets(client),
         jobs=ApiJobs(client),
-        actuator=ApiActuator(client, locks, budget, caller),
+        actuator=ApiActuator(client, locks, budget, caller, guards, agents),
         recorder=ApiRecorder(client, identity),
         budget=budget,
         rules=ApiRules(client),
         access=ApiAccess(client),
         targets=ApiTargets(client, cluster, ApiRevisions(client), ApiJobReader(client)),
+        guards=guards,
+        wires=ApiAgentWires(client),
         admission=ApiAdmission(client),
         rights=ApiRights(client),
     )

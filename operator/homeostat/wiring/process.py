@@ -2,7 +2,8 @@
 
 Only the leader loads, probes, decides and acts. Losing the lead ends the process at once, without cleaning up:
 from that moment another replica may act (fencing). A graceful stop lets evaluations under way finish, keeps
-what was counted, and gives the lead up.
+what was counted, and gives the lead up. Fault agents are not told: they go on when the next leader beats for them
+within the three seconds of their lease, and end by themselves when none does.
 """
 
 import asyncio
@@ -136,6 +137,9 @@ async def operator_of(
         rules=api.rules,
         access=api.access,
         targets=api.targets,
+        guards=api.guards,
+        find_guards=api.guards.leftovers,
+        wires=api.wires,
         admission=api.admission,
         rights=api.rights,
         canary=canary(credentials.server),
@@ -197,6 +201,7 @@ async def lead(
 def chores(operator: Operator, settings: Settings) -> Iterator[Coroutine[Any, Any, None]]:
     """Give what goes on side by side once all is loaded, each for ever."""
     clock = SystemClock()
+    yield operator.links.run()
     yield operator.engine.run()
     yield book_minutes(operator.end_minute, clock)
     yield survey_often(operator.survey)

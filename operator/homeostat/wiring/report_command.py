@@ -1,4 +1,4 @@
-"""`homeostat report`: how an objective was kept in a month, from the history store.
+"""`homeostat report`: how an objective was kept in a month, from the history store; `report chaos/NAME` is of a run.
 
 What is asked for is read from the cluster if there is one, else from a file or the command line; nothing is written.
 """
@@ -50,6 +50,7 @@ from homeostat.kube.objects import ApiObjects
 from homeostat.ports import Forbidden, Gone, HistoryUnavailable, Rejected, Unavailable
 from homeostat.store import reading
 from homeostat.store.opening import open_reader, translated
+from homeostat.wiring import chaos_report_command, gameday_report_command
 from homeostat.wiring.arguments import BadArguments, Parser
 from homeostat.wiring.asked import add_cluster
 from homeostat.wiring.check_file import BadInput, objects
@@ -83,6 +84,10 @@ class Terms:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code."""
+    if chaos_report_command.is_meant(arguments):
+        return chaos_report_command.main(arguments)
+    if gameday_report_command.is_meant(arguments):
+        return gameday_report_command.main(arguments)
     try:
         asked = _parser().parse_args(arguments)
         told = answer(asked, SystemClock().now())

@@ -80,6 +80,13 @@ class Settings(BaseSettings):
     """How long none begins after the last time that more wanted to act."""
     node_namespaces: tuple[str, ...] = ()
     """Namespaces whose RecoveryPolicies may touch Nodes; none means the operator's own alone."""
+    agent_image: str = ""
+    """Image of fault agents and of what undoes a fault without us: the operator's own. Without one only pods can be
+    deleted and evicted."""
+    guards: Literal["Required", "Off"] = "Required"
+    """Whether a Pod must stand by that undoes a fault when we cannot; Off only where no Pod can run, as in tests."""
+    chaos_node_namespaces: tuple[str, ...] = ()
+    """Namespaces whose ChaosExperiments may touch Nodes; none means the operator's own alone."""
     probe_concurrency: Annotated[int, Field(ge=1, le=20_000)] = 512
     """Checks that may run at the same time."""
     workers: Annotated[int, Field(ge=1, le=256)] = 16
@@ -129,6 +136,10 @@ class Settings(BaseSettings):
     def namespaces_of_nodes(self) -> frozenset[str]:
         """Give the namespaces whose policies may touch Nodes."""
         return frozenset(self.node_namespaces or (self.operator_namespace,))
+
+    def namespaces_of_node_chaos(self) -> frozenset[str]:
+        """Give the namespaces whose experiments may touch Nodes."""
+        return frozenset(self.chaos_node_namespaces or (self.operator_namespace,))
 
     def retention(self) -> Retention:
         """Give how long history is kept, and how large it may grow."""

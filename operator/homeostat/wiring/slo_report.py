@@ -5,7 +5,6 @@ Whatever is rounded is rounded against the service: good down, bad and consumed 
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +16,7 @@ from typing import Any
 from homeostat.api.meta import format_decimal, format_duration
 from homeostat.api.objective import BudgetingMethod, Exclusion, ExclusionMode
 from homeostat.core.objective.compliance import COVERED, Compliance, Course, Month, Row, Stretch, Verdict
+from homeostat.wiring.markdown import section, table, text
 
 NOTHING = "-"
 MOST_GAPS = 50
@@ -41,7 +41,6 @@ _VERDICTS = {
     Verdict.NO_DATA: "Not known",
 }
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!&])")
 _COLUMNS = (
     "part", "name", "start", "end", "verdict", "objective_percent", "sli_percent", "good", "bad", "consumed_percent",
     "coverage_percent", "below_objective",
@@ -154,15 +153,15 @@ def as_markdown(paper: Paper) -> str:
     found = paper.found
     parts = [
         _head(paper),
-        _table(("", ""), _summary(paper)),
-        _section(
+        table(("", ""), _summary(paper)),
+        section(
             "Months", _rows("Month", paper, (found.whole, *found.previous), _month_named) if found.previous else ""
         ),
-        _section("Groups", _rows("Group", paper, found.groups, lambda row, _: _text(row.name)) if found.groups else ""),
-        _section("Days", _days(paper)),
-        _section("Time without data", _without_data(paper)),
-        _section("Exclusions", _exclusions(paper)),
-        _section("How to read this", NOTES),
+        section("Groups", _rows("Group", paper, found.groups, lambda row, _: text(row.name)) if found.groups else ""),
+        section("Days", _days(paper)),
+        section("Time without data", _without_data(paper)),
+        section("Exclusions", _exclusions(paper)),
+        section("How to read this", NOTES),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -170,8 +169,8 @@ def as_markdown(paper: Paper) -> str:
 def _head(paper: Paper) -> str:
     found = paper.found
     so_far = "" if found.is_over else f", so far: until {_moment(found.whole.stretch.until, found.month)}"
-    title = f"# {_text(paper.namespace)}/{_text(paper.name)}, {_month(found.month)}{so_far}"
-    description = f"\n\n{_text(paper.description)}" if paper.description else ""
+    title = f"# {text(paper.namespace)}/{text(paper.name)}, {_month(found.month)}{so_far}"
+    description = f"\n\n{text(paper.description)}" if paper.description else ""
     return f"{title}{description}\n\n{_verdict(paper)}"
 
 
@@ -213,14 +212,14 @@ def _share(share: Fraction) -> str:
 def _summary(paper: Paper) -> Iterator[tuple[str, ...]]:
     found, whole, grain = paper.found, paper.found.whole, _grain(paper)
     if paper.service:
-        yield "Service", _text(paper.service)
-    yield "Measured by", _text(paper.indicator)
-    yield "Terms from", _text(paper.terms)
+        yield "Service", text(paper.service)
+    yield "Measured by", text(paper.indicator)
+    yield "Terms from", text(paper.terms)
     yield "Counted in", _method(paper)
     month = found.month.stretch
     hours = _down(Fraction(month.until - month.since, 3600), 2)
     span = f"{_moment(month.since, found.month)} to {_moment(month.until, found.month)}"
-    yield "Month", f"{span}, {_text(found.month.zone.key)} ({hours} h)"
+    yield "Month", f"{span}, {text(found.month.zone.key)} ({hours} h)"
     share = f"{format_decimal(100 - found.measure.objective)} %"
     yield "Budget", f"{share} of it: {_minutes(found.budget_seconds, is_up=False)} min of the month"
     if whole.sli is not None:
@@ -269,7 +268,7 @@ def _rows(title: str, paper: Paper, rows: Iterable[Row], named: Any) -> str:  # 
         )
         for row in rows
     )  # fmt: skip
-    return _table(head, cells)
+    return table(head, cells)
 
 
 def _days(paper: Paper) -> str:
@@ -290,7 +289,7 @@ def _days(paper: Paper) -> str:
         )
         for day in days[first:last]
     )  # fmt: skip
-    return "\n\n".join(part for part in (_table(head, cells), note) if part)
+    return "\n\n".join(part for part in (table(head, cells), note) if part)
 
 
 def _by_itself(day: Row, paper: Paper) -> str:
@@ -315,25 +314,10 @@ def _exclusions(paper: Paper) -> str:
     modes = {ExclusionMode.REMOVE: "removed", ExclusionMode.COUNT_AS_GOOD: "counted as good"}
     rows = (
         (*(_moment(int(moment.timestamp()), found.month) for moment in (one.from_, one.to)),
-         modes[one.mode], _text(one.reason) or NOTHING)
+         modes[one.mode], text(one.reason) or NOTHING)
         for one in found.exclusions
     )  # fmt: skip
-    return _table(("From", "To", "Mode", "Reason"), rows)
-
-
-def _section(title: str, text: str) -> str:
-    return f"## {title}\n\n{text}" if text else ""
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _text(text: str) -> str:
-    """Show what somebody wrote as text: no character of it is markup, or commands a terminal."""
-    plain = "".join(character if character.isprintable() else " " for character in text)
-    return _SPECIAL.sub(r"\\\1", plain)
+    return table(("From", "To", "Mode", "Reason"), rows)
 
 
 def _month(month: Month) -> str:

@@ -1,0 +1,1 @@
+"""Experiments of other tools, as ours: what is to be broken, and what cannot be said here."""

@@ -1,0 +1,1 @@
+"""Litmus (litmuschaos.io/v1alpha1), read."""

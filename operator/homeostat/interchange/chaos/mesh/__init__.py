@@ -1,0 +1,1 @@
+"""Chaos Mesh (chaos-mesh.org/v1alpha1), read."""
