@@ -31,23 +31,28 @@ class RunningAlertmanager(NamedTuple):
 
 @contextmanager
 def running_alertmanager(
-    directory: Path, webhook: str = "", *, port: int = 0, token: str = ""
+    directory: Path, webhook: str = "", *, port: int = 0, token: str = "", owner: str = ""
 ) -> Iterator[RunningAlertmanager]:
     """Run an Alertmanager that tells `webhook` of each alert by itself, at once, and of its end; with a bearer token.
 
-    Started again in the same directory and on the same port it remembers what it told, as a restarted one does.
+    `owner` is told instead of what experiments expect. Started again in the same directory and on the same port it
+    remembers what it told, as a restarted one does.
     """
     directory.mkdir(parents=True, exist_ok=True)
     who = {"http_config": {"authorization": {"type": "Bearer", "credentials": token}}} if token else {}
-    hooks = [{"url": webhook, "send_resolved": True, **who}] if webhook else []
+    receivers = [
+        {"name": name, "webhook_configs": [{"url": url, "send_resolved": True, **who}] if url else []}
+        for name, url in {"tests": webhook, "owner": owner}.items()
+    ]
     route = {
         "receiver": "tests",
         "group_by": ["..."],
         "group_wait": "50ms",
         "group_interval": "200ms",
         "repeat_interval": "24h",
+        "routes": [{"receiver": "owner", "matchers": ['expected_by != ""']}] if owner else [],
     }
-    settings = {"route": route, "receivers": [{"name": "tests", "webhook_configs": hooks}]}
+    settings = {"route": route, "receivers": receivers}
     (directory / "alertmanager.yml").write_text(json.dumps(settings))  # which is YAML, too
     process, url = _start(directory, port)
     try:

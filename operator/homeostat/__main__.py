@@ -6,11 +6,12 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
-from pydantic_settings import CliApp, SettingsError
 
-from homeostat.wiring.settings import Settings
+if TYPE_CHECKING:
+    from homeostat.wiring.settings import Settings
 
 USAGE = """usage: homeostat COMMAND [OPTION ...]
 
@@ -85,6 +86,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _with_settings(command: str, flags: list[str]) -> int:
+    from pydantic_settings import CliApp, SettingsError  # noqa: PLC0415 - a guard must be there soon, and needs none
+
+    from homeostat.wiring.settings import Settings  # noqa: PLC0415
+
     try:
         settings = CliApp.run(Settings, cli_args=flags)
     except ValidationError as error:
@@ -99,7 +104,7 @@ def _with_settings(command: str, flags: list[str]) -> int:
     return _run(settings)
 
 
-def _run(settings: Settings) -> int:
+def _run(settings: "Settings") -> int:
     import uvloop  # noqa: PLC0415 - and what the operator consists of: only `run` needs them
 
     from homeostat.ports import Unavailable  # noqa: PLC0415

@@ -5,10 +5,9 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from homeostat.api.meta import Kind
-from homeostat.core.chaos.seen import GuardSeen
 from homeostat.core.cluster import (
     Claim,
     DisruptionBudget,
@@ -21,15 +20,19 @@ from homeostat.core.cluster import (
     Revision,
     Right,
     Secret,
+    Service,
     TokenBudget,
     Workload,
 )
 from homeostat.core.decision import Action, CallWebhook, Event, Outcome, Ref
-from homeostat.core.history import Known, Latencies, PastRun, Runs
-from homeostat.core.ledger import Closed
+from homeostat.core.guarding import GuardSeen
 from homeostat.core.probing import JobRequest, Request, Result
 from homeostat.core.prometheus.answer import Failure, LoadedGroup, Matrix, Vector
-from homeostat.core.ranges import Grid, Step
+
+if TYPE_CHECKING:  # they bring numpy: a guard must be there soon, and needs none of it
+    from homeostat.core.history import Known, Latencies, PastRun, Runs
+    from homeostat.core.ledger import Closed
+    from homeostat.core.ranges import Grid, Step
 
 
 class Conflict(Exception):
@@ -120,6 +123,10 @@ class Cluster(Protocol):
 
     async def ready_pods(self) -> int:
         """Count the ready pods of the whole cluster."""
+        ...
+
+    async def services(self, namespace: str) -> tuple[Service, ...]:
+        """Read the Services of a namespace that have an address of their own and select pods."""
         ...
 
     async def disruption_budgets(self, namespace: str) -> tuple[DisruptionBudget, ...]:
@@ -351,7 +358,7 @@ class Delivery:
     objective: str
     key: str
     counts: tuple[tuple[str, int, float, float], ...]
-    known: tuple[Known, ...] = ()
+    known: "tuple[Known, ...]" = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,7 +390,7 @@ class StoredDecision:
     details: dict[str, Any]
 
 
-Record = Closed | Runs | Latencies | Known | StoredAttempt | StoredDecision
+Record: TypeAlias = "Closed | Runs | Latencies | Known | StoredAttempt | StoredDecision"
 """What is written to history. Those with many rows say how many by their length."""
 
 
@@ -414,23 +421,23 @@ class History(Protocol):
         """Give where the newest bucket ends (epoch s); 0 when there is none."""
         ...
 
-    def periods(self, seconds: int, since: int, series: Sequence[str]) -> AsyncIterator[Closed]:
+    def periods(self, seconds: int, since: int, series: Sequence[str]) -> "AsyncIterator[Closed]":
         """Read the buckets of one length from `since` on, oldest first, each period of all these series at once."""
         ...
 
-    async def runs(self, start: int, series: Sequence[str]) -> Runs | None:
+    async def runs(self, start: int, series: Sequence[str]) -> "Runs | None":
         """Read the raw runs of the minute from `start`, of these series; None when there are none."""
         ...
 
-    async def span(self, series: str, grid: Grid) -> Sequence[Step]:
+    async def span(self, series: str, grid: "Grid") -> "Sequence[Step]":
         """Read a range of one series in steps, with latencies."""
         ...
 
-    async def past_runs(self, series: str, since: int, until: int) -> Sequence[PastRun]:
+    async def past_runs(self, series: str, since: int, until: int) -> "Sequence[PastRun]":
         """Read the raw runs of one series in a range (epoch s), oldest first."""
         ...
 
-    async def known(self, namespace: str = "", name: str = "") -> Sequence[Known]:
+    async def known(self, namespace: str = "", name: str = "") -> "Sequence[Known]":
         """Read whose series there are: all, or those of a namespace, or of a name in it."""
         ...
 

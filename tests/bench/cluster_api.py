@@ -35,14 +35,15 @@ def complete(work: Coroutine[Any, Any, T]) -> T:
     try:
         done.append(uvloop.run(work))
     except* Failed as group:
-        sys.exit("\n".join(dict.fromkeys(map(str, _leaves(group)))))
+        sys.exit("\n".join(dict.fromkeys(map(str, leaves(group)))))
     return done[0]
 
 
-def _leaves(group: BaseExceptionGroup[Failed]) -> Iterator[Failed]:
+def leaves(group: BaseExceptionGroup[Failed]) -> Iterator[Failed]:
+    """Give the errors of a group, one by one."""
     for one in group.exceptions:
         if isinstance(one, BaseExceptionGroup):
-            yield from _leaves(one)
+            yield from leaves(one)
         else:
             yield one
 

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster.installation import grant_rights, token_of
-from cluster.operator_process import OperatorProcess, kubeconfig_for
+from cluster.installation import admit_guards, grant_rights, token_of
+from cluster.operator_process import AGENT_IMAGE, OperatorProcess, kubeconfig_for
 from cluster.stage import Api, Stage, until_takes_pods
 
 AT_ONCE = int(os.environ.get("HOMEOSTAT_TEST_STORIES", "6"))
@@ -35,6 +35,7 @@ class Ensemble:
         stories = [item for item in items if isinstance(item, pytest.Function)]
         self._shared = [item for item in stories if "shop" in item.fixturenames]
         self._pool = ThreadPoolExecutor(AT_ONCE)
+        grant_rights(self._api)
         self._operator = self._share_operator() if self._shared else None
         shared = [self._submit(item, "shop") for item in self._shared]
         closing = self._pool.submit(self._close, shared)
@@ -73,6 +74,8 @@ class Ensemble:
         folder = self._folder / namespace
         folder.mkdir()
         stage = Stage(self._api, self._kubeconfig, namespace, folder, self._operator if role == "shop" else None)
+        if role == "stage":
+            admit_guards(stage)
         try:
             story(**{role: stage}, **params)
         except BaseException as error:
@@ -84,12 +87,12 @@ class Ensemble:
 
     def _share_operator(self) -> OperatorProcess:
         """Start the operator for the whole cluster, as the ServiceAccount of deploy/operator.yaml."""
-        grant_rights(self._api)
         token = token_of(self._api, SYSTEM, "homeostat")
         cluster = yaml.safe_load(self._kubeconfig.read_text())["clusters"][0]["cluster"]
         kubeconfig = kubeconfig_for(self._folder, cluster["server"], token, cluster["certificate-authority-data"])
         unbounded = ("--action-budget", "1000", "--storm-policies", "1000")  # the stories are no storm
-        flags = ("--operator-namespace", SYSTEM, *unbounded, "--refreshes-per-second", "50")
+        faults = ("--agent-image", AGENT_IMAGE)
+        flags = ("--operator-namespace", SYSTEM, *unbounded, "--refreshes-per-second", "50", *faults)
         operator = OperatorProcess(self._folder, kubeconfig, "shared", flags)
         operator.start()
         return operator

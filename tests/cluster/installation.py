@@ -1,6 +1,8 @@
 """deploy/ applied to a cluster: the rights alone for an operator outside, or all of it for one in a pod."""
 
 from collections.abc import Iterator
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,14 @@ CLUSTERED += ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 
 
 def documents() -> Iterator[Document]:
-    """Read all that can be installed."""
-    for name in ("operator.yaml", "job-probes.yaml", "job-steps.yaml"):
-        yield from yaml.safe_load_all((ROOT / "deploy" / name).read_text())
+    """Give all that can be installed, each as a copy of its own."""
+    yield from deepcopy(_read())
+
+
+@cache
+def _read() -> tuple[Document, ...]:
+    names = ("operator.yaml", "job-probes.yaml", "job-steps.yaml", "node-chaos.yaml")
+    return tuple(one for name in names for one in yaml.safe_load_all((ROOT / "deploy" / name).read_text()))
 
 
 def grant_rights(api: Api) -> None:
@@ -46,6 +53,14 @@ def rightful(stage: Stage) -> Path:
     cluster = yaml.safe_load(stage.kubeconfig.read_text())["clusters"][0]["cluster"]
     token = token_of(stage.api, stage.system, "homeostat")
     return kubeconfig_for(stage.folder, cluster["server"], token, cluster["certificate-authority-data"])
+
+
+def admit_guards(stage: Stage) -> None:
+    """Let undo Pods into the namespace of the stage's own operator, with the rights of deploy/ and no others."""
+    for document in _own(stage):
+        name = document["metadata"]["name"]
+        if document["kind"] not in CLUSTERED[:2] and name.startswith("homeostat-undo"):
+            apply(stage.api, document)
 
 
 def token_of(api: Api, namespace: str, account: str) -> str:

@@ -17,6 +17,7 @@ import yaml
 from cluster.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
+AGENT_IMAGE = "homeostat.dev/operator:dev"
 HURRIED = Path(__file__).with_name("hurried.py")
 
 

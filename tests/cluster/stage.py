@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.manifests import OURS, SHOP, Manifest, deployment, health_check, service
-from cluster.operator_process import OperatorProcess, kubeconfig_for
+from cluster.operator_process import AGENT_IMAGE, OperatorProcess, kubeconfig_for
 from cluster.proxy import FaultProxy
 from cluster.waiting import until
 
@@ -200,18 +200,19 @@ class Stage:
         assert record["outcome"] == "Recovered", record
         return record
 
-    def until_finished(self, number: int = 1) -> dict[str, Any]:
-        """Wait until a run of the experiment is over, and give the status."""
+    def until_finished(self, number: int = 1, name: str = SHOP) -> dict[str, Any]:
+        """Wait until a run of an experiment is over, and give the status."""
         return self.until_status(
             "ChaosExperiment",
             lambda it: it.get("phase") == "Finished" and it.get("runNumber") == number,
             "finished",
+            name,
             seconds=150,
         )
 
-    def until_phase(self, phase: str) -> dict[str, Any]:
-        """Wait until the experiment is in a phase."""
-        return self.until_status("ChaosExperiment", lambda it: it.get("phase") == phase, phase)
+    def until_phase(self, phase: str, name: str = SHOP) -> dict[str, Any]:
+        """Wait until an experiment is in a phase."""
+        return self.until_status("ChaosExperiment", lambda it: it.get("phase") == phase, phase, name)
 
     # --- the shop -------------------------------------------------------------------------------------------
 
@@ -283,6 +284,7 @@ class Stage:
         direct: bool = False,
         kubeconfig: Path | None = None,
         hurry: Mapping[str, float] | None = None,
+        agent_image: str = AGENT_IMAGE,
     ) -> OperatorProcess:
         """Start an operator for this namespace alone, which reaches the API server through the proxy.
 
@@ -292,7 +294,7 @@ class Stage:
             self.proxy = FaultProxy(self.kubeconfig)
         if kubeconfig is None:
             kubeconfig = self.kubeconfig if direct else kubeconfig_for(self.folder, self.proxy.url)
-        own = ("--namespaces", self.namespace, "--operator-namespace", self.system)
+        own = ("--namespaces", self.namespace, "--operator-namespace", self.system, "--agent-image", agent_image)
         process = OperatorProcess(self.folder, kubeconfig, identity, (*own, *flags), hurry)
         self.processes.append(process)
         self.operator = self.operator or process

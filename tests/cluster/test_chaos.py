@@ -48,7 +48,7 @@ def test_a_workload_scaled_to_nothing_is_restored(shop: Stage) -> None:
     shop.open_healthy_shop(bystander())
     shop.put(scale_experiment(to=0, duration="6s"))
     running = shop.until_phase("Running")
-    assert (running["targets"][0]["original"], running["targets"][0]["to"]) == (3, 0)
+    assert (running["targets"][0]["original"], running["targets"][0]["to"]) == ({"replicas": "3"}, {"replicas": "0"})
     assert (replicas(shop), is_marked(shop)) == (0, True)
     assert shop.read("ChaosExperiment")["metadata"]["finalizers"]
 

@@ -41,7 +41,7 @@ def test_a_kill_at_the_injection_ends_with_the_target_as_it_was(stage: Stage, mo
     stage.put(scale_experiment(to=1, duration="4s"))
     assert cut.has_hit.wait(90), stage.one.tail()
     record = stage.status("ChaosExperiment")["targets"][0]
-    assert (record["original"], record["to"]) == (2, 1)
+    assert (record["original"], record["to"]) == ({"replicas": "2"}, {"replicas": "1"})
     assert stage.read("Deployment")["spec"]["replicas"] == (2 if moment == "before" else 1)
 
     stage.one.start()

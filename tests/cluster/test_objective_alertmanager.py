@@ -1,16 +1,12 @@
 """Alerts in a real Alertmanager: each is told once when it begins and once when it ends, through a kill -9."""
 
-import json
-import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from alertmanager_process import running_alertmanager
 from cluster.objectives import HURRY, SLO, ago, entry, names_of, pipeline, slo
+from cluster.pager import Pager, pager
 from cluster.stage import Stage
 from cluster.waiting import until
 
@@ -19,43 +15,16 @@ pytestmark = pytest.mark.apiserver
 FIRING = ["BurnRate 1h", "BurnRate 6h", "TotalOutage"]
 
 
-class Pager(ThreadingHTTPServer):
-    """Notes what Alertmanager tells: how often an alert began and ended, by status and fingerprint."""
-
-    told: Counter[tuple[str, str]]
-
-
-class _Note(BaseHTTPRequestHandler):
-    server: Pager
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.told.update((alert["status"], alert["fingerprint"]) for alert in body["alerts"])
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def pager() -> Iterator[Pager]:
-    """Listen on loopback."""
-    with Pager(("127.0.0.1", 0), _Note) as server:
-        server.told = Counter()
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server
-        server.shutdown()
+def counted(hook: Pager) -> Counter[tuple[str, str]]:
+    """Say how often each alert began and ended, by status and fingerprint."""
+    return Counter((one["status"], one["fingerprint"]) for one in hook.told)
 
 
 def test_what_burns_pages_once_and_ends_once_through_a_kill(stage: Stage) -> None:
     """S2, S10: an hour of outage; the alerts of status, of the API and of Alertmanager are the same."""
     with (
         pager() as hook,
-        running_alertmanager(
-            stage.folder / "alertmanager", f"http://127.0.0.1:{hook.server_address[1]}/"
-        ) as alertmanager,
+        running_alertmanager(stage.folder / "alertmanager", hook.url) as alertmanager,
     ):
         stage.put(slo())
         stage.start("--alertmanager-url", alertmanager.url, hurry=HURRY)
@@ -63,7 +32,7 @@ def test_what_burns_pages_once_and_ends_once_through_a_kill(stage: Stage) -> Non
         caller.deliver(*(entry(bad=5, at=ago(minutes=minute)) for minute in range(60)), key="outage")
         status = stage.until_status(SLO, lambda it: names_of(it) == FIRING, f"{FIRING} fire", "checkout")
         assert status["state"] == "Burning"
-        fired = until(lambda: len(hook.told) == len(FIRING) and dict(hook.told), "somebody is paged")
+        fired = until(lambda: len(hook.told) == len(FIRING) and counted(hook), "somebody is paged")
 
         stage.one.kill()
         stage.one.start()
@@ -84,6 +53,6 @@ def test_what_burns_pages_once_and_ends_once_through_a_kill(stage: Stage) -> Non
         stage.until_status(SLO, lambda it: not it.get("alerts"), "all is over", "checkout")
         until(lambda: len(hook.told) == 2 * len(FIRING), "the end is told")
         ended = {("resolved", fingerprint): 1 for _, fingerprint in fired}
-        assert hook.told == Counter(fired | ended)
+        assert counted(hook) == Counter(fired | ended)
         assert set(fired.values()) == {1}
         assert caller.alerts() == []

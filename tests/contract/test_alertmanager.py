@@ -217,6 +217,30 @@ async def test_an_objective_that_is_deleted_ends_its_alerts(tmp_path: Path) -> N
     assert [status for status, _, _ in webhook.told] == ["firing", "resolved"]
 
 
+@pytest.mark.programs
+async def test_an_expected_alert_goes_to_its_owner_until_nobody_expects_it(tmp_path: Path) -> None:
+    """C13: told as expected through a restart of ours; then the owner is told its end, and the pager that it fires."""
+    objectives, alert = Objectives(), burn()
+    async with listening() as pager, listening() as owner:
+        with running_alertmanager(tmp_path / "alertmanager", pager.url, owner=owner.url) as alertmanager:
+            objectives.set("api", burn())
+            objectives.set("web", alert.model_copy(update={"expected_by": "kill-web"}))
+            for _ in range(2):
+                async with posting_to(alertmanager.url, objectives):
+                    await eventually(lambda: len(owner.told) == len(pager.told) == 1, within=PATIENCE)
+            async with posting_to(alertmanager.url, objectives):
+                objectives.set("web", alert)
+                await eventually(lambda: len(owner.told) == len(pager.told) == 2, within=PATIENCE)
+                fire = [one["labels"].get("expected_by", "") for one in alertmanager.alerts()]
+                objectives.set("web")
+                await eventually(lambda: len(pager.told) == 3, within=PATIENCE)
+
+    burning = "HomeostatErrorBudgetBurn"
+    assert owner.told == [("firing", burning, "web"), ("resolved", burning, "web")]
+    assert pager.told == [("firing", burning, "api"), ("firing", burning, "web"), ("resolved", burning, "web")]
+    assert fire == ["", ""]
+
+
 # --- an Alertmanager that is away or strange ---------------------------------------------------------------------
 
 

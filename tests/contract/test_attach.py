@@ -247,6 +247,43 @@ async def test_an_agent_sees_the_processes_of_the_container_that_its_order_names
     assert container["securityContext"]["capabilities"].get("add", []) == list(NEEDS[fault])
 
 
+@pytest.mark.parametrize(
+    ("settings", "added"),
+    [
+        ({"delay": "100ms"}, ["NET_ADMIN", "NET_RAW"]),
+        ({"delay": "100ms", "direction": "Both"}, ["NET_ADMIN", "NET_RAW"]),
+        ({"delay": "100ms", "direction": "Ingress"}, ["NET_ADMIN"]),
+        ({"loss": "10%", "direction": "Both"}, ["NET_ADMIN"]),
+    ],
+)
+async def test_an_agent_that_delays_what_leaves_may_send_it_itself(settings: dict[str, str], added: list[str]) -> None:
+    order = Order("experiment-uid", 1, "network", settings, 35.0)
+    _, (seen,) = await started(answers(200), action=StartAgent("1", POD, NAME, order))
+
+    security = seen.body["spec"]["ephemeralContainers"][0]["securityContext"]
+    assert security["capabilities"] == {"drop": ["ALL"], "add": added}
+
+
+async def test_what_an_author_writes_reaches_the_agent_as_it_was_written() -> None:
+    """C14: the kubelet replaces $(NAME) and $$ in arguments."""
+    order = Order("experiment-uid", 1, "dns", {"names": ["$(KUBERNETES_SERVICE_HOST).example", "a$$b"]}, 35.0)
+    _, (seen,) = await started(answers(200), action=StartAgent("1", POD, NAME, order))
+
+    (text,) = seen.body["spec"]["ephemeralContainers"][0]["args"]
+    assert "$" not in text
+    assert Order.read(text) == order
+
+
+@pytest.mark.parametrize(("fault", "user"), [("cpu", 65532), ("memory", 65532), ("network", 0), ("processPause", 0)])
+async def test_an_agent_that_needs_no_capability_is_not_root(fault: str, user: int) -> None:
+    """C6: namespaces of the level restricted let it in."""
+    order = Order("experiment-uid", 1, fault, {}, 35.0)
+    _, (seen,) = await started(answers(200), action=StartAgent("1", POD, NAME, order))
+
+    security = seen.body["spec"]["ephemeralContainers"][0]["securityContext"]
+    assert (security["runAsUser"], security["runAsGroup"], security["runAsNonRoot"]) == (user, user, user != 0)
+
+
 POLICY = 'pods "web-1" is forbidden: violates PodSecurity "restricted:latest": unrestricted capabilities'
 RIGHT = 'pods "web-1" is forbidden: User "system:serviceaccount:homeostat-system:homeostat" cannot patch resource'
 

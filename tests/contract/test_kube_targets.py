@@ -6,7 +6,7 @@ from typing import Any
 from aiohttp import web
 
 from contract.kube_server import client_of, serving_handler
-from homeostat.core.cluster import GitOwner
+from homeostat.core.cluster import GitOwner, Service
 from homeostat.core.decision import Outcome, Ref, Verb
 from homeostat.kube.budget import ActionBudget
 from homeostat.kube.client import ApiClient
@@ -48,10 +48,12 @@ def _matches(one: dict[str, Any], query: Any) -> bool:
     return (not node or one["spec"].get("nodeName") == node) and all(labels.get(key) == value for key, value in wanted)
 
 
+def cluster_on(client: ApiClient) -> ApiCluster:
+    return ApiCluster(client, Locks(client, "system"), ActionBudget(client, "system", of=1, per=timedelta(hours=1)))
+
+
 def targets_on(client: ApiClient) -> ApiTargets:
-    locks = Locks(client, "system")
-    cluster = ApiCluster(client, locks, ActionBudget(client, "system", of=1, per=timedelta(hours=1)))
-    return ApiTargets(client, cluster, ApiRevisions(client), ApiJobReader(client))
+    return ApiTargets(client, cluster_on(client), ApiRevisions(client), ApiJobReader(client))
 
 
 def meta(name: str, **more: Any) -> dict[str, Any]:
@@ -333,3 +335,22 @@ def test_what_a_controller_writes_into_status_is_not_owned() -> None:
 def test_an_object_of_nobody_has_no_owner() -> None:
     assert _git(managedFields=[_managed("kubectl-client-side-apply", "replicas")]) is None
     assert _git() is None
+
+
+async def test_services_come_with_the_addresses_that_stand_for_their_pods() -> None:
+    """C14: one that has no address of its own, or selects nobody, stands for no pods."""
+    db = {"selector": {"app": "db", "tier": "back"}, "clusterIP": "10.96.0.7", "clusterIPs": ["10.96.0.7", "fd00::7"]}
+    old = {"selector": {"app": "old"}, "clusterIP": "10.96.0.8"}
+    headless = {"selector": {"app": "db"}, "clusterIP": "None", "clusterIPs": ["None"]}
+    elsewhere = {"type": "ExternalName", "externalName": "db.example", "selector": {"app": "db"}}
+    bare = {"clusterIP": "10.96.0.9", "clusterIPs": ["10.96.0.9"]}
+    specs = {"db": db, "old": old, "headless": headless, "elsewhere": elsewhere, "bare": bare}
+    items = [{"metadata": meta(name), "spec": spec} for name, spec in specs.items()]
+    api = Api({"/api/v1/namespaces/shop/services": items})
+    async with serving_handler(api.handle) as url, client_of(url) as client:
+        found = await cluster_on(client).services("shop")
+
+    assert found == (
+        Service("db", "app=db,tier=back", ("10.96.0.7", "fd00::7")),
+        Service("old", "app=old", ("10.96.0.8",)),
+    )

@@ -7,18 +7,21 @@ from typing import Any
 import pytest
 
 from homeostat.api.chaos_status import Phase, TargetPhase, Verdict
+from homeostat.api.health_check import HealthState
 from homeostat.core.chaos.faults import hold, injection
 from homeostat.core.chaos.faults.settings import order_of, peer_selectors
 from homeostat.core.chaos.faults.undo import AGENT_PATIENCE, commands, has_failed, needed
 from homeostat.core.chaos.reasons import ChaosReason
-from homeostat.core.chaos.seen import AgentSeen, Case
-from homeostat.core.cluster import Container
-from homeostat.core.decision import HoldAgent, Outcome, StartAgent, StopAgent, Verb
+from homeostat.core.chaos.run.injecting import injecting
+from homeostat.core.chaos.seen import AgentSeen, Case, CheckSeen
+from homeostat.core.cluster import AgentContainer, Container
+from homeostat.core.decision import HoldAgent, Outcome, StartAgent, StopAgent, TakeLock, Verb
 from homeostat.core.orders import AgentState, OffReason, RefusalReason, Said
 from scenarios.chaos.holders import Agent
 from scenarios.chaos.world import World, an_agent_spec
 
 NETWORK = an_agent_spec({"network": {"loss": "20%"}}, duration="20s")
+NETWORK_LOSS = {"network": {"loss": "20%"}}
 TWO = an_agent_spec(
     {"network": {"loss": "20%"}},
     target={"kind": "Pod", "selector": {"matchLabels": {"app": "checkout"}}, "count": 2},
@@ -113,6 +116,15 @@ def test_a_pod_that_changed_just_now_is_asked_again() -> None:
     world = World(NETWORK, answers={StartAgent: [Outcome(Verb.REFUSED, "Conflict")]})
 
     assert ended(world) == (Verdict.PASSED, ChaosReason.HYPOTHESIS_HELD)
+
+
+def test_what_is_there_already_is_waited_for_and_not_asked_for_again() -> None:
+    """R11: one lock and one container an attempt, however long its image takes."""
+    world = let_in(TWO, stuck="ContainerCreating")
+    world.run(10)
+
+    assert world.status.phase is Phase.INJECTING
+    assert [type(act) for act in world.acts] == [TakeLock, StartAgent, StartAgent]
 
 
 # --- held -----------------------------------------------------------------------------------------------
@@ -283,6 +295,23 @@ def test_a_blow_is_dealt_once_and_leaves_nothing_to_hold(fault: Any) -> None:
     assert not any(isinstance(act, HoldAgent) for act in hold.keep(case_of(world)))
     assert ended(world) == (Verdict.PASSED, ChaosReason.HYPOTHESIS_HELD)
     assert sum(isinstance(act, HoldAgent) for act in world.acts) == 1
+
+
+@pytest.mark.parametrize(("fault", "goes_on"), [({"containerKill": {"container": "app"}}, True), (NETWORK_LOSS, False)])
+def test_a_blow_that_users_notice_before_the_kubelet_tells_is_no_broken_steady_state(
+    fault: Any,
+    goes_on: bool,  # noqa: FBT001
+) -> None:
+    """C7: the agent that was told to go is gone with what it killed; of a fault that is held it is not so."""
+    world = let_in(an_agent_spec(fault))
+    world.run(5, until=Phase.RUNNING)
+    planned = world.status.targets[0].model_copy(update={"phase": TargetPhase.PLANNED})
+    status = world.status.model_copy(update={"phase": Phase.INJECTING, "targets": (planned,)})
+    said = AgentSeen(AgentContainer(planned.agent, "Running"), Said(AgentState.READY, "a mechanism"), world.now)
+    sick = CheckSeen(HealthState.UNHEALTHY, world.now, world.now, timedelta(hours=1))
+    seen = replace(world.seen(agents={planned.uid: said}), checks={"checkout": sick}, outcomes={})
+
+    assert (injecting(Case(world.spec, status, seen, world.now)).status.phase is Phase.INJECTING) is goes_on
 
 
 # --- orders ---------------------------------------------------------------------------------------------

@@ -237,7 +237,7 @@ def test_a_squeezed_workload_may_get_limits_that_it_never_had() -> None:
 
 
 def test_the_plan_of_an_agent_says_what_it_needs_and_what_stays() -> None:
-    """C14: the container stays listed in the pod."""
+    """C14: the ephemeral container stays listed in the pod."""
     found = draft_of(World(NETWORK, peers=PEERS))
 
     assert found.plan.targets == ("Pod/checkout-1",)
@@ -245,7 +245,8 @@ def test_the_plan_of_an_agent_says_what_it_needs_and_what_stays() -> None:
         "network (loss 20%, peers.selector.matchLabels.app db, direction Egress) in Pod/checkout-1, "
         "by an ephemeral container homeostat-…, which needs NET_ADMIN"
     )
-    assert found.plan.undo == ("the agent's end, at the latest when beats stop; the container stays listed in the pod",)
+    undo = "the agent's end, at the latest when beats stop; the ephemeral container stays listed in the pod"
+    assert found.plan.undo == (undo,)
     assert found.targets[0].agent.startswith("homeostat-")
 
 
@@ -258,8 +259,8 @@ def test_the_plan_is_the_same_in_every_run() -> None:
     assert draft_of(world).targets[0].agent != draft_of(later).targets[0].agent
 
 
-def with_agent(world: World, state: Any) -> dict[str, Any]:
-    agent = AgentContainer("homeostat-other", state)
+def with_agent(world: World, state: Any, reason: str = "") -> dict[str, Any]:
+    agent = AgentContainer("homeostat-other", state, reason)
     return {"pods": tuple(replace(pod, agents=(agent,)) for pod in world.seen().pods)}
 
 
@@ -271,6 +272,22 @@ def test_a_pod_in_which_an_agent_is_at_work_is_left_alone(spec: Any) -> None:
     assert refusal(world, **with_agent(world, "Waiting")) == ChaosReason.TARGET_FAULTED
     assert refusal(world, **with_agent(world, "Running")) == ChaosReason.TARGET_FAULTED
     assert draft_of(world, **with_agent(world, "Ended"))
+
+
+def test_an_agent_whose_image_was_never_pulled_does_not_bar_its_pod_for_life() -> None:
+    """C12: it holds nothing, and nobody can take it off the pod's list."""
+    world = World(NETWORK, peers=PEERS)
+
+    assert draft_of(world, **with_agent(world, "Waiting", "ImagePullBackOff"))
+
+
+def test_what_an_environment_held_is_not_shown_in_a_plan() -> None:
+    """Text from the cluster: variables hold passwords too often."""
+    world = World(a_held_spec({"rolloutBreak": {"env": {"MODE": "broken"}}}))
+    (change,) = draft_of(world).plan.changes
+
+    assert "env/app/MODE to broken" in change
+    assert " from " not in change
 
 
 def test_a_pod_that_bears_a_marker_is_left_alone() -> None:

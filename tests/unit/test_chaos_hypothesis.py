@@ -186,6 +186,15 @@ def test_a_check_says_why_it_is_unhealthy() -> None:
         assert f"is Unhealthy ({why})" in world.status.message
 
 
+def test_a_check_that_passed_too_slowly_gives_no_reason() -> None:
+    """C7: "Degraded (Ok)" would say two things at once."""
+    world = watched()
+    world.check = CheckSeen(HealthState.DEGRADED, world.now, world.now, 5 * SECOND, reason="Ok")
+    world.reconcile()
+
+    assert world.status.message == "HealthCheck checkout is Degraded before the fault"
+
+
 def test_what_an_experiment_looks_at_is_named_once_each() -> None:
     spec = a_spec(
         hypothesis=[SLO, PROMQL],
@@ -298,6 +307,16 @@ def test_an_incident_that_opens_before_the_fault_stops_the_run() -> None:
 def test_an_incident_that_is_over_stands_in_nobodys_way() -> None:
     """C8: what counts is now."""
     assert ended(watched(alerts=(replace(PAGE, ended_at=START),)))[0] is Verdict.PASSED
+
+
+def test_what_an_earlier_drill_left_ringing_is_no_incident() -> None:
+    """C8, C13: tagged as expected, so nobody is called; only where that very page is to be proved it must end first."""
+    echo = replace(PAGE, is_of_drill=True)
+
+    assert ended(watched(alerts=(echo,)))[0] is Verdict.PASSED
+    proving = watched(alerts=(echo,), proves=[{"slo": "orders"}])
+    assert ended(proving) == (Verdict.ABORTED, ChaosReason.INCIDENT_OPEN)
+    assert acts(proving) == 0
 
 
 @pytest.mark.parametrize("alert", [PAGE, ESCALATION])

@@ -24,9 +24,10 @@ from homeostat.core.chaos.faults.draft import Draft
 from homeostat.core.chaos.limits.gates import Refusal
 from homeostat.core.chaos.marker import marker_text
 from homeostat.core.chaos.reasons import ChaosReason
-from homeostat.core.chaos.seen import AgentSeen, AlertSeen, ApprovalSeen, Case, GuardSeen
+from homeostat.core.chaos.seen import AgentSeen, AlertSeen, ApprovalSeen, Case
 from homeostat.core.cluster import AgentContainer, DisruptionBudget, Lock
 from homeostat.core.decision import DeletePod, HoldFields, Outcome, Ref, StartAgent, Verb
+from homeostat.core.guarding import GuardSeen
 from homeostat.core.orders import AgentState, OffReason, RefusalReason, Said
 from homeostat.core.prometheus.answer import Trouble
 from scenarios.chaos.watched import Objective, Watched

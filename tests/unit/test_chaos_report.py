@@ -56,6 +56,9 @@ status:
   runs:
     - {number: 2, startedAt: "2026-11-21T10:00:00.000Z", endedAt: "2026-11-21T10:02:00.000Z", verdict: Passed,
        reason: HypothesisHeld, timings: {detectedAfter: 4s}}
+    - {number: 1, startedAt: "2026-11-14T10:00:00.000Z", endedAt: "2026-11-14T10:03:00.000Z", verdict: Failed,
+       reason: NotProved, timings: {recoveredAfter: 61s}, budgetSpent: {checkout: "2.5%"}, proofs: [
+       {kind: RecoveryPolicy, name: restart-checkout, state: NotProved, message: it did not act}]}
 """
 BODY = yaml.safe_load(EXPERIMENT)
 
@@ -121,3 +124,36 @@ def test_the_command_reads_what_kubectl_wrote(tmp_path: Path, capsys: pytest.Cap
     file.write_text(EXPERIMENT.partition("status:")[0])
     assert report_command.main(["chaos/kill-checkout", "-f", str(file)]) == 2
     assert "there was no run yet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "# shop/kill-checkout, run 1", "**Failed** (NotProved).", "| Ended | 2026-11-14 10:03:00Z |",
+        "| Recovered after | 1m1s |", "| Budget of checkout spent | 2.5% |",
+        "| RecoveryPolicy restart-checkout | NotProved | - | - | - | it did not act |",
+    ],
+)  # fmt: skip
+def test_an_earlier_run_is_reported_as_far_as_it_is_kept(
+    said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """C17."""
+    file = tmp_path / "x.yaml"
+    file.write_text(EXPERIMENT)
+
+    assert report_command.main(["chaos/kill-checkout", "-f", str(file), "--run", "1"]) == 0
+    assert said in capsys.readouterr().out
+
+
+def test_earlier_runs_are_asked_for_by_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The last one is reported whole; one that is not kept is named with those that are."""
+    file = tmp_path / "x.yaml"
+    file.write_text(EXPERIMENT)
+    asked = ["chaos/kill-checkout", "-f", str(file), "-o", "json"]
+
+    assert report_command.main([*asked, "--run", "2"]) == 0
+    assert json.loads(capsys.readouterr().out)["run"]["stages"]["during"]["failed"] == 4
+    assert report_command.main([*asked, "--run", "1"]) == 0
+    assert json.loads(capsys.readouterr().out)["run"]["budgetSpent"] == {"checkout": "2.5%"}
+    assert report_command.main([*asked, "--run", "7"]) == 2
+    assert "there is no run 7; of earlier runs the newest five are kept: 1, 2" in capsys.readouterr().err

@@ -566,7 +566,7 @@ def test_a_recovery_in_time_counts_even_if_nobody_watched() -> None:
     world.reconcile()
 
     assert ended(world) == (Verdict.PASSED, ChaosReason.HYPOTHESIS_HELD)
-    assert world.status.timings.recovered_after == timedelta(seconds=12)
+    assert world.status.timings.recovered_after == timedelta(seconds=13)  # pods tell whole seconds, cut: one more
 
 
 def test_a_workload_deleted_meanwhile_leaves_nothing_to_show() -> None:
@@ -684,6 +684,17 @@ def test_only_what_was_merely_observed_can_wait_to_be_written() -> None:
     assert significance(old, old.model_copy(update={"phase": Phase.REVERTING})) is Significance.CHANGE
 
 
+def test_what_agents_count_can_wait_to_be_written() -> None:
+    """A fault on a busy pod meets something each second: that is no reason for a write each second."""
+    old = broken_open().status
+    (record, *others) = old.targets
+    counted = record.model_copy(update={"counters": {"packets": 12}})
+    ended = record.model_copy(update={"phase": TargetPhase.REVERTED})
+
+    assert significance(old, old.model_copy(update={"targets": (counted, *others)})) is Significance.REFRESH
+    assert significance(old, old.model_copy(update={"targets": (ended, *others)})) is Significance.CHANGE
+
+
 def test_the_report_times_detection_action_and_recovery() -> None:
     """C17: counted from the injection."""
     world = broken_open(a_scale_spec(proves=[{"recoveryPolicy": "restart-checkout"}]), needs=2)
@@ -702,7 +713,7 @@ def test_the_report_times_detection_action_and_recovery() -> None:
     timings = world.status.timings
 
     assert (timings.detected_after, timings.acted_after) == (3 * SECOND, 5 * SECOND)
-    assert (timings.recovered_after, timings.reverted_after) == (12 * SECOND, timedelta(0))
+    assert (timings.recovered_after, timings.reverted_after) == (13 * SECOND, timedelta(0))
     (proof,) = world.status.runs[0].proofs
     assert (proof.detected_after, proof.acted_after, proof.verified_after) == (4 * SECOND, 5 * SECOND, 11 * SECOND)
     assert world.status.runs[0].proved == ("restart-checkout",)
@@ -724,6 +735,15 @@ def test_no_check_that_notices_is_worth_a_recommendation() -> None:
     ended(world)
 
     assert world.status.recommendations[0].startswith("No HealthCheck noticed the fault")
+
+
+def test_that_nothing_is_noticed_where_nothing_should_be_is_no_flaw() -> None:
+    """C17: an experiment of which a part must hold is about users who notice nothing."""
+    world = broken_open(a_spec(hypothesis=[*a_spec().wire()["hypothesis"], *MAY_BREAK]))
+    ended(world)
+
+    assert world.status.verdict == "Passed"
+    assert not any("noticed" in advice for advice in world.status.recommendations)
 
 
 @pytest.mark.parametrize(("reaction", "why"), [("Act", "nothing triggered it"), ("Observe", "reaction is Observe")])

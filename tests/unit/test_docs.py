@@ -11,15 +11,20 @@ import pytest
 import yaml
 from pydantic.alias_generators import to_camel
 
+from homeostat.api.chaos import ChaosExperimentSpec
+from homeostat.api.chaos_fault import Fault
 from homeostat.api.health_check import HealthCheckSpec
 from homeostat.api.kinds import KINDS
+from homeostat.api.meta import API_VERSION
 from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.api.objective_indicator import Indicator
 from homeostat.api.probe import Probe
 from homeostat.api.recovery_step import STEP_NAMES, Step
 from homeostat.api.recovery_trigger import TRIGGER_NAMES, Trigger
+from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.decision import Ref
 from homeostat.core.objective.burn import DEFAULT_PAIRS, factor
+from homeostat.core.orders import NEEDS
 from homeostat.core.plan import Plan
 from homeostat.core.plan import compile as compile_plan
 from homeostat.core.recovery.reasons import BlockReason
@@ -106,10 +111,15 @@ def test_the_page_on_the_api_pushes_to_the_objective_that_it_makes() -> None:
     assert set(re.findall(r"/api/v1/slo/(\w+/\w+)", page.read_text())) == {f"{namespace}/{name}"}
 
 
-def part_of_recovery(title: str) -> str:
-    """One section of the page on recovery, without those below it that have a title of their own."""
-    page = (ROOT / "docs" / "recovery.md").read_text()
+def part_of(name: str, title: str) -> str:
+    """One section of a page, without those below it that have a title of their own."""
+    page = (ROOT / "docs" / name).read_text()
     return re.split(r"^##", page.partition(f"# {title}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def part_of_recovery(title: str) -> str:
+    """One section of the page on recovery."""
+    return part_of("recovery.md", title)
 
 
 def first_cells(section: str) -> list[str]:
@@ -138,6 +148,68 @@ def test_the_page_on_recovery_shows_every_trigger_and_step_as_it_can_be_written(
     assert {trigger.name for trigger in triggers} == set(TRIGGER_NAMES)
     assert {step.name for step in steps} == set(STEP_NAMES)
     assert [check(body).problems for body in shown if "kind" in body] == [()]
+
+
+REASONS_OF_CHAOS = (
+    "On the way",
+    "Passed and Failed",
+    "Aborted: something stopped it",
+    "Aborted: something refused it",
+    "Inconclusive, and no verdict",
+)
+
+
+def test_every_reason_of_an_experiment_is_explained_once() -> None:
+    """C17."""
+    named = [name for title in REASONS_OF_CHAOS for name in first_cells(part_of("chaos.md", title))]
+
+    assert sorted(named) == sorted(ChaosReason)
+
+
+def test_the_table_of_faults_has_each_of_them_with_the_kinds_that_it_needs() -> None:
+    table = re.findall(r"^\| `(\w+)` \| ([\w, ]+) \|", part_of("chaos.md", "Faults"), re.MULTILINE)
+    kinds = {fault: " or ".join(of for name, of in table if name == fault) for fault, _ in table}
+    needed = {}
+    for rule in ChaosExperimentSpec.rules:
+        faults, _, target = rule.message.removeprefix("fault ").partition(" a target of kind ")
+        needed |= {fault: target for fault in re.findall(r"\w+", faults) if fault not in {"need", "needs", "and"}}
+
+    assert set(kinds) == {field.alias or to_camel(name) for name, field in Fault.model_fields.items()}
+    assert {fault: words(one) for fault, one in kinds.items()} == {fault: words(one) for fault, one in needed.items()}
+
+
+def words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text)) - {"or"}
+
+
+def test_the_capabilities_of_agents_in_the_page_are_those_that_they_get() -> None:
+    """Nothing is said to be needed that is not, and nothing is left out; nor which level of Pod Security that takes."""
+    section = part_of("chaos.md", "Faults held by an agent")
+    table = re.findall(r"^\| `(\w+)` \| ([\w, ]+) \| `(\w+)` \|", section, re.MULTILINE)
+    named = {fault: () if needs == "none" else tuple(needs.split(", ")) for fault, needs, _ in table}
+
+    assert named == dict(NEEDS)
+    assert [(fault, level) for fault, needs, level in table if (level == "baseline") is not (needs == "none")] == []
+
+
+def test_the_page_on_chaos_shows_every_fault_as_it_can_be_written() -> None:
+    page = (ROOT / "docs" / "chaos.md").read_text()
+    blocks_ = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    shown = [one for block in blocks_ for one in yaml.safe_load_all(block)]
+    faults = [Fault.model_validate(one["fault"]) for one in shown if "fault" in one]
+    rest = [one for one in shown if "fault" not in one]
+    whole = {"fault": {"podKill": {}}, "target": {"kind": "Pod", "selector": {"matchLabels": {"app": "x"}}},
+             "duration": "10s", "hypothesis": [{"healthCheck": {"name": "x"}}]}  # fmt: skip
+    bodies = [
+        {"apiVersion": API_VERSION, "kind": "ChaosExperiment", "metadata": {"name": "x", "namespace": "shop"},
+         "spec": whole | one} for one in rest
+    ]  # fmt: skip
+
+    assert {next(iter(fault.wire())) for fault in faults} == {
+        field.alias or to_camel(name) for name, field in Fault.model_fields.items()
+    }
+    assert {key for one in rest for key in one} == {"hypothesis", "stopConditions", "proves", "schedule"}
+    assert [check(body).problems for body in bodies if check(body).problems] == []
 
 
 def test_a_link_to_a_title_finds_it() -> None:

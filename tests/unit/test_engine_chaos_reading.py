@@ -8,10 +8,10 @@ import pytest
 from fakes import NOON, FakeClock
 from homeostat.api.chaos import ChaosExperimentSpec
 from homeostat.api.chaos_status import ChaosExperimentStatus, Phase, TargetPhase, TargetRecord, WorkloadRecord
-from homeostat.core.chaos.seen import GuardSeen
-from homeostat.core.cluster import AgentContainer, Lock, Namespace, Pod, Workload
+from homeostat.core.cluster import AgentContainer, Lock, Namespace, Pod, Service, Workload
 from homeostat.core.decision import Ref
-from homeostat.engine.chaos.crowd import LASTS, Crowd
+from homeostat.core.guarding import GuardSeen
+from homeostat.engine.chaos.crowd import LASTS, LASTS_AT_START, Crowd
 from homeostat.engine.chaos.links import AgentLinks, Heard
 from homeostat.engine.chaos.reading import ExperimentReader
 from homeostat.engine.objects import Key
@@ -32,6 +32,7 @@ class FakeCluster:
     pods_: tuple[Pod, ...] = ()
     taking_part: frozenset[str] = frozenset({"shop"})
     counted: int | Exception = 12
+    services_: tuple[Service, ...] | Exception = ()
     asked: list[str] = field(default_factory=list)
 
     async def workload(self, _namespace: str, kind: str, name: str) -> Workload | None:
@@ -56,6 +57,11 @@ class FakeCluster:
     async def pod(self, _namespace: str, name: str) -> Pod | None:
         self.asked.append(f"Pod {name}")
         return next((pod for pod in self.pods_ if pod.ref.name == name), None)
+
+    async def services(self, _namespace: str) -> tuple[Service, ...]:
+        if isinstance(self.services_, Exception):
+            raise self.services_
+        return self.services_
 
     async def namespace(self, name: str) -> Namespace:
         return Namespace(name, is_terminating=False, labels=ALLOWED if name in self.taking_part else ())
@@ -144,19 +150,56 @@ async def test_before_a_fault_all_that_a_plan_depends_on_is_read() -> None:
     assert [pod.ref.name for pod in read.pods] == ["web-0", "web-1"]
     assert [owner.ref.name for owner in read.owners] == ["web"]
     assert (read.namespace_pods, read.cluster_pods) == (2, 12)
-    assert read.peers == {"app=db": ("10.0.0.1", "10.0.0.1")}
+    assert read.peers == {"app=db": ("10.0.0.1",)}
+
+
+async def test_peers_are_also_met_by_the_address_of_a_service_that_stands_for_them() -> None:
+    """C10: inside a pod, what goes to a Service carries the Service's address."""
+    web = workload("web")
+    services = (Service("db", "", ("10.96.0.7",)), Service("other", "app=other", ("10.96.0.8",)))
+    cluster = FakeCluster({("Deployment", "web"): web}, pods_=web.pods, services_=services)
+    read = await reader(cluster).before(spec(LOSS, kind="Pod", **WEB), ChaosExperimentStatus(), "shop")
+    cluster.services_ = Forbidden("no")
+    unseen = await reader(cluster).before(spec(LOSS, kind="Pod", **WEB), ChaosExperimentStatus(), "shop")
+
+    assert read.peers == {"app=db": ("10.0.0.1", "10.96.0.7")}
+    assert unseen.peers == {"app=db": ("10.0.0.1",)}
 
 
 async def test_the_pods_of_the_cluster_are_counted_once_for_many_looks() -> None:
     cluster, clock = FakeCluster(), FakeClock()
     whole: Any = cluster
     crowd = Crowd(whole, clock)
-    assert [await crowd.count() for _ in range(3)] == [12, 12, 12]
+    assert [await crowd.count(3) for _ in range(3)] == [12, 12, 12]
     clock.advance(LASTS)
     cluster.counted = Forbidden("no")
 
-    assert await crowd.count() is None
+    assert await crowd.count(3) is None
     assert cluster.asked == ["all pods"] * 2
+
+
+async def test_a_count_of_fewer_pods_than_there_are_in_the_namespace_is_made_anew() -> None:
+    """C10: the cluster was empty a moment ago; that refuses nothing now."""
+    cluster = FakeCluster(counted=0)
+    whole: Any = cluster
+    crowd = Crowd(whole, FakeClock())
+    assert await crowd.count(0) == 0
+    cluster.counted = 40
+
+    assert [await crowd.count(3), await crowd.count(3)] == [40, 40]
+    assert cluster.asked == ["all pods"] * 2
+
+
+async def test_a_run_that_begins_is_held_against_a_fresh_count() -> None:
+    """C10: a refusal is final, so it does not rest on what was there half a minute ago."""
+    cluster, clock = FakeCluster(counted=3), FakeClock()
+    whole: Any = cluster
+    crowd = Crowd(whole, clock)
+    assert await crowd.count(3) == 3
+    cluster.counted = 40
+    clock.advance(LASTS_AT_START)
+
+    assert (await crowd.count(3), await crowd.count(3, LASTS_AT_START)) == (3, 40)
 
 
 async def test_who_sees_only_some_namespaces_counts_nobody_elsewhere() -> None:

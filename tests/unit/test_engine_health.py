@@ -134,10 +134,13 @@ class Bench:
         subject = Subject(entry, spec, status or HealthCheckStatus(), None, {})
         return await self.health.decide(subject, self.clock)
 
-    async def decide_policy(self, entry: Entry) -> Decision[RecoveryPolicyStatus]:
+    async def decide_policy(
+        self, entry: Entry, status: RecoveryPolicyStatus | None = None
+    ) -> Decision[RecoveryPolicyStatus]:
         spec = entry.spec()
         assert isinstance(spec, RecoveryPolicySpec)
-        return await self.recovery.decide(Subject(entry, spec, RecoveryPolicyStatus(), None, {}), self.clock)
+        subject = Subject(entry, spec, status or RecoveryPolicyStatus(), None, {})
+        return await self.recovery.decide(subject, self.clock)
 
 
 def key_of(name: str) -> Key:
@@ -355,6 +358,48 @@ async def test_a_policy_is_held_by_the_low_budget_of_an_objective() -> None:
     assert found.blocked is not None
     assert found.blocked.reason == "BudgetHeld"
     assert "ServiceLevelObjective answers " in found.blocked.message
+
+
+def drill(ended_at: datetime) -> Entry:
+    """Give an experiment whose last run was a drill of the policy."""
+    proof = {"kind": "RecoveryPolicy", "name": "restart", "state": "Proved", "verifiedAfter": "38s"}
+    moment = f"{ended_at:%Y-%m-%dT%H:%M:%SZ}"
+    run = {"number": 1, "startedAt": moment, "endedAt": moment, "verdict": "Passed", "reason": "HypothesisHeld"}
+    spec = {
+        "fault": {"podKill": {}},
+        "target": {"kind": "Pod", "selector": {"matchLabels": {"app": "checkout"}}},
+        "duration": "10s",
+        "hypothesis": [{"healthCheck": {"name": "checkout"}}],
+        "proves": [{"recoveryPolicy": "restart"}],
+    }
+    runs = [{**run, "proved": ["restart"], "proofs": [proof]}]
+    return entry_from(body_of("ChaosExperiment", "kill-checkout", spec, status={"runs": runs}), "ChaosExperiment")
+
+
+async def test_a_policy_is_proven_for_thirty_days_and_then_wakes_to_say_that_it_no_longer_is() -> None:
+    """C17: nothing else may happen to it for a month; its experiment may be gone by then."""
+    bench = Bench()
+    bench.apply("checkout")
+    bench.run("checkout", PASS)
+    policy = bench.apply_policy("checkout")
+    ended_at = bench.clock.now().replace(microsecond=0)
+    experiment = drill(ended_at)
+    bench.store.put(experiment)
+    proven = await bench.decide_policy(policy)
+    bench.store.remove(experiment.key)
+    bench.clock.advance(timedelta(days=29).total_seconds())
+    still = await bench.decide_policy(policy, proven.status)
+    bench.clock.advance((ended_at + timedelta(days=30) - bench.clock.now()).total_seconds())
+    stale = await bench.decide_policy(policy, still.status)
+
+    said = [condition(one.status.conditions, "Proven") for one in (proven, still, stale)]
+    assert [(one.status, one.reason) for one in said if one] == [
+        ("True", "DrillPassed"), ("True", "DrillPassed"), ("False", "Stale"),
+    ]  # fmt: skip
+    assert proven.status.proof is not None
+    assert proven.status.proof.time_to_recover == timedelta(seconds=38)
+    assert still.check_again_at is not None
+    assert still.check_again_at <= ended_at + timedelta(days=30)
 
 
 async def test_a_check_in_maintenance_fires_nothing_and_proves_nothing() -> None:

@@ -14,6 +14,7 @@ from homeostat.core.decision import Decision
 from homeostat.engine.archive import Archive
 from homeostat.engine.chaos.links import AgentLinks
 from homeostat.engine.chaos.reading import ExperimentReader
+from homeostat.engine.chaos.runs import RunBook
 from homeostat.engine.chaos.signals import Signals
 from homeostat.engine.checks import Checks
 from homeostat.engine.controller import Subject
@@ -140,9 +141,9 @@ async def decided(store: ObjectStore, cluster: Any) -> Decision[ChaosExperimentS
     """Have a new experiment decided on, beside the objectives of a store."""
     clock = FakeClock()
     freezes = Freezes(store, FakeObjects(), store.put, lambda _key, _uid: None)
-    archive = Archive(FakeHistory(), clock, Metrics())
+    runs = RunBook(Archive(FakeHistory(), clock, Metrics()), Metrics().breaking)
     controller = ChaosController(
-        reader_of(cluster, clock), signals_of(store, clock), store, Checks(), freezes, archive, Means(),
+        reader_of(cluster, clock), signals_of(store, clock), store, Checks(), freezes, runs, Means(),
         lambda _key: None,
     )  # fmt: skip
     entry = entry_from(body_of("ChaosExperiment", "kill-checkout", EXPERIMENT), "ChaosExperiment")

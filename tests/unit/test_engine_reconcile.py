@@ -1,7 +1,7 @@
 """The reconciler on fakes of the ports: what happens in which order, and what happens when something breaks."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -511,3 +511,13 @@ async def test_a_first_go_stands_on_record_before_it_is_given() -> None:
     await bench.reconcile()
 
     assert bench.journal == ["status web", "act hold"]
+
+
+async def test_what_may_begin_a_fault_is_made_sure_of_though_nothing_is_new_to_write() -> None:
+    """C2: the intent on record is the one that was decided on, else the fault does not begin."""
+    go = replace(HOLD, begins=True)
+    bench = Bench(lambda s, _: Decision(s.status, actions=() if s.outcomes else (go,)))
+
+    await bench.reconcile()
+
+    assert (bench.journal, bench.objects.reads) == (["act hold"], 1)

@@ -786,7 +786,25 @@ def test_the_last_drill_is_shown_for_thirty_days() -> None:
         assert proven is not None
         said.append((proven.status.value, proven.reason))
 
-    assert said == [("True", "DrillPassed"), ("False", "DrillNotPassed"), ("False", "Outdated")]
+    assert said == [("True", "DrillPassed"), ("False", "DrillNotPassed"), ("False", "Stale")]
+
+
+def test_a_policy_at_rest_looks_again_when_its_proof_ends() -> None:
+    """C17: nobody else wakes it then."""
+    checkout = world(spec=spec(suspend=True))
+    ends_at = checkout.now + timedelta(days=3)
+    proof = Proof(experiment="kill-checkout", at=ends_at - timedelta(days=30), verdict="Passed")
+    seen = replace(checkout.seen(), proof=proof, signals=())
+    decision = decide(checkout.spec, checkout.status, seen, checkout.now)
+    at_end = decide(checkout.spec, decision.status, replace(seen, proof=None), ends_at)
+    of_older = decide(
+        checkout.spec, decision.status,
+        replace(seen, proof=proof.model_copy(update={"at": proof.at - timedelta(days=1)})), checkout.now,
+    )  # fmt: skip
+
+    assert decision.check_again_at == ends_at
+    assert condition(at_end.status.conditions, "Proven").reason == "Stale"  # type: ignore[union-attr]
+    assert of_older.status.proof == proof
 
 
 def test_a_policy_with_a_problem_is_not_evaluated() -> None:

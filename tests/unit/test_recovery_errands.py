@@ -552,6 +552,19 @@ def test_who_is_told_by_webhook_is_told_all_once() -> None:
     assert "EvictPod checkout-1" in action.body["tried"][0]
 
 
+def test_who_is_told_in_a_drill_is_told_of_which_experiment() -> None:
+    """C13: also when it is told again after the run; outside of drills there is no such field."""
+    drill, plain = told_world(drilled_by="kill-checkout", answers=[UNANSWERED]), told_world()
+    drill.run("60s")
+    drill.drilled_by = ""
+    drill.run("10m", step="5s")
+    plain.run("60s")
+
+    assert len(drill.calls) > 1
+    assert {action.body.get("experiment") for _, action in drill.calls} == {"kill-checkout"}
+    assert "experiment" not in plain.calls[0][1].body
+
+
 def test_who_does_not_answer_is_told_again_under_the_same_id_and_given_up_after_an_hour() -> None:
     world = told_world(answers=[UNANSWERED])
     world.run("5400s", step="5s")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from fakes import NOON, check_body
+from fakes import NOON, body_of, check_body
 from homeostat.api.health_check import HealthCheckSpec, HealthState
 from homeostat.core.decision import Verb
 from homeostat.core.plan import Plan, compile  # noqa: A004 - what one does to a plan
@@ -22,7 +22,7 @@ from homeostat.core.probing import Phases, Reason
 from homeostat.core.track import Track
 from homeostat.engine.checks import Check, Checks
 from homeostat.engine.objects import ObjectStore, entry_from
-from homeostat.engine.readings import read_checks, read_objectives
+from homeostat.engine.readings import read_checks, read_experiments, read_objectives
 from homeostat.telemetry import log
 from homeostat.telemetry import metrics as our_metrics
 from homeostat.telemetry.histogram import Histograms
@@ -328,6 +328,39 @@ def exercise(metrics: Metrics) -> None:
     metrics.pushed("Accepted")
     metrics.pushed_events(3)
     metrics.alerts_posted("Taken")
+
+
+EXPERIMENT = {"fault": "podKill", "injectedAt": "2026-11-21T12:00:00Z"}
+HIT = {"kind": "Pod", "name": "web-1", "uid": "pod-1", "phase": "Injected",
+       "workload": {"kind": "Deployment", "name": "web", "uid": "web", "readyBefore": 3}}  # fmt: skip
+
+
+async def shown_experiment(**status: Any) -> tuple[float | None, float | None]:
+    """Give what the page says of one: whether it is at work, and how many faults are left."""
+    store, metrics = ObjectStore(), Metrics()
+    body = body_of("ChaosExperiment", "kill", {}, status=EXPERIMENT | status)
+    store.put(entry_from(body, "ChaosExperiment"))
+    metrics.read_from(tuple, tuple, tuple, lambda: read_experiments(store))
+    of = {"namespace": "shop", "name": "kill"}
+    active = await value_of(metrics, "homeostat_chaos_active", {**of, "fault": "podKill"})
+    return active, await value_of(metrics, "homeostat_chaos_faults_left", of)
+
+
+async def test_an_experiment_is_shown_while_it_is_at_work() -> None:
+    """H10: one series at a time."""
+    assert await shown_experiment(phase="CheckingSteadyState") == (None, None)
+    assert await shown_experiment(phase="Running", targets=[HIT]) == (1, 0)
+    assert await shown_experiment(phase="Recovering", targets=[HIT | {"phase": "Reverted"}]) == (1, 0)
+    assert await shown_experiment(phase="Finished", targets=[HIT | {"phase": "Recovered"}]) == (None, None)
+
+
+async def test_faults_that_could_not_be_taken_off_are_counted() -> None:
+    """C16: an unclean end is loud."""
+    targets = [HIT, HIT | {"uid": "pod-2", "phase": "Reverted"}]
+
+    assert await shown_experiment(phase="Reverting", targets=targets) == (1, 0)
+    assert await shown_experiment(phase="Reverting", targets=targets, reason="RecoveryFailed") == (1, 1)
+    assert await shown_experiment(phase="Recovering", targets=targets[1:], reason="RecoveryFailed") == (1, 0)
 
 
 async def test_the_size_of_history_is_shown() -> None:

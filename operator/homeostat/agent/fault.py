@@ -11,8 +11,8 @@ The holder is a process of its own (see `holder`), and a fault lives in it:
 
 So a fault is made of what the kernel takes back from a process that dies: sockets, nftables tables with an owner,
 queues with bypass, ptrace stops, children with PR_SET_PDEATHSIG (see `process.die_with_parent`). A holder may also be
-stopped (SIGSTOP), and so neither die nor work: what can have a timeout of the kernel's own gets it in `renew`; a keeper
-kills a holder that does not answer.
+stopped (SIGSTOP), and so not work: what can have a timeout of the kernel's own gets it in `renew`, and without a beat a
+timer of the kernel's kills the holder, stopped or not (see `kernel_timer`); a keeper kills one that does not answer.
 """
 
 import asyncio

@@ -9,8 +9,9 @@ import os
 from homeostat.agent.channel import Channel
 from homeostat.agent.fault import Fault, Refused
 from homeostat.agent.faults import fault_of
+from homeostat.agent.kernel_timer import KernelTimer
 from homeostat.agent.lease import FIRST_BEAT_SECONDS
-from homeostat.agent.process import die_after, die_with_parent, forget_signals
+from homeostat.agent.process import die_with_parent, forget_signals
 from homeostat.core.orders import AgentState, OffReason, Order, RefusalReason, Said
 
 LONGEST_MESSAGE = 500
@@ -38,13 +39,14 @@ def start_holder(order: Order) -> tuple[int, Channel]:
 
 def _hold(order: Order, channel: Channel) -> int:
     """Hold the fault until the process is killed; give an exit code when it was refused, was a blow or failed."""
-    die_after(_CHECK_SECONDS)
     try:
+        timer = KernelTimer()
+        timer.die_in(_CHECK_SECONDS)
         fault = fault_of(order)
         fault.check()
         channel.say(Said(AgentState.READY, fault.mechanism))
-        die_after(FIRST_BEAT_SECONDS + order.misses * order.beat_seconds)
-        asyncio.run(_serve(fault, channel))
+        timer.die_in(FIRST_BEAT_SECONDS + order.misses * order.beat_seconds)
+        asyncio.run(_serve(fault, channel, timer))
     except Refused as refused:
         channel.say(Said(AgentState.REFUSED, reason=refused.reason, message=refused.message[:LONGEST_MESSAGE]))
     except Exception as error:  # noqa: BLE001 - whatever it is, the fault ends with this process, and the keeper says why
@@ -61,8 +63,8 @@ def _words(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"[:LONGEST_MESSAGE]
 
 
-async def _serve(fault: Fault, channel: Channel) -> None:
-    number, seconds = await _beat(channel)
+async def _serve(fault: Fault, channel: Channel, timer: KernelTimer) -> None:
+    number, seconds = await _beat(channel, timer)
     fault.begin()
     if fault.is_blow:
         done = Said(AgentState.OFF, fault.mechanism, OffReason.DONE, beat=number, counters=fault.counters())
@@ -72,7 +74,7 @@ async def _serve(fault: Fault, channel: Channel) -> None:
     channel.say(_on(fault, number))
     async with asyncio.TaskGroup() as group:
         group.create_task(_run(fault))
-        group.create_task(_answer(fault, channel))
+        group.create_task(_answer(fault, channel, timer))
 
 
 async def _run(fault: Fault) -> None:
@@ -80,9 +82,9 @@ async def _run(fault: Fault) -> None:
     raise RuntimeError("what served the fault ended")
 
 
-async def _answer(fault: Fault, channel: Channel) -> None:
+async def _answer(fault: Fault, channel: Channel, timer: KernelTimer) -> None:
     while True:
-        number, seconds = await _beat(channel)
+        number, seconds = await _beat(channel, timer)
         fault.renew(seconds)
         channel.say(_on(fault, number))
 
@@ -91,7 +93,7 @@ def _on(fault: Fault, number: int) -> Said:
     return Said(AgentState.ON, fault.mechanism, beat=number, counters=fault.counters())
 
 
-async def _beat(channel: Channel) -> tuple[int, float]:
+async def _beat(channel: Channel, timer: KernelTimer) -> tuple[int, float]:
     """Wait for the next beat, and live on for its seconds."""
     loop = asyncio.get_running_loop()
     while (beat := channel.beaten()) is None:
@@ -101,7 +103,7 @@ async def _beat(channel: Channel) -> tuple[int, float]:
             await readable
         finally:
             loop.remove_reader(channel.fileno())
-    die_after(beat[1])
+    timer.die_in(beat[1])
     return beat
 
 

@@ -1,6 +1,7 @@
 """A timer of the kernel's that kills this process, even while it is stopped.
 
 SIGALRM waits for a process that SIGSTOP has stopped, as every signal does but one. A POSIX timer may send that one.
+So what a stopped holder held, a traced process or connections that it carries, is free again in time.
 """
 
 import ctypes

@@ -1,4 +1,4 @@
-"""What a process can ask of the Linux kernel about its own end, through prctl and timers."""
+"""What a process can ask of the Linux kernel about its own end, through prctl."""
 
 import ctypes
 import os
@@ -26,15 +26,6 @@ def forget_signals() -> None:
 def adopt_orphans() -> None:
     """Make this process the parent of descendants whose own parents die, as PID 1 would be."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-
-
-def die_after(seconds: float) -> None:
-    """Have the kernel end this process in `seconds`, unless this is called again before: no code of ours is needed.
-
-    SIGALRM keeps its default action, so that an interpreter that hangs ends as well.
-    """
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001))
 
 
 def _prctl(option: int, value: int) -> None:

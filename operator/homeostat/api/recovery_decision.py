@@ -164,6 +164,8 @@ class Escalation(Model):
     """What became of its webhook, where there is one."""
     deliveries: Annotated[int, Field(ge=0)] = 0
     """How many times it was called."""
+    experiment: Annotated[str | None, Field(max_length=253)] = None
+    """The ChaosExperiment that was a drill of this policy just then."""
 
     @property
     def is_last(self) -> bool:

@@ -13,6 +13,14 @@ WorkloadKind = Literal["Deployment", "StatefulSet", "DaemonSet"]
 OUT_OF_MEMORY_LASTS = timedelta(minutes=1)
 
 
+_CANNOT_START = frozenset(
+    {
+        "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError",
+        "CreateContainerConfigError", "CreateContainerError", "RunContainerError",
+    }
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Container:
     """What a container asks for and may use: quantities by "memory" and "cpu"."""
@@ -30,6 +38,11 @@ class AgentContainer:
     state: Literal["Waiting", "Running", "Ended"]
     reason: str = ""
     exit_code: int | None = None
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether it waits for what does not come by itself, such as an image that cannot be pulled."""
+        return self.state == "Waiting" and self.reason in _CANNOT_START
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +280,15 @@ class Endpoint:
     port: int
     is_ready: bool
     pod: Ref | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A Service with addresses of its own: the pods behind it are those that `selector` matches."""
+
+    name: str
+    selector: str
+    addresses: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

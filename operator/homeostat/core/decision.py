@@ -266,12 +266,16 @@ class StartAgent:
 
 @dataclass(frozen=True, slots=True)
 class HoldAgent:
-    """Beat for an agent, once a second, for `seconds` from now; its first beat ever puts the fault on."""
+    """Beat for an agent, once a second, for `seconds` from now; its first beat ever puts the fault on.
+
+    `begins`: the fault is not known to be on yet, so this may be that beat.
+    """
 
     id: str
     pod: Ref
     name: str
     seconds: float
+    begins: bool = False
 
 
 @dataclass(frozen=True, slots=True)

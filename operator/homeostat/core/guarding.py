@@ -1,10 +1,13 @@
-"""When an undo Pod restores by itself: nobody renewed its Lease, its time is over, or it was told to end (C3, C18).
+"""Guards: how one is seen, and when its undo Pod restores by itself (C3, C18).
+
+It does when nobody renewed its Lease, when its time is over, or when it was told to end.
 
 Only the Pod's own monotonic clock counts, in seconds: clocks of two machines need not agree. What is left until the
 deadline is told by whoever renews, as the distance between two times of its own.
 """
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -15,6 +18,19 @@ class Cause(StrEnum):
     DEADLINE = "Deadline"  # the fault's own time is over
     GONE = "Gone"  # the Lease is no longer there
     ENDED = "Ended"  # the Pod was told to end
+
+
+@dataclass(frozen=True, slots=True)
+class GuardSeen:
+    """The guard of the run. `ready_for`: the text of the records that its Pod has read and could restore; "" before.
+
+    `has_fired`: it restored by itself. `trouble`: why its Pod does not start.
+    """
+
+    ready_for: str = ""
+    has_fired: bool = False
+    trouble: str = ""
+    renewed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

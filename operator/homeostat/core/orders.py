@@ -159,4 +159,13 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "processKill": ("SYS_PTRACE", "KILL"),
     "containerKill": ("SYS_PTRACE", "KILL"),
 }
-"""The capabilities that an agent's container needs, by the fault of its order. It has no others."""
+"""The capabilities that an agent's container needs, by the fault of its order; see `needs_of`."""
+
+
+def needs_of(fault: str, settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Give the capabilities that an agent's container needs; it has no others.
+
+    What leaves late is sent by the agent itself, past the fault's own rules: that takes raw sockets.
+    """
+    is_sent_by_agent = fault == "network" and "delay" in settings and settings.get("direction") != "Ingress"
+    return (*NEEDS[fault], "NET_RAW") if is_sent_by_agent else NEEDS[fault]

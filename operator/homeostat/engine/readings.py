@@ -3,15 +3,24 @@
 from collections.abc import Iterator
 from decimal import Decimal
 
+from homeostat.api.chaos_status import ChaosExperimentStatus
 from homeostat.api.meta import format_duration
 from homeostat.api.objective_status import Alert, ServiceLevelObjectiveStatus
 from homeostat.api.recovery_status import RecoveryPolicyStatus
+from homeostat.core.chaos.telling.standing import AT_WORK, faults_left
 from homeostat.core.plan import Plan
 from homeostat.core.score import service_of
 from homeostat.engine.checks import Check, Checks
 from homeostat.engine.objective.holds import named_holds
 from homeostat.engine.objects import ObjectStore
-from homeostat.telemetry.page import AlertReading, CheckReading, GroupReading, ObjectiveReading, PolicyReading
+from homeostat.telemetry.page import (
+    AlertReading,
+    CheckReading,
+    ExperimentReading,
+    GroupReading,
+    ObjectiveReading,
+    PolicyReading,
+)
 
 
 def read_checks(checks: Checks) -> Iterator[CheckReading]:
@@ -73,6 +82,17 @@ def read_policies(store: ObjectStore) -> Iterator[PolicyReading]:
         if isinstance(status, RecoveryPolicyStatus) and status.blocked:
             blocked = status.blocked
             yield PolicyReading(entry.ref.namespace, entry.ref.name, blocked.reason, blocked.since.timestamp())
+
+
+def read_experiments(store: ObjectStore) -> Iterator[ExperimentReading]:
+    """Read the experiments that are at work, and say where a fault is left although its undo was tried (C16)."""
+    for entry in store.of_kind("ChaosExperiment"):
+        if b'"injectedAt":' not in entry.status_json:
+            continue
+        status = entry.status()
+        if isinstance(status, ChaosExperimentStatus) and status.phase in AT_WORK:
+            left = faults_left(status)
+            yield ExperimentReading(entry.ref.namespace, entry.ref.name, status.fault, left)
 
 
 def _ratio(percent: Decimal | None) -> float | None:

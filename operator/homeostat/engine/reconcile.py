@@ -26,8 +26,6 @@ from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable
 log = structlog.get_logger("homeostat.decision")
 
 MAX_ROUNDS = 12  # decide → act → decide …; a decision that still wants to act then is taken up again at once
-RENEWALS = (HoldAgent, KeepGuard)
-"""What goes on with what is on record already: each second again, so it is neither written down nor told each time."""
 TOO_LATE = 30.0  # seconds from the beginning of a look to an act that follows from it
 FIRST_BACKOFF, LAST_BACKOFF = 1.0, 60.0  # seconds
 
@@ -206,7 +204,7 @@ class Reconciler:
             outcome = await self._world.act(entry.ref.kind, action)
             points.reach(entry.ref.kind, f"after {type(action).__name__}")
             outcomes[action.id] = outcome
-            is_quiet = isinstance(action, RENEWALS) and outcome.verb is Verb.DONE
+            is_quiet = _is_renewal(action) and outcome.verb is Verb.DONE
             (log.debug if is_quiet else log.info)(
                 "acted", **entry.ref_fields,
                 action=type(action).__name__, id=action.id, outcome=outcome.verb.value, reason=outcome.reason,
@@ -257,7 +255,12 @@ class Reconciler:
 
 def _only_renews(decision: Decision[Any]) -> bool:
     """Whether a decision begins nothing: it does nothing, or what it did a second ago."""
-    return all(isinstance(action, RENEWALS) for action in decision.actions)
+    return all(_is_renewal(action) for action in decision.actions)
+
+
+def _is_renewal(action: Action) -> bool:
+    """Whether it goes on with what is on record already: each second again, so it is not written down each time."""
+    return isinstance(action, KeepGuard) or (isinstance(action, HoldAgent) and not action.begins)
 
 
 def _is_renewed(decision: Decision[Any], outcomes: Outcomes) -> bool:

@@ -1,5 +1,6 @@
-"""Fault agents, put into pods as ephemeral containers: root inside, with the capabilities of one fault and no others.
+"""Fault agents, put into pods as ephemeral containers, with the capabilities of one fault and no others.
 
+Capabilities take root inside the container; an agent that needs none is nobody, as the strictest Pod Security asks.
 Such a container stays listed in its pod for as long as the pod lives, and is never changed: one of the same name that
 is there is the very same order, given before.
 """
@@ -8,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from homeostat.core.decision import Outcome, StartAgent, Verb
-from homeostat.core.orders import NEEDS, Order
+from homeostat.core.orders import NEEDS, Order, needs_of
 from homeostat.kube.client import STRATEGIC_PATCH, ApiClient
 from homeostat.kube.gate import Urgency
 from homeostat.kube.resources import POD
@@ -17,6 +18,8 @@ from homeostat.ports import Conflict, Gone, Rejected
 Raw = Mapping[str, Any]
 
 COMMAND: Final = ("python3", "-m", "homeostat.agent")
+NOBODY: Final = 65532
+_ROOT: Final = 0
 _MANAGER: Final = "homeostat-actions"
 DONE: Final = Outcome(Verb.DONE)
 NO_IMAGE: Final = Outcome(Verb.REFUSED, "NoAgentImage", "no image for agents is set: HOMEOSTAT_AGENT_IMAGE")
@@ -78,22 +81,28 @@ def container_of(name: str, order: Order, image: str) -> dict[str, Any]:
         "image": image,
         "imagePullPolicy": "IfNotPresent",
         "command": list(COMMAND),
-        "args": [order.text()],
+        "args": [_unexpanded(order.text())],
         "stdin": True,
         "stdinOnce": False,  # whoever speaks to it comes and goes
         "tty": False,
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": _security_of(order.fault),
+        "securityContext": _security_of(needs_of(order.fault, order.settings)),
     }
     return container | ({"targetContainerName": order.container} if order.container else {})
 
 
-def _security_of(fault: str) -> dict[str, Any]:
-    added = {"add": list(NEEDS[fault])} if NEEDS[fault] else {}
+def _unexpanded(text: str) -> str:
+    """Write JSON without `$`, which the kubelet would take for the beginning of a variable: `$(NAME)`."""
+    return text.replace("$", "\\u0024")
+
+
+def _security_of(capabilities: tuple[str, ...]) -> dict[str, Any]:
+    added = {"add": list(capabilities)} if capabilities else {}
+    user = _ROOT if capabilities else NOBODY
     return {
-        "runAsUser": 0,
-        "runAsGroup": 0,
-        "runAsNonRoot": False,
+        "runAsUser": user,
+        "runAsGroup": user,
+        "runAsNonRoot": user != _ROOT,
         "privileged": False,
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,

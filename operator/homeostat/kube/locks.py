@@ -11,9 +11,9 @@ from typing import Any
 
 from homeostat.core.cluster import Lock
 from homeostat.core.decision import Outcome, Ref, Verb
+from homeostat.kube.api_versions import api_version_of
 from homeostat.kube.client import ApiClient
 from homeostat.kube.lease_object import LeaseObject, Leases, annotation, held
-from homeostat.kube.resources import api_version_of
 from homeostat.ports import Conflict, Gone
 
 _ATTEMPTS = 5

@@ -15,9 +15,10 @@ from typing import Any
 from homeostat.api.meta import GROUP, format_precise_time
 from homeostat.core.decision import Event, Ref
 from homeostat.core.pace import TokenBucket
+from homeostat.kube.api_versions import api_version_of
 from homeostat.kube.client import MERGE_PATCH, ApiClient
 from homeostat.kube.gate import Urgency
-from homeostat.kube.resources import EVENT, api_version_of
+from homeostat.kube.resources import EVENT
 from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable
 
 CONTROLLER = f"{GROUP}/operator"

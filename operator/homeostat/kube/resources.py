@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from homeostat.api.kinds import KINDS
 from homeostat.api.meta import API_VERSION, Kind
 
 
@@ -49,24 +48,7 @@ WORKLOADS = {
 }
 """The kinds that `core.cluster.Workload` can be."""
 
-_OTHERS = {
-    "Pod": POD.api_version,
-    "Namespace": NAMESPACE.api_version,
-    "Node": NODE.api_version,
-    "Service": SERVICE.api_version,
-    "Job": JOB.api_version,
-    "CronJob": JOB.api_version,
-    "ReplicaSet": REPLICA_SET.api_version,
-}
-_OURS = frozenset(kind.kind for kind in KINDS)
-
 
 def resource_of(kind: Kind) -> Resource:
     """Give the resource of one of our own kinds."""
     return Resource(API_VERSION, kind.plural, kind.is_namespaced)
-
-
-def api_version_of(kind: str) -> str:
-    """Give the apiVersion of a kind by its name; "" for one that is neither Kubernetes' own nor ours."""
-    known = WORKLOADS.get(kind)
-    return known.api_version if known else _OTHERS.get(kind, API_VERSION if kind in _OURS else "")

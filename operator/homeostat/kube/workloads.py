@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from homeostat.core.cluster import Claim, DisruptionBudget, Lock, Namespace, Node, Pod, TokenBudget, Workload
+from homeostat.core.cluster import Claim, DisruptionBudget, Lock, Namespace, Node, Pod, Service, TokenBudget, Workload
 from homeostat.core.decision import Ref
 from homeostat.kube.budget import ActionBudget
 from homeostat.kube.client import METADATA, METADATA_LIST, ApiClient, Request
@@ -28,10 +28,12 @@ from homeostat.kube.resources import (
     NODE,
     POD,
     REPLICA_SET,
+    SERVICE,
     VOLUME_CLAIM,
     WORKLOADS,
     Resource,
 )
+from homeostat.kube.services import service_of
 from homeostat.ports import Gone, Rejected
 
 _FEW_NODES = 10
@@ -90,6 +92,11 @@ class ApiCluster:
         async for page in self._client.pages(POD.path(), query=query):
             count += sum(pod.is_ready and not pod.is_terminating for pod in map(pod_of, page))
         return count
+
+    async def services(self, namespace: str) -> tuple[Service, ...]:
+        """Read the Services of a namespace that have an address of their own and select pods."""
+        found = map(service_of, await self._collect(SERVICE, namespace, ""))
+        return tuple(one for one in found if one is not None)
 
     async def disruption_budgets(self, namespace: str) -> tuple[DisruptionBudget, ...]:
         """Read the PodDisruptionBudgets of a namespace that select anything."""

@@ -18,9 +18,10 @@ from typing_extensions import override
 
 from homeostat.core.decision import Verb
 from homeostat.core.probing import Phases, Verdict
+from homeostat.telemetry.breaking import Breaking
 from homeostat.telemetry.healing import Healing
 from homeostat.telemetry.histogram import Durations, Histograms
-from homeostat.telemetry.page import CheckReading, ObjectiveReading, Page, PolicyReading
+from homeostat.telemetry.page import CheckReading, ExperimentReading, ObjectiveReading, Page, PolicyReading
 
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 PHASE_BUCKETS = (0.0005, 0.001, 0.0025, *LATENCY_BUCKETS)
@@ -51,6 +52,7 @@ class _Readers(NamedTuple):
     checks: Callable[[], Iterable[CheckReading]] = tuple
     objectives: Callable[[], Iterable[ObjectiveReading]] = tuple
     policies: Callable[[], Iterable[PolicyReading]] = tuple
+    experiments: Callable[[], Iterable[ExperimentReading]] = tuple
 
 
 class Metrics:
@@ -58,7 +60,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.healing = Healing(self.registry)
+        self.healing, self.breaking = Healing(self.registry), Breaking(self.registry)
         self._decisions = Counter(
             "homeostat_decisions", "Decisions that changed a status.", ["kind"], registry=self.registry
         )
@@ -136,9 +138,10 @@ class Metrics:
         checks: Callable[[], Iterable[CheckReading]],
         objectives: Callable[[], Iterable[ObjectiveReading]],
         policies: Callable[[], Iterable[PolicyReading]] = tuple,
+        experiments: Callable[[], Iterable[ExperimentReading]] = tuple,
     ) -> None:
-        """Show checks, objectives and policies that are held up at each scrape."""
-        self._readers = _Readers(checks, objectives, policies)
+        """Show checks, objectives, policies that are held up, and experiments under way, at each scrape."""
+        self._readers = _Readers(checks, objectives, policies, experiments)
 
     async def page(self) -> bytes:
         """Write what Prometheus reads. Others get their turn every millisecond or so.
@@ -167,6 +170,9 @@ class Metrics:
             yield
         for policy in self._readers.policies():
             page.add_policy(policy)
+            yield
+        for experiment in self._readers.experiments():
+            page.add_experiment(experiment)
             yield
 
     def _show_from_the_start(self, types: Iterable[str]) -> None:

@@ -91,6 +91,15 @@ class PolicyReading(NamedTuple):
     since: float
 
 
+class ExperimentReading(NamedTuple):
+    """A run that has a fault on, or has not recovered from it. `left`: targets whose fault could not be taken off."""
+
+    namespace: str
+    name: str
+    fault: str
+    left: int
+
+
 @dataclass(slots=True)
 class Family:
     """One metric; `name` is what its samples are called, labels and value follow in each of `lines`."""
@@ -118,6 +127,7 @@ class Page:
         self._checks = _Checks()
         self._objectives = _Objectives()
         self._policies = _Policies()
+        self._experiments = _Experiments()
         self._scores = _Scores()
 
     def add_check(self, check: CheckReading) -> None:
@@ -135,6 +145,10 @@ class Page:
         """Show one policy that is held up."""
         self._policies.add(policy)
 
+    def add_experiment(self, experiment: ExperimentReading) -> None:
+        """Show one experiment that is at work."""
+        self._experiments.add(experiment)
+
     def add_scores(self) -> Iterator[None]:
         """Show the scores of services, namespaces and the cluster; gives way after each service."""
         namespaces, cluster = defaultdict[str, Tally](Tally), Tally()
@@ -150,7 +164,8 @@ class Page:
 
     def families(self) -> tuple[Family, ...]:
         """Give all metrics, also those without samples."""
-        return (*self._checks.families, *self._scores.families, *self._objectives.families, *self._policies.families)
+        shown = self._checks, self._scores, self._objectives, self._policies, self._experiments
+        return tuple(family for one in shown for family in one.families)
 
 
 class _Checks:
@@ -290,6 +305,22 @@ class _Policies:
         of = _of(policy.namespace, policy.name)
         self._blocked.lines.append(f'{of},reason="{_escaped(policy.reason)}"}} 1')
         self._since.lines.append(f"{of}}} {policy.since}")
+
+
+class _Experiments:
+    """The metrics of experiments that are at work, most of the time none."""
+
+    def __init__(self) -> None:
+        self._active = Family(
+            "homeostat_chaos_active", "gauge", "1 while an experiment has a fault on, or has not recovered from it."
+        )
+        self._left = Family("homeostat_chaos_faults_left", "gauge", "Targets whose fault could not be taken off.")
+        self.families = (self._active, self._left)
+
+    def add(self, experiment: ExperimentReading) -> None:
+        of = _of(experiment.namespace, experiment.name)
+        self._active.lines.append(f'{of},fault="{_escaped(experiment.fault)}"}} 1')
+        self._left.lines.append(f"{of}}} {experiment.left}")
 
 
 def _put(family: Family, of: str, value: float | None) -> None:

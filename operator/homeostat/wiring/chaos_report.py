@@ -3,12 +3,12 @@
 Everything is read from the object itself: its spec, and the status that the run has written.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from homeostat.api.chaos import ChaosExperimentSpec, DuringFault, Hypothesis, StopCondition
-from homeostat.api.chaos_status import ChaosExperimentStatus, Phase, Stage, TargetRecord
+from homeostat.api.chaos_status import ChaosExperimentStatus, Phase, ProofRecord, Run, Stage, TargetRecord
 from homeostat.api.meta import format_decimal, format_duration
 from homeostat.wiring.markdown import bullets, code, section, table, text
 
@@ -41,11 +41,27 @@ def as_markdown(namespace: str, name: str, spec: ChaosExperimentSpec, status: Ch
         section("Hypothesis", bullets(_hypothesis(spec))),
         section("Plan", _plan(status)),
         section("Targets", _targets(status)),
-        section("The loop", _proofs(status)),
+        section("The loop", _proofs(status.proofs)),
         section("Before, during and after", _stages(status)),
         section("Timeline", bullets(_timeline(status))),
         section("Recommendations", bullets(text(one) for one in status.recommendations)),
         section("Runs", _runs(status)),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def run_as_data(namespace: str, name: str, run: Run) -> dict[str, Any]:
+    """Give what is kept of a run that is over, as JSON; the spec may have been another then, and is left out."""
+    return {"experiment": {"namespace": namespace, "name": name}, "isOver": True, "run": run.wire()}
+
+
+def run_as_markdown(namespace: str, name: str, run: Run) -> str:
+    """Write what is kept of a run that is over, for humans."""
+    parts = [
+        f"# {text(namespace)}/{text(name)}, run {run.number}",
+        f"**{run.verdict or 'A dry run'}** ({text(run.reason)}).",
+        table(("", ""), (("Began", _moment(run.started_at)), ("Ended", _moment(run.ended_at)), *_took_in(run))),
+        section("The loop", _proofs(run.proofs)),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -67,13 +83,18 @@ def _summary(spec: ChaosExperimentSpec, status: ChaosExperimentStatus) -> Iterat
     ):  # fmt: skip
         if moment is not None:
             yield title, _moment(moment)
-    timings = status.timings
+    yield from _took_in(status)
+
+
+def _took_in(run: ChaosExperimentStatus | Run) -> Iterator[tuple[str, str]]:
+    """Tell what a run took: of time, and of budgets."""
+    timings = run.timings
     for title, took in (
         ("Detected after", timings.detected_after), ("Acted after", timings.acted_after),
         ("Recovered after", timings.recovered_after), ("Taking it off took", timings.reverted_after),
     ):  # fmt: skip
         yield title, _took(took)
-    for objective, share in status.budget_spent.items():
+    for objective, share in run.budget_spent.items():
         yield f"Budget of {text(objective)} spent", text(share)
 
 
@@ -123,13 +144,13 @@ def _met(record: TargetRecord) -> str:
     return text(", ".join(changed + counted)) or NOTHING
 
 
-def _proofs(status: ChaosExperimentStatus) -> str:
-    if not status.proofs:
+def _proofs(proofs: Sequence[ProofRecord]) -> str:
+    if not proofs:
         return ""
     rows = (
         (text(f"{one.kind} {one.name}"), str(one.state), _took(one.detected_after), _took(one.acted_after),
          _took(one.verified_after), text(one.message) or NOTHING)
-        for one in status.proofs
+        for one in proofs
     )  # fmt: skip
     return table(("Drill of", "", "Detected after", "Acted after", "Verified after", "Missing"), rows)
 

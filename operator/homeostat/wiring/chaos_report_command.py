@@ -18,7 +18,7 @@ from homeostat.kube.objects import ApiObjects
 from homeostat.ports import Forbidden, Gone, Rejected, Unavailable
 from homeostat.wiring.arguments import BadArguments, Parser
 from homeostat.wiring.asked import add_cluster, explained, kind_names, name_of
-from homeostat.wiring.chaos_report import as_data, as_markdown
+from homeostat.wiring.chaos_report import as_data, as_markdown, run_as_data, run_as_markdown
 from homeostat.wiring.check_file import BadInput, objects
 from homeostat.wiring.streams import complain, print_out
 
@@ -51,11 +51,19 @@ def main(arguments: Sequence[str]) -> int:
     if not status.run_number:
         complain([f"{name}: there was no run yet: {status.message or status.reason or 'nothing has looked at it'}"])
         return FAILED
-    whose = str(body["metadata"].get("namespace", asked.namespace)), name
-    if asked.output == "json":
-        told = json.dumps(as_data(*whose, spec, status), indent=2)
-    else:
-        told = as_markdown(*whose, spec, status)
+    namespace, number = str(body["metadata"].get("namespace", asked.namespace)), asked.run or status.run_number
+    if number == status.run_number:
+        return _printed(asked, as_data(namespace, name, spec, status), as_markdown(namespace, name, spec, status))
+    run = next((one for one in status.runs if one.number == number), None)
+    if run is None:
+        kept = ", ".join(str(one.number) for one in reversed(status.runs)) or "none"
+        complain([f"{name}: there is no run {number}; of earlier runs the newest five are kept: {kept}"])
+        return FAILED
+    return _printed(asked, run_as_data(namespace, name, run), run_as_markdown(namespace, name, run))
+
+
+def _printed(asked: Any, data: dict[str, Any], markdown: str) -> int:  # noqa: ANN401 - argparse's
+    told = json.dumps(data, indent=2) if asked.output == "json" else markdown
     return 0 if print_out(f"{told}\n") else FAILED
 
 
@@ -89,6 +97,7 @@ def _parser() -> Parser:
     parser.add_argument("experiment", metavar="chaos/NAME", help="the ChaosExperiment")
     parser.add_argument("-n", "--namespace", default="", help="namespace (default: that of the context)")
     parser.add_argument("-o", "--output", choices=("markdown", "json"), default="markdown", help="how to print")
+    parser.add_argument("--run", type=int, default=0, metavar="N", help="report an earlier run (default: the last)")
     parser.add_argument(
         "-f", "--file", default="", metavar="FILE", help="read it from a file, as kubectl get -o yaml writes it"
     )

@@ -11,6 +11,7 @@ from homeostat.engine.chaos.crowd import Crowd
 from homeostat.engine.chaos.drills import Drills
 from homeostat.engine.chaos.links import AgentLinks
 from homeostat.engine.chaos.reading import ExperimentReader
+from homeostat.engine.chaos.runs import RunBook
 from homeostat.engine.chaos.signals import Signals as ChaosSignals
 from homeostat.engine.checks import Checks
 from homeostat.engine.connectivity import Connectivity
@@ -36,7 +37,7 @@ from homeostat.engine.objective.rules_watch import RulesWatch
 from homeostat.engine.objects import Key, ObjectStore
 from homeostat.engine.orphans import OrphanSweep
 from homeostat.engine.probing import Instruments, Probing
-from homeostat.engine.readings import read_checks, read_objectives, read_policies
+from homeostat.engine.readings import read_checks, read_experiments, read_objectives, read_policies
 from homeostat.engine.reconcile import Reconciler
 from homeostat.engine.recovery.alert_inbox import AlertInbox
 from homeostat.engine.recovery.queries import Queries as PolicyQueries
@@ -158,8 +159,7 @@ def compose(
     collector = Collector(outside.prometheus, meters, clock, engine.wake, settings.prometheus_concurrency)
     feeding = Feeding(checks, meters, collector, store, clock)
     rules = RulesWatch(outside.prometheus, outside.rules, clock, namespaces=settings.namespaces)
-    drills = Drills(store)
-    objectives = ObjectiveController(feeding, meters, rules, wakes, drills)
+    objectives = ObjectiveController(feeding, meters, rules, wakes, Drills(store))
     told, rights = _told(outside, store, engine), _rights(outside, engine)
     links, herald = AgentLinks(outside.wires, clock, may_act, engine.wake), Herald(outside.recorder)
     experiments = ChaosController(
@@ -168,7 +168,7 @@ def compose(
         store,
         checks,
         freezes,
-        archive,
+        RunBook(archive, metrics.breaking),
         _means(settings),
         wake_soon=lambda key: engine.timetable.add(key, clock.monotonic() + SOON),
     )
@@ -213,7 +213,10 @@ def compose(
         outside.objects, outside.slices, store, directory,
         clock=clock, metrics=metrics, namespaces=settings.namespaces, take=engine.take, drop=engine.drop,
     )  # fmt: skip
-    metrics.read_from(lambda: read_checks(checks), lambda: read_objectives(store), lambda: read_policies(store))
+    metrics.read_from(
+        lambda: read_checks(checks), lambda: read_objectives(store), lambda: read_policies(store),
+        lambda: read_experiments(store),
+    )  # fmt: skip
     book = AlertBook(store)
 
     def was_pushed(key: Key) -> None:

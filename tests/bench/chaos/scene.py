@@ -6,18 +6,19 @@ The operator runs here as a process, with the rights of deploy/ and no others; a
 import contextlib
 import itertools
 import os
+import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.cluster_api import Api
+from bench.report import FOLDER
 from bench.scene import api_behind, kubeconfig, stage_in
 from cluster.installation import rightful
 from cluster.manifests import OURS, Manifest, deployment, health_check, service
 from cluster.objectives import HURRY
 from cluster.proxy import FaultProxy
-from cluster.stage import PLURALS, Stage, until_takes_pods
+from cluster.stage import Stage, until_takes_pods
 from cluster.waiting import until
 
 IMAGE = "homeostat.dev/operator:dev"
@@ -46,7 +47,14 @@ def open_stage(name: str, *deployments: Manifest) -> Iterator[Stage]:
             until_ready(stage, one["metadata"]["name"])
         flags = ("--agent-image", IMAGE, "--allow-networks", "127.0.0.0/8", "--workers", "32")
         stage.start(*flags, kubeconfig=rightful(stage), hurry=HURRY)
+        stack.callback(_keep_log, stage, name)
         yield stage
+
+
+def _keep_log(stage: Stage, name: str) -> None:
+    """Keep the operator's log beside the figures: who misses an aim will want to know why."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(stage.one.log, FOLDER / f"{name}-operator.log")
 
 
 def until_ready(stage: Stage, name: str) -> None:
@@ -70,21 +78,3 @@ def experiment(fault: Manifest, lane: str, duration: str, **spec: Any) -> Manife
     }  # fmt: skip
     name = f"{lane}-{next(NUMBERS)}"
     return {"apiVersion": OURS, "kind": "ChaosExperiment", "metadata": {"name": name}, "spec": defaults | spec}
-
-
-def path_in(stage: Stage, kind: str, name: str = "") -> str:
-    """Give the path of an object or a collection."""
-    return stage.path(kind, name)
-
-
-@contextlib.asynccontextmanager
-async def present(api: Api, stage: Stage, *manifests: Manifest) -> AsyncIterator[None]:
-    """Have experiments, and remove them afterwards: that undoes what is still on."""
-    assert PLURALS["ChaosExperiment"]
-    for one in manifests:
-        await api.call("POST", stage.path(one["kind"]), one)
-    try:
-        yield
-    finally:
-        for one in manifests:
-            await api.call("DELETE", stage.path(one["kind"], one["metadata"]["name"]))

@@ -1,11 +1,11 @@
-"""Eyes on the scene: what the API server shows of it, and whether packets come back. Times are those of arrival here."""
+"""Eyes on the scene: what the API server shows of it, and whether packets come back. Times are our own."""
 
 import asyncio
 import contextlib
 import socket
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +40,7 @@ class Eyes:
         self.phases: defaultdict[str, list[Sight]] = defaultdict(list)
         """By experiment: (phase, reason)."""
         self.ready: dict[str, dict[str, str]] = {}
-        """By app: addresses of the pods that are ready, by uid."""
+        """By app: addresses of the pods that are ready and without an agent that runs, by uid."""
 
     def watch(self, tasks: asyncio.TaskGroup) -> list["asyncio.Task[None]"]:
         """Begin to look."""
@@ -50,6 +50,10 @@ class Eyes:
     def address(self, app: str) -> str:
         """Give the address of a pod that is ready; "" when none is."""
         return next(iter(self.ready.get(app, {}).values()), "")
+
+    def told(self, name: str) -> str:
+        """Give what an experiment said last."""
+        return f"{name}: {self.phases[name][-1].what if self.phases[name] else 'not seen'}"
 
     def _deployment(self, raw: dict[str, Any]) -> None:
         marked = MARKER in (raw["metadata"].get("annotations") or {})
@@ -63,7 +67,8 @@ class Eyes:
         ready = self.ready.setdefault(app, {})
         if "deletionTimestamp" in metadata:
             self.leaving[app].append(Sight(time.monotonic(), uid))
-        if is_ready and "deletionTimestamp" not in metadata:
+        is_free = not any("running" in one.get("state", {}) for one in status.get("ephemeralContainerStatuses") or ())
+        if is_ready and is_free and "deletionTimestamp" not in metadata:
             ready[uid] = status["podIP"]
         else:
             ready.pop(uid, None)
@@ -117,18 +122,20 @@ def first(sights: Iterable[Sight], after: float, holds: Callable[[Any], bool]) -
     return next((one.at for one in sights if one.at > after and holds(one.what)), None)
 
 
-async def until(what: str, look: Callable[[], float | None], seconds: float = 60) -> float:
-    """Wait until a time is known. Looking late does not make it later."""
+async def until(
+    what: str, look: Callable[[], float | None], seconds: float = 60, why: Callable[[], str] = str
+) -> float:
+    """Wait until a time is known. Looking late does not make it later. `why`: what to say when it does not come."""
     give_up_at = time.monotonic() + seconds
     while (found := look()) is None:
         if time.monotonic() > give_up_at:
-            raise Failed(f"not within {seconds:.0f} s: {what}")
+            raise Failed(f"not within {seconds:.0f} s: {what} {why()}")
         await asyncio.sleep(LOOK)
     return found
 
 
 @contextlib.asynccontextmanager
-async def aside(work: Any) -> Any:
+async def aside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Have something done meanwhile."""
     task = asyncio.create_task(work)
     try:
@@ -136,8 +143,3 @@ async def aside(work: Any) -> Any:
     finally:
         task.cancel()
         await asyncio.wait([task])
-
-
-def spread(values: Iterable[float]) -> Iterator[float]:
-    """Give the values that are finite."""
-    return (one for one in values if one < float("inf"))

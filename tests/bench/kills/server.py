@@ -7,6 +7,14 @@ from typing import Any
 from typing_extensions import override
 
 
+class _Patient(ThreadingHTTPServer):
+    request_queue_size = 128
+
+    @override
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: a client that is killed is no error."""
+
+
 class Server:
     """Answers 200 or 503 for each trial, and keeps the idempotency keys of the calls it gets."""
 
@@ -34,7 +42,7 @@ class Server:
             def log_message(self, format: str, *args: Any) -> None:
                 """Say nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Patient(("127.0.0.1", 0), Handler)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def url(self, trial: str) -> str:

@@ -142,7 +142,8 @@ def test_nothing_is_left_when_both_are_killed_at_once(cable: Cable) -> None:
 
 
 def test_the_kernel_ends_the_fault_while_everything_of_ours_is_stopped(cable: Cable) -> None:
-    """C18: rules match for as long as the lease, even when nobody is left to take them away."""
+    """C18: rules match for as long as the lease, and a timer kills the holder, stopped as it is."""
+    before = cable.snapshot()
     with agent(cable.pod, *FAULTS["loss"]) as faulty:
         faulty.begin()
         holder = faulty.holder
@@ -150,7 +151,8 @@ def test_the_kernel_ends_the_fault_while_everything_of_ours_is_stopped(cable: Ca
         kill(faulty.keeper, holder, by=signal.SIGSTOP)
         until(lambda: gets_through(cable))
 
-        assert not has_ended(holder, 0)
+        assert has_ended(holder)
+        assert cable.snapshot() == before
 
 
 def test_a_holder_whose_keeper_is_stopped_ends_by_the_kernels_timer(cable: Cable) -> None:

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from homeostat.core.chaos.seen import AgentSeen, GuardSeen
+from homeostat.core.chaos.seen import AgentSeen
 from homeostat.core.cluster import AgentContainer
 from homeostat.core.decision import KeepGuard
+from homeostat.core.guarding import GuardSeen
 from homeostat.core.orders import AgentState, OffReason, Order, RefusalReason, Said
 
 STARTS_IN = timedelta(seconds=1)

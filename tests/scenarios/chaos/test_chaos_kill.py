@@ -77,8 +77,10 @@ class WatchedWorld(World):
             assert self.status.phase is Phase.INJECTING, "C2: not on record"
             target = action.target if isinstance(action, HoldFields) else action.pod
             assert target.uid in {one.uid for one in self.status.targets}, "C2: not on record"
-            is_meant_to_ask = self.spec.fault.pod_evict is not None
-            assert is_meant_to_ask or not any(one.disruptions_allowed == 0 for one in self.budgets), "C10: PDB"
+            fault = self.spec.fault
+            # an eviction asks by itself; a cordon, and the rollout of a workload as small as this one, take no pod away
+            takes_none = any(one is not None for one in (fault.pod_evict, fault.cordon, fault.rollout_break))
+            assert takes_none or not any(one.disruptions_allowed == 0 for one in self.budgets), "C10: PDB"
         if puts_on:
             assert self.guard is not None, "C3: nobody would restore it"
             assert self.guard.is_ready(self.now), "C3: the guard is not ready"

@@ -136,6 +136,7 @@ class World:
     detects_in: timedelta = timedelta(seconds=2)
     check: CheckSeen | None = None
     is_check_silent: bool = False
+    watched_since: datetime | None = None  # None: the operator is there since long ago
     breaks_at: datetime | None = None
     budgets: tuple[DisruptionBudget, ...] = ()
     labels: tuple[tuple[str, str], ...] = (ALLOWED_LABEL,)
@@ -347,13 +348,19 @@ class World:
                 agent_image=self.agent_image,
                 peers=self.peers,
                 may_touch_nodes=True,
+                watched_since=self.watched_since,
             ),
             **changes,
         )
 
     def decide(self, outcomes: dict[str, Outcome] | None = None) -> Decision[ChaosExperimentStatus]:
-        """Decide on what is there now."""
-        return decide(self.spec, self.status, self.seen(outcomes), self.now)
+        """Decide on what is there now; whoever looks goes on listening to the agents on record that have not ended."""
+        decision = decide(self.spec, self.status, self.seen(outcomes), self.now)
+        on_record = {(record.name, record.agent) for record in self.status.targets}
+        for pod, agents in self.agents.items():
+            for agent in agents:
+                agent.is_linked |= agent.exit_code is None and (pod, agent.name) in on_record
+        return decision
 
     def reconcile(self) -> None:
         """Run the engine's loop once, or until the operator is killed."""

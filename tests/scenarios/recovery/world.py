@@ -88,6 +88,7 @@ class World:
     view_age: timedelta = timedelta(0)
     namespace_ends: bool = False
     expected_by: Ref | None = None
+    drilled_by: str = ""
     storm: Storm = field(default_factory=Storm)
     missing_rights: tuple[Right, ...] | None = ()
     git_has: int | None = None  # replicas that a Git repository wants, to which its controller goes back
@@ -301,6 +302,7 @@ class World:
             view_age=self.view_age,
             is_namespace_terminating=self.namespace_ends,
             expected_by=self.expected_by,
+            drilled_by=self.drilled_by,
             outcomes=outcomes or {},
             requests=self.requests,
             storm=self.storm,

@@ -17,7 +17,6 @@ from homeostat.agent.fault import Fault, Refused
 from homeostat.agent.http.ends import End
 from homeostat.agent.http.relay import Connection, Meeting, Tally
 from homeostat.agent.http.sockets import destroy, open_to, original_destination
-from homeostat.agent.kernel_timer import KernelTimer
 from homeostat.agent.nft import Nft, NftError, table_name, table_remains
 from homeostat.agent.settings import seconds_of, share_of
 from homeostat.agent.surroundings import need_net_admin, need_no_foreigners
@@ -46,8 +45,6 @@ class HttpFault(Fault):
         self._table = table_name(order)
         self._nft: Nft | None = None
         self._listener: socket.socket | None = None
-        self._timer: KernelTimer | None = None
-        """What ends the connections that we carry when we are stopped: the set of the rule only spares new ones."""
 
     @override
     def check(self) -> None:
@@ -68,7 +65,6 @@ class HttpFault(Fault):
             nft.run(redirect(self._table, self.port, self._listener.getsockname()[1]))
         except NftError as error:
             raise Refused(RefusalReason.NO_MECHANISM, f"no redirect: {error}") from error
-        self._timer = KernelTimer()
         self.renew(self.order.beat_seconds * self.order.misses)
         for connection in open_to(self.port):
             if not connection.is_from_inside:
@@ -77,8 +73,6 @@ class HttpFault(Fault):
     @override
     def renew(self, seconds: float) -> None:
         self._made().run(renewal(self._table, seconds))
-        if self._timer is not None:
-            self._timer.die_in(seconds)
 
     @override
     async def run(self) -> None:

@@ -6,7 +6,6 @@ SIGSTOP would outlive whoever sent it; this does not. A stopped process still di
 from typing_extensions import override
 
 from homeostat.agent.fault import Fault, Refused
-from homeostat.agent.kernel_timer import KernelTimer
 from homeostat.agent.processes.listing import Process, named, threads_of
 from homeostat.agent.processes.permission import may_trace
 from homeostat.agent.processes.ptrace import Hold, hold_process, let_ends_be_seen
@@ -24,7 +23,6 @@ class ProcessPause(Fault):
         self.name = str(self.settings["name"])
         self._container_id = str(self.settings.get("containerId", ""))
         self._held: set[int] = set()
-        self._timer: KernelTimer | None = None
 
     @override
     def check(self) -> None:
@@ -34,9 +32,6 @@ class ProcessPause(Fault):
 
     @override
     def begin(self) -> None:
-        # Without the timer nothing would free the target from a holder that is itself stopped, and its keeper too.
-        self._timer = KernelTimer()
-        self._timer.die_in(self.order.beat_seconds * self.order.misses)
         for process in self._targets():
             self._hold(process)
         if not self._held:
@@ -45,8 +40,6 @@ class ProcessPause(Fault):
     @override
     def renew(self, seconds: float) -> None:
         """Hold those that came since; the hold's own limit is the holder's life."""
-        if self._timer is not None:
-            self._timer.die_in(seconds)
         let_ends_be_seen()
         self._held = {pid for pid in self._held if threads_of(pid)}
         for process in named(self.name, self._container_id):

@@ -10,6 +10,7 @@ from homeostat.api.chaos_status import ChaosExperimentStatus, TargetRecord, Work
 from homeostat.api.health_check import HealthState
 from homeostat.core.cluster import AgentContainer, DisruptionBudget, FreezeInForce, Lock, Namespace, Pod, Workload
 from homeostat.core.decision import Action, Event, Outcome, Ref
+from homeostat.core.guarding import GuardSeen
 from homeostat.core.orders import Said
 from homeostat.core.prometheus.answer import Trouble
 
@@ -19,8 +20,8 @@ class CheckSeen:
     """What a HealthCheck says. One that does not exist is absent from `ChaosSeen.checks`.
 
     `since`: when the state began. `observed_at`: when its last known run ended, not when its status was last
-    written; None when there was none. `stale_after`: the age from which it no longer counts. `reason`: why that run
-    came out as it did.
+    written; None when there was none. `stale_after`: the age from which it no longer counts. `fresh_at`: `observed_at`,
+    or when this operator began to watch it if that is later. `reason`: why that run came out as it did.
     """
 
     state: HealthState
@@ -28,6 +29,7 @@ class CheckSeen:
     observed_at: datetime | None
     stale_after: timedelta
     reason: str = ""
+    fresh_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +76,16 @@ class AnswerSeen:
 
 @dataclass(frozen=True, slots=True)
 class AlertSeen:
-    """Something that a human was called for in the namespace: a page of an objective, or an escalation of a policy."""
+    """Something that a human was called for in the namespace: a page of an objective, or an escalation of a policy.
+
+    `is_of_drill`: it is tagged as expected of a drill, be it that of another experiment, whose echo it may be.
+    """
 
     kind: str
     name: str
     since: datetime
     ended_at: datetime | None = None
+    is_of_drill: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,19 +121,6 @@ class AgentSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class GuardSeen:
-    """The guard of the run. `ready_for`: the text of the records that its Pod has read and could restore; "" before.
-
-    `has_fired`: it restored by itself. `trouble`: why its Pod does not start.
-    """
-
-    ready_for: str = ""
-    has_fired: bool = False
-    trouble: str = ""
-    renewed_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class ChaosSeen:
     """What is known of the world now.
 
@@ -144,7 +137,7 @@ class ChaosSeen:
     `protected`: namespaces of our own that no experiment may touch, besides those of Kubernetes.
     `problem`: why no run may begin, as (reason, message).
     `victims`: the pods of `recorded(status)` that are there, by uid. `agents`: by the uid of the pod on record.
-    `peers`: the IPs of the pods that each selector of `peer_selectors(spec)` matches.
+    `peers`: by each selector of `peer_selectors(spec)`, the addresses of its pods, and of Services of theirs alone.
     `guards_needed`: whether held fields need a guard (a setting; tests without pods do without). `agent_image`: the
     image of guards and agents; "" is none configured: then only blows can be dealt.
     `may_touch_nodes`: whether experiments of this namespace may touch Nodes.
@@ -153,6 +146,7 @@ class ChaosSeen:
     `alerts`: what called a human in the namespace since `status.startedAt`, or still does.
     `approvals`: annotations of humans on this experiment; `is_name_vouched`: whether admission vouches for their names.
     `abort_requested`: value of the annotation homeostat.dev/abort, "" when absent.
+    `watched_since`: when this operator began to look at experiments; None is long ago.
     `measures`: since `status.startedAt` and since each change of stage, by "before", "during", "after".
     """
 
@@ -193,6 +187,7 @@ class ChaosSeen:
     approvals: tuple[ApprovalSeen, ...] = ()
     is_name_vouched: bool = False
     abort_requested: str = ""
+    watched_since: datetime | None = None
     measures: Mapping[str, MeasuresSeen] = field(default_factory=dict)
 
 

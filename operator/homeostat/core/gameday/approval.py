@@ -37,7 +37,7 @@ def awaited(case: Case, place: int) -> Move | None:
     approval, record = case.status.approval, case.status.steps[place]
     if approval is None or approval.hash != _hash(case, place, approval.since.isoformat()):
         asked = PlanApproval(hash=_hash(case, place, case.now.isoformat()), since=case.now, expires_at=case.now + LASTS)
-        command = f"kubectl annotate gameday/{case.seen.ref.name} homeostat.dev/approve={asked.hash}"
+        command = f"homeostat approve -n {case.seen.ref.namespace} gd/{case.seen.ref.name} --plan {asked.hash}"
         message = f"Step {record.name} waits for: {command}"
         waiting = case.with_status(phase=DayPhase.AWAITING_APPROVAL, approval=asked)
         event = Event("AwaitingApproval", f"Step {record.name} awaits approval of {asked.hash}.", action="GameDay")

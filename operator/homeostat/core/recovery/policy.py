@@ -9,7 +9,7 @@ from homeostat.api.meta import ConditionStatus
 from homeostat.api.recovery import Mode, RecoveryPolicySpec
 from homeostat.api.recovery_attempt import Attempt, AttemptPhase, InFlight, Outcome
 from homeostat.api.recovery_decision import EscalationReason
-from homeostat.api.recovery_status import Blocked, Phase, RecoveryPolicyStatus, Signal, SignalState
+from homeostat.api.recovery_status import Blocked, Phase, Proof, RecoveryPolicyStatus, Signal, SignalState
 from homeostat.core.condition import condition, set_condition
 from homeostat.core.decision import Action, Decision, Event
 from homeostat.core.recovery import signals
@@ -180,10 +180,15 @@ def _up_to_date(case: Case) -> Case:
         rejected="" if is_edited else status.rejected,
         attempt=_on_clock(status.attempt, case),
         in_flight=tuple(_of_now(entry, now) for entry in status.in_flight) if status.attempt else (),
-        proof=case.seen.proof or status.proof,
+        proof=_newest(case.seen.proof, status.proof),
     )
     sequenced = _in_sequence(assessed)  # an edit lets go what was at its end: it may want to act again
     return sequenced.with_status(storm_until=storm.held_until(sequenced))
+
+
+def _newest(*proofs: Proof | None) -> Proof | None:
+    """Give the newest drill: its experiment may be gone by now, and then what is remembered of it is all there is."""
+    return max((one for one in proofs if one), key=lambda one: one.at, default=None)
 
 
 def _rests_for_nothing(case: Case) -> bool:

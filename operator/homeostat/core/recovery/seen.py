@@ -93,7 +93,8 @@ class RecoverySeen:
     """What is known of the world now. `target` None: not there. `lock`: of the target, whoever holds it.
 
     `view_age`: time since our view of the API was last known to be current. `expected_by`: an experiment
-    active on the target under which policies must not act (C12). `attempt_seed`: a short id, [a-z0-9-], at
+    active on the target under which policies must not act (C12). `drilled_by`: name of an experiment under way that is
+    a drill of this policy, "" for none (C13). `attempt_seed`: a short id, [a-z0-9-], at
     most 40 characters, never given before; a new attempt is called so. `proof`: the last drill of this policy.
     `budget_held_by`: name of the objective whose budget policy holds recovery in the namespace, "" for none.
     `problem`: why the policy is not evaluated, as (reason, message).
@@ -119,6 +120,7 @@ class RecoverySeen:
     view_age: timedelta = timedelta(0)
     is_namespace_terminating: bool = False
     expected_by: Ref | None = None
+    drilled_by: str = ""
     proof: Proof | None = None
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     problem: tuple[str, str] | None = None

@@ -90,8 +90,11 @@ def _pages(entry: Entry) -> AlertSeen | None:
     status = entry.status()
     if not isinstance(status, ServiceLevelObjectiveStatus):
         return None
-    since = [alert.since for alert in status.alerts if alert.severity is Severity.PAGE]
-    return AlertSeen(entry.ref.kind, entry.ref.name, min(since)) if since else None
+    pages = [alert for alert in status.alerts if alert.severity is Severity.PAGE]
+    if not pages:
+        return None
+    since, is_of_drill = min(page.since for page in pages), all(page.expected_by for page in pages)
+    return AlertSeen(entry.ref.kind, entry.ref.name, since, is_of_drill=is_of_drill)
 
 
 def _escalation(entry: Entry) -> AlertSeen | None:

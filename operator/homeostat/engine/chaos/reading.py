@@ -12,12 +12,13 @@ import structlog
 from homeostat.api.chaos import ALLOWED_LABEL, ChaosExperimentSpec, TargetKind
 from homeostat.api.chaos_status import ChaosExperimentStatus, Phase, TargetPhase
 from homeostat.core.chaos import recorded, target_selector
-from homeostat.core.chaos.faults.settings import peer_selectors
-from homeostat.core.chaos.seen import AgentSeen, GuardSeen, ref_of
+from homeostat.core.chaos.seen import AgentSeen, ref_of
 from homeostat.core.cluster import AgentContainer, DisruptionBudget, Lock, Namespace, Pod, Workload
 from homeostat.core.decision import Ref
-from homeostat.engine.chaos.crowd import Crowd
+from homeostat.core.guarding import GuardSeen
+from homeostat.engine.chaos.crowd import LASTS, LASTS_AT_START, Crowd
 from homeostat.engine.chaos.links import AgentLinks
+from homeostat.engine.chaos.peers import peers_of
 from homeostat.engine.objects import Key
 from homeostat.ports import Cluster, Forbidden, Guards, Rejected, Targets, Unavailable
 
@@ -65,6 +66,8 @@ class ExperimentReader:
         workloads, pods_elsewhere = await self._resolved(workloads)
         owners = await self._owners(pods or _pods_on_nodes(workloads))
         afflicted = await self._read_workloads(recorded(namespace, status))
+        ready = _ready(await self._cluster.pods(namespace, ""))
+        lasts = LASTS_AT_START if status.phase in {Phase.PENDING, Phase.FINISHED} else LASTS
         return Surroundings(
             namespace=await self._cluster.namespace(namespace),
             pods=pods,
@@ -72,10 +75,10 @@ class ExperimentReader:
             workloads=workloads,
             afflicted=afflicted,
             disruption_budgets=await self._cluster.disruption_budgets(namespace),
-            namespace_pods=_ready(await self._cluster.pods(namespace, "")),
-            cluster_pods=await self._crowd.count() if self._crowd else None,
+            namespace_pods=ready,
+            cluster_pods=await self._crowd.count(ready, lasts) if self._crowd else None,
             locks=await self._locks((*owners, *workloads, *afflicted)),
-            peers=await self._peers(spec, namespace),
+            peers=await peers_of(self._cluster, spec, namespace),
             pods_elsewhere=pods_elsewhere,
         )
 
@@ -89,7 +92,7 @@ class ExperimentReader:
             afflicted=afflicted,
             victims=victims,
             agents=await self._agents(key, status, victims),
-            peers=await self._peers(spec, key.namespace) if status.phase is Phase.INJECTING else {},
+            peers=await peers_of(self._cluster, spec, key.namespace) if status.phase is Phase.INJECTING else {},
             guard=await self._guards.read(status.guard) if status.guard else None,
             locks={**around.locks, **await self._locks_if_possible(afflicted)},
         )
@@ -182,12 +185,6 @@ class ExperimentReader:
             self._links.attend(pod, container.name, key)
         elif not self._links.knows(pod.uid, container.name):
             await self._links.recall(pod, container.name, key)
-
-    async def _peers(self, spec: ChaosExperimentSpec, namespace: str) -> dict[str, tuple[str, ...]]:
-        return {
-            selector: tuple(sorted(pod.ip for pod in await self._cluster.pods(namespace, selector) if pod.ip))
-            for selector in peer_selectors(spec)
-        }
 
     # --- locks ------------------------------------------------------------------------------------------
 

@@ -7,10 +7,10 @@ outlives that.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from homeostat.api.chaos import ChaosExperimentSpec
-from homeostat.api.chaos_status import ChaosExperimentStatus, Phase, Run
+from homeostat.api.chaos_status import ChaosExperimentStatus, Phase
 from homeostat.api.freeze import Activity
 from homeostat.api.objective_status import Hold
 from homeostat.core.chaos import (
@@ -21,20 +21,21 @@ from homeostat.core.chaos import (
     significance,
     watches,
 )
+from homeostat.core.chaos.hypothesis.incidents import expected
 from homeostat.core.decision import Decision
 from homeostat.core.schedule import phase
 from homeostat.core.significance import Significance
-from homeostat.engine.archive import Archive
 from homeostat.engine.chaos.reactions import reactions
 from homeostat.engine.chaos.reading import ExperimentReader, Surroundings
+from homeostat.engine.chaos.runs import RunBook
 from homeostat.engine.chaos.signals import Signals
 from homeostat.engine.checks import Checks
 from homeostat.engine.controller import Subject
 from homeostat.engine.controllers.freeze import Freezes
 from homeostat.engine.objective.holds import budget_held_by
 from homeostat.engine.objects import Entry, Key, ObjectStore, Problem
-from homeostat.engine.observing import read_check
-from homeostat.ports import Clock, StoredAttempt
+from homeostat.engine.observing import CheckReading, read_check
+from homeostat.ports import Clock
 
 STAND_IN = ChaosExperimentSpec.model_validate(
     {
@@ -64,31 +65,35 @@ class ChaosController:
 
     def __init__(  # noqa: PLR0913, PLR0917 - what its decisions look at
         self, reader: ExperimentReader, signals: Signals, store: ObjectStore, checks: Checks, freezes: Freezes,
-        archive: Archive, means: Means, wake_soon: Callable[[Key], None],
+        runs: RunBook, means: Means, wake_soon: Callable[[Key], None],
     ) -> None:  # fmt: skip
         self._reader = reader
         self._signals = signals
         self._store = store
         self._checks = checks
         self._freezes = freezes
-        self._archive = archive
+        self._runs = runs
         self._means = means
         self._wake_soon = wake_soon
+        self._watched_since: datetime | None = None
 
     def changed(self, entry: Entry, spec: ChaosExperimentSpec | None, problem: Problem | None) -> None:  # noqa: ARG002
         """Keep coming what it looks at, and have it woken by that."""
+        self._runs.open(entry)
         if spec is not None:
             self._signals.open(entry.key, spec)
 
     def removed(self, entry: Entry) -> None:
         """Ask for nothing more; the finalizer saw to the fault."""
         self._signals.close(entry.key)
+        self._runs.forget(entry)
 
     async def decide(self, subject: Experiment, clock: Clock) -> Decision[ChaosExperimentStatus]:
         """Read what lies in the API server, then look at the checks, decide, and keep what is over as history."""
         began = clock.monotonic()
         entry, spec, status = subject.entry, subject.spec, subject.status
         looked_at = clock.now()
+        self._watched_since = self._watched_since or looked_at
         waits = status.phase is Phase.PENDING and bool(self._held_by(entry))
         rests = waits or is_at_rest(spec, status, entry.run_requested, looked_at)
         read = Surroundings() if rests else await self._read(subject)
@@ -101,13 +106,10 @@ class ChaosController:
         return decision
 
     def _keep(self, subject: Experiment, new: ChaosExperimentStatus) -> None:
-        """Keep runs that are over as history, and have the policies that they prove looked at."""
-        known = {run.number for run in subject.status.runs}
-        over = [run for run in new.runs if run.number not in known]
-        self._archive.keep(*(_stored(subject.entry, run) for run in over))
-        for proof in subject.spec.proves if over else ():
-            if proof.recovery_policy:
-                self._wake_soon(Key("RecoveryPolicy", subject.entry.ref.namespace, proof.recovery_policy))
+        """Keep runs that are over, and have looked at what they were a drill of: its alerts are expected no more."""
+        is_over = self._runs.keep(subject.entry, subject.status, new)
+        for kind, name in expected(subject.spec) if is_over else ():
+            self._wake_soon(Key(kind, subject.entry.ref.namespace, name))
 
     def stand_in(self) -> ChaosExperimentSpec:
         """Give a harmless spec to undo by, when the real one cannot be read: the undo needs the status alone."""
@@ -150,6 +152,7 @@ class ChaosController:
             peers=read.peers,
             may_touch_nodes=namespace in means.node_namespaces,
             pods_elsewhere=read.pods_elsewhere,
+            watched_since=self._watched_since,
         )  # fmt: skip
 
     def _held_by(self, entry: Entry) -> str:
@@ -170,21 +173,16 @@ class ChaosController:
         for name in watches(spec):
             reading = read_check(self._checks, namespace, name, clock)
             if reading is not None:
-                yield (
-                    name,
-                    CheckSeen(reading.state, reading.since, reading.observed_at, reading.stale_after, reading.reason),
-                )
+                yield name, _check_of(reading)
+
+
+def _check_of(reading: CheckReading) -> CheckSeen:
+    return CheckSeen(
+        reading.state, reading.since, reading.observed_at, reading.stale_after, reading.reason, reading.fresh_at
+    )
 
 
 def choice_of(entry: Entry, status: ChaosExperimentStatus) -> float:
     """Give what decides between equal targets, the same throughout a run: an approval clears the wish that began it."""
     is_under_way = status.phase not in {Phase.PENDING, Phase.FINISHED}
     return phase(f"{entry.ref.uid}/{status.run if is_under_way else entry.run_requested}", 1.0)
-
-
-def _stored(entry: Entry, run: Run) -> StoredAttempt:
-    ref = entry.ref
-    return StoredAttempt(
-        f"{ref.uid}/{run.number}", ref.uid, ref.kind, ref.namespace, ref.name, run.started_at, run.ended_at,
-        run.verdict.value if run.verdict else run.reason, run.wire(),
-    )  # fmt: skip

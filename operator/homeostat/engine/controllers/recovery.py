@@ -10,7 +10,7 @@ from datetime import timedelta
 from secrets import token_hex
 
 from homeostat.api.chaos import ChaosExperimentSpec
-from homeostat.api.chaos_status import ChaosExperimentStatus, Verdict
+from homeostat.api.chaos_status import ChaosExperimentStatus
 from homeostat.api.freeze import Activity
 from homeostat.api.objective_status import Hold
 from homeostat.api.recovery import RecoveryPolicySpec
@@ -20,11 +20,13 @@ from homeostat.core.cluster import TokenBudget, Workload
 from homeostat.core.decision import Decision, Ref
 from homeostat.core.recovery import RecoverySeen, decide, significance
 from homeostat.core.recovery.consent.by_hand import is_asked_for
+from homeostat.core.recovery.drill import drill_result
 from homeostat.core.recovery.seen import Case, Requests
 from homeostat.core.recovery.signals import is_calm
 from homeostat.core.recovery.targets.selection import chosen
 from homeostat.core.significance import Significance
 from homeostat.engine.archive import Archive
+from homeostat.engine.chaos.drills import Drills
 from homeostat.engine.controller import Subject
 from homeostat.engine.controllers.freeze import Freezes
 from homeostat.engine.objective.holds import budget_held_by
@@ -77,6 +79,7 @@ class RecoveryController:
         self._targets = targets
         self._cluster = cluster
         self._store = store
+        self._drills = Drills(store)
         self._signals = signals
         self._freezes = freezes
         self._wakes = wakes
@@ -149,6 +152,7 @@ class RecoveryController:
             lock=read.around.lock,
             is_namespace_terminating=read.is_namespace_terminating,
             expected_by=self._expected_by(namespace, read.focus),
+            drilled_by=self._drills.of_policy(entry.ref),
             proof=self._proof(entry),
             outcomes=subject.outcomes,
             problem=subject.problem,
@@ -213,17 +217,12 @@ class RecoveryController:
 
     def _proof(self, policy: Entry) -> Proof | None:
         """Find the newest drill that says something of this policy: it acted in one that passed, or one failed."""
-        proofs = [
-            Proof(
-                experiment=entry.ref.name, at=run.ended_at, verdict=str(run.verdict),
-                time_to_recover=run.timings.recovered_after,
-            )
-            for entry, spec, status in self._experiments(policy.ref.namespace)
-            if any(one.recovery_policy == policy.ref.name for one in spec.proves)
+        proofs = (
+            drill_result(entry.ref.name, run, policy.ref.name)
+            for entry, _, status in self._experiments(policy.ref.namespace)
             for run in status.runs
-            if run.verdict is Verdict.FAILED or policy.ref.name in run.proved
-        ]  # fmt: skip
-        return max(proofs, key=lambda proof: proof.at, default=None)
+        )
+        return max((one for one in proofs if one), key=lambda one: one.at, default=None)
 
 
 def _is_at_rest(case: Case) -> bool:

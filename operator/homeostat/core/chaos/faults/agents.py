@@ -13,7 +13,7 @@ from homeostat.core.chaos.limits.locks import run_id
 from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.chaos.seen import Case
 from homeostat.core.cluster import Pod, Workload
-from homeostat.core.orders import NEEDS, PREFIX
+from homeostat.core.orders import PREFIX, needs_of
 
 BLOWS = frozenset({"containerKill", "processKill"})
 """Faults by an agent that are over at once."""
@@ -42,13 +42,14 @@ def _line(case: Case, pod: Pod, owner: Workload) -> Line:
     word = fault_word(case.spec)
     seen = container_of(case, pod)
     where = f"container {seen} of {title(pod)}" if seen else title(pod)
-    what = ", ".join(_flat(case.spec.fault.wire()[word]))
-    needs = f", which needs {' and '.join(NEEDS[word])}" if NEEDS[word] else ""
+    settings = case.spec.fault.wire()[word]
+    what, capabilities = ", ".join(_flat(settings)), needs_of(word, settings)
+    needs = f", which needs {' and '.join(capabilities)}" if capabilities else ""
     undo = f"none: container {seen} starts again" if is_blow(case) else "the agent's end, at the latest when beats stop"
     return Line(
         pod_record(case, pod, owner).model_copy(update={"agent": agent_name(case)}),
         f"{word} ({what}) in {where}, by an ephemeral container {PREFIX}…{needs}",
-        f"{undo}; the container stays listed in the pod",
+        f"{undo}; the ephemeral container stays listed in the pod",
     )
 
 

@@ -17,12 +17,6 @@ BEATS = 3.0
 """For how many seconds each decision has an agent held: as long as it waits for beats itself."""
 KILLED = 137
 """The exit code of a container that ended with all processes that it could see."""
-_CANNOT_START = frozenset(
-    {
-        "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError",
-        "CreateContainerConfigError", "CreateContainerError", "RunContainerError",
-    }
-)  # fmt: skip
 _MAY = frozenset({AgentState.READY, AgentState.ON})
 _OVER = frozenset({AgentState.OFF, AgentState.REFUSED})
 
@@ -50,7 +44,7 @@ def actions(case: Case) -> Iterator[StartAgent | HoldAgent]:
     """Start the agents that are not heard yet; once all can, have all begin: nothing is touched before."""
     ours = tuple((index, one) for index, one in enumerate(case.status.targets) if one.agent)
     for index, record in ours:
-        if record.phase is TargetPhase.PLANNED and said_by(case, record) is None and not has_ended(case, record):
+        if record.phase is TargetPhase.PLANNED and not _is_there(case, record):
             ref = ref_of(record, case.seen.ref.namespace)
             yield StartAgent(locks.injection_id(case, index), ref, record.agent, order_of(case, record))
     can_begin = all(_may_begin(case, record) for _, record in ours)
@@ -68,7 +62,17 @@ def _beats(case: Case) -> Iterator[tuple[TargetRecord, HoldAgent]]:
         is_over = has_ended(case, record) or (said is not None and said.state in _OVER)
         if record.agent and not is_over and target_now(case, record) is not None:
             ref = ref_of(record, case.seen.ref.namespace)
-            yield record, HoldAgent(f"{locks.run_id(case)}-hold-{index}", ref, record.agent, BEATS)
+            begins = record.phase is TargetPhase.PLANNED
+            yield record, HoldAgent(f"{locks.run_id(case)}-hold-{index}", ref, record.agent, BEATS, begins)
+
+
+def may_have_struck(case: Case) -> bool:
+    """Whether a blow may have been dealt that is not seen yet: an agent that was ready was told to go.
+
+    It often ends with what it kills, before it could say so; the kubelet tells of that a moment after users do.
+    """
+    ours = (one for one in case.status.targets if one.agent)
+    return is_blow(case) and any(said_by(case, one) is not None or has_ended(case, one) for one in ours)
 
 
 def failure(case: Case, index: int, record: TargetRecord) -> Refusal | None:
@@ -91,6 +95,11 @@ def too_late(case: Case) -> Refusal:
     return Refusal(ChaosReason.AGENT_NOT_STARTED, f"the agent in Pod/{next(names, '')} was not ready in time")
 
 
+def _is_there(case: Case, record: TargetRecord) -> bool:
+    """Whether the agent is in its pod: then it is waited for, not asked for again."""
+    return agent_now(case, record).container is not None or said_by(case, record) is not None
+
+
 def _may_begin(case: Case, record: TargetRecord) -> bool:
     said = said_by(case, record)
     return record.phase is not TargetPhase.PLANNED or (said is not None and said.state in _MAY)
@@ -108,9 +117,7 @@ def _not_let_in(record: TargetRecord, answer: Outcome) -> Refusal | None:
 
 def _not_started(case: Case, record: TargetRecord) -> Refusal | None:
     container = agent_now(case, record).container
-    if container is None or (container.state == "Waiting" and container.reason not in _CANNOT_START):
-        return None
-    if container.state == "Running":
+    if container is None or (container.state != "Ended" and not container.is_stuck):
         return None
     if container.exit_code == 0:
         message = f"the agent in Pod/{record.name} ended while nobody listened"

@@ -51,5 +51,10 @@ def references_refusal(workload: Workload, wanted: Mapping[str, str]) -> Refusal
 
 
 def described(names: Mapping[str, str], known: Mapping[str, str]) -> str:
-    """Write fields for humans: `image/app from shop:1 to shop:2`."""
-    return ", ".join(f"{name} from {known.get(name, 'none')} to {value}" for name, value in sorted(names.items()))
+    """Write fields for humans: `image/app from shop:1 to shop:2`; of what an environment held nothing is told."""
+    return ", ".join(f"{name}{_before(name, known)} to {value}" for name, value in sorted(names.items()))
+
+
+def _before(name: str, known: Mapping[str, str]) -> str:
+    """Write what a field was. Variables hold passwords too often to be shown in events, plans and logs."""
+    return "" if name.startswith("env/") else f" from {known.get(name, 'none')}"

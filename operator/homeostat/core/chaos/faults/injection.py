@@ -15,8 +15,8 @@ from homeostat.core.chaos.seen import Case, ref_of
 from homeostat.core.decision import Action, DeletePod, EvictPod, HoldFields, Outcome, Verb
 from homeostat.core.held import is_same
 
-PATIENCE = timedelta(seconds=30)
-"""An injection that is not complete this long after its record is given up: the checks before it are too old."""
+PATIENCE = timedelta(seconds=60)
+"""An injection that is not complete this long after its record is given up: time enough to pull the image of agents."""
 MOST_ATTEMPTS = 3
 """How often an injection may meet a target that somebody else just wrote."""
 
@@ -57,7 +57,7 @@ def met_conflict(case: Case) -> bool:
 
 def actions(case: Case) -> tuple[Action, ...]:
     """Give the locks, the guard until it is ready, then the faults on the targets that are not known to be hit."""
-    wanted: tuple[Action, ...] = locks.take(case)
+    wanted: tuple[Action, ...] = locks.missing(case)
     if guard.is_wanted(case) and not guard.is_ready(case):
         wanted = (*wanted, guard.keep(case))
     else:

@@ -3,7 +3,7 @@
 from homeostat.api.chaos_fault import ScaleFault
 from homeostat.core.chaos.faults.draft import Draft, Line, draft, pick, title, workload_record
 from homeostat.core.chaos.faults.holding import hold
-from homeostat.core.chaos.limits.blast_radius import Loss, blast_radius_refusal, ready_pods
+from homeostat.core.chaos.limits.blast_radius import Loss, blast_radius_refusal
 from homeostat.core.chaos.limits.gates import Refusal, workloads_refusal
 from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.chaos.seen import Case
@@ -34,5 +34,5 @@ def _line(case: Case, workload: Workload, to: int) -> Line | Refusal:
 
 
 def _loss(workload: Workload, to: int) -> Loss:
-    ready = ready_pods(workload.pods)
-    return Loss(workload, ready, max(0, len(ready) - to))
+    """Count all that go, ready now or not: which of them Kubernetes takes is open, and others may be ready by then."""
+    return Loss(workload, workload.pods, max(0, workload.replicas - to))

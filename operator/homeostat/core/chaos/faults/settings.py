@@ -1,6 +1,6 @@
 """What an agent is ordered to do: the fault as in the manifest, with the addresses of the pods that it names."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +9,8 @@ from homeostat.api.chaos_fault import LabelSelector, Peers
 from homeostat.api.chaos_status import TargetRecord
 from homeostat.core.chaos.faults.objects import target_now
 from homeostat.core.chaos.seen import Case
-from homeostat.core.cluster import Pod
+from homeostat.core.chaos.selector import selects
+from homeostat.core.cluster import Pod, Service
 from homeostat.core.orders import Order
 from homeostat.core.quantity import cpu_text, memory_text, parse_quantity
 
@@ -29,9 +30,25 @@ def selector_text(selector: LabelSelector) -> str:
 
 
 def peer_selectors(spec: ChaosExperimentSpec) -> tuple[str, ...]:
-    """Name the selectors whose pods' IPs must be observed as `ChaosSeen.peers`."""
+    """Name the selectors whose pods' addresses must be observed as `ChaosSeen.peers`."""
     found = (selector_text(one.selector) for one in _peers(spec) if one.selector is not None)
     return tuple(dict.fromkeys(found))
+
+
+def addresses_of(peers: Iterable[Pod], everybody: Iterable[Pod], services: Iterable[Service]) -> tuple[str, ...]:
+    """Give the addresses by which pods reach these peers: their own, and those of Services that stand for them alone.
+
+    Inside a pod, what goes to a Service carries the Service's address. One that stands for others too is left out, so
+    that the fault meets nobody else.
+    """
+    known = tuple(peers)
+    uids, pods = {pod.ref.uid for pod in known}, tuple(everybody)
+    found = {pod.ip for pod in known if pod.ip}
+    for service in services:
+        behind = {pod.ref.uid for pod in pods if selects(service.selector, dict(pod.labels))}
+        if behind and behind <= uids:
+            found.update(service.addresses)
+    return tuple(sorted(found))
 
 
 def order_of(case: Case, record: TargetRecord) -> Order:

@@ -11,7 +11,8 @@ from homeostat.core.chaos.reasons import ChaosReason
 class Finding:
     """What one part says. `gap`: why it says nothing, None when it does. `about` names it: `HealthCheck checkout`.
 
-    `observed_at`: as of when; `since`: when what it says began, None where nobody knows.
+    `observed_at`: as of when; `since`: when what it says began, None where nobody knows. `due_at`: when it has to have
+    spoken, counted from when this operator began to watch it; None where that is not known.
     """
 
     about: str
@@ -21,6 +22,7 @@ class Finding:
     says: str
     observed_at: datetime | None = None
     since: datetime | None = None
+    due_at: datetime | None = None
 
     @property
     def is_broken(self) -> bool:

@@ -27,8 +27,13 @@ def is_expected(case: Case, alert: AlertSeen) -> bool:
 
 
 def open_refusal(case: Case) -> Refusal | None:
-    """Refuse to start while somebody deals with something, be it even what the fault is to bring about."""
-    found = next((one for one in case.seen.alerts if one.ended_at is None), None)
+    """Refuse to start while somebody deals with something, be it even what the fault is to bring about.
+
+    What an earlier drill left ringing, tagged as expected, is no incident; only a page that is to be proved must end.
+    """
+    proved = {(OBJECTIVE, proof.slo) for proof in case.spec.proves if proof.slo}
+    ringing = (one for one in case.seen.alerts if one.ended_at is None)
+    found = next((one for one in ringing if not one.is_of_drill or (one.kind, one.name) in proved), None)
     if found is None:
         return None
     return Refusal(ChaosReason.INCIDENT_OPEN, f"{_name(found)} calls for a human already")
@@ -39,7 +44,7 @@ def unexpected_refusal(case: Case) -> Refusal | None:
     injected = case.status.injected_at or case.now
     for alert in case.seen.alerts:
         is_of_now = alert.ended_at is None or alert.since >= injected
-        if is_of_now and not is_expected(case, alert):
+        if is_of_now and not alert.is_of_drill and not is_expected(case, alert):
             return Refusal(ChaosReason.UNEXPECTED_ALERT, f"{_name(alert)} called for a human during the fault")
     return None
 

@@ -13,6 +13,7 @@ from homeostat.core.chaos.hypothesis.finding import Finding
 from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.chaos.seen import AnswerSeen, Case, CheckSeen, ObjectiveSeen
 from homeostat.core.comparing import comparison_of
+from homeostat.core.probing import Reason
 from homeostat.core.prometheus.answer import Trouble
 
 ANSWERS_STALE_AFTER = timedelta(seconds=30)
@@ -52,8 +53,10 @@ def _check(wanted: CheckHypothesis, part: Hypothesis, case: Case) -> Finding:
     about, check = f"HealthCheck {wanted.name}", case.seen.checks.get(wanted.name)
     gap = _check_gap(check, case.now)
     if check is None or gap is not None:
-        return Finding(about, part.during_fault, holds=False, gap=gap, says=f"{about}: {gap}")
-    why = f" ({check.reason})" if check.reason and check.state is not HealthState.HEALTHY else ""
+        due_at = check.fresh_at + check.stale_after if check and check.fresh_at else None
+        return Finding(about, part.during_fault, holds=False, gap=gap, says=f"{about}: {gap}", due_at=due_at)
+    is_told = check.state is not HealthState.HEALTHY and check.reason not in {"", Reason.OK}  # it passed, but slowly
+    why = f" ({check.reason})" if is_told else ""
     return Finding(
         about=about,
         during=part.during_fault,

@@ -41,7 +41,7 @@ def blast_radius_refusal(case: Case, losses: tuple[Loss, ...], *, counts_budgets
 
 def _floor_refusal(case: Case, loss: Loss) -> Refusal | None:
     floor = case.spec.blast_radius.min_available
-    left = len(ready_pods(loss.workload.pods)) - loss.count
+    left = max(0, len(ready_pods(loss.workload.pods)) - loss.count)
     if loss.count == 0 or left >= floor:
         return None
     name = f"{loss.workload.ref.kind}/{loss.workload.ref.name}"

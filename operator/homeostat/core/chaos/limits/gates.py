@@ -79,10 +79,14 @@ def nodes_refusal(case: Case, nodes: Iterable[Workload]) -> Refusal | None:
 
 
 def pods_refusal(case: Case, pods: Iterable[Pod]) -> Refusal | None:
-    """C12: refuse pods on which a fault is already: marked ones, and those in which an agent is at work."""
+    """C12: refuse pods on which a fault is already: marked ones, and those in which an agent is at work.
+
+    One whose image cannot be pulled stays listed for the pod's life and holds nothing; should it ever start, it ends
+    for want of a beat.
+    """
     ours = {record.agent for record in case.status.targets}
     for pod in pods:
-        at_work = any(one.state != "Ended" and one.name not in ours for one in pod.agents)
+        at_work = any(one.state != "Ended" and not one.is_stuck and one.name not in ours for one in pod.agents)
         if at_work or _is_faulted(case, pod):
             what = "an agent is at work in it" if at_work else "says its annotation"
             return Refusal(ChaosReason.TARGET_FAULTED, f"a fault is on Pod/{pod.ref.name} already: {what}")

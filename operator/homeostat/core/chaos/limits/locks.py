@@ -32,11 +32,16 @@ def afflicted_refs(case: Case) -> tuple[Ref, ...]:
 
 
 def take(case: Case) -> tuple[TakeLock, ...]:
-    """Give the locks to take before the injection. Their ids change with each attempt of it."""
+    """Give the locks that the injection needs. Their ids change with each attempt of it."""
     return tuple(
         TakeLock(f"{run_id(case)}-lock-{index}-{case.status.injection_attempts}", target, case.seen.ref, SECONDS)
         for index, target in enumerate(afflicted_refs(case))
     )
+
+
+def missing(case: Case) -> tuple[TakeLock, ...]:
+    """Give those of them that are not known to be ours for a while yet."""
+    return tuple(action for action in take(case) if not _is_safe(case, action.target))
 
 
 def keep(case: Case) -> tuple[Action, ...]:
@@ -59,6 +64,11 @@ def release(case: Case) -> tuple[Action, ...]:
 def _is_ours(case: Case, target: Ref) -> bool:
     lock = case.seen.locks.get(target.uid)
     return lock is not None and lock.holder.uid == case.seen.ref.uid
+
+
+def _is_safe(case: Case, target: Ref) -> bool:
+    lock = case.seen.locks.get(target.uid)
+    return lock is not None and _is_ours(case, target) and lock.until - case.now >= RENEW_BEFORE
 
 
 def _renewals(case: Case) -> Iterator[TakeLock]:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from homeostat.api.chaos_status import MOST_RECOMMENDATIONS, Phase, Stages, TargetPhase
 from homeostat.core.chaos.consent import approval
-from homeostat.core.chaos.faults import injection
+from homeostat.core.chaos.faults import arming, injection
 from homeostat.core.chaos.faults.draft import Draft
 from homeostat.core.chaos.limits.gates import Refusal
 from homeostat.core.chaos.reasons import ChaosReason
@@ -51,7 +51,8 @@ def _put_on_record(case: Case) -> Move:
 
 def _second_thoughts(case: Case) -> Refusal | None:
     """Refuse to take up an injection, after a crash or a conflict, that would not be begun now."""
-    if any(record.phase is not TargetPhase.PLANNED for record in case.status.targets):
+    is_hit = any(record.phase is not TargetPhase.PLANNED for record in case.status.targets)
+    if is_hit or arming.may_have_struck(case):
         return None
     drawn = last_look(case)
     return drawn if isinstance(drawn, Refusal) else None

@@ -8,6 +8,7 @@ from homeostat.core.chaos.faults import hold, undo
 from homeostat.core.chaos.hypothesis.finding import Finding, broken, is_observed_since, silent
 from homeostat.core.chaos.hypothesis.incidents import unexpected_refusal
 from homeostat.core.chaos.hypothesis.judging import findings
+from homeostat.core.chaos.hypothesis.patience import overdue
 from homeostat.core.chaos.hypothesis.stopping import stop_refusal, stops
 from homeostat.core.chaos.limits.gates import Refusal, is_view_stale
 from homeostat.core.chaos.reasons import ChaosReason
@@ -27,7 +28,7 @@ def running(case: Case) -> Move:
     strict = tuple(one for one in found if one.during is DuringFault.MUST_HOLD)
     refusal = _broken(strict) or stop_refusal(case) or unexpected_refusal(case) or hold.lost(case)
     if refusal is None and not _is_late(case):  # who comes late finds old data: that is not the check's silence
-        refusal = _silent((*found, *stops(case)))
+        refusal = _silent(overdue(case, (*found, *stops(case))))
     if refusal is not None:
         return stopped(case, refusal)
     if case.status.revert_at is None or case.now >= case.status.revert_at:

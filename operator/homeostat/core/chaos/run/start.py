@@ -9,6 +9,7 @@ from homeostat.core.chaos.faults.plan import draw
 from homeostat.core.chaos.hypothesis.finding import Finding, broken, is_observed_since, silent
 from homeostat.core.chaos.hypothesis.incidents import open_refusal
 from homeostat.core.chaos.hypothesis.judging import findings
+from homeostat.core.chaos.hypothesis.patience import PATIENCE
 from homeostat.core.chaos.hypothesis.stopping import stop_refusal, stops
 from homeostat.core.chaos.limits.gates import Refusal, budget_refusal, is_frozen, is_view_stale
 from homeostat.core.chaos.reasons import ChaosReason
@@ -17,8 +18,6 @@ from homeostat.core.chaos.schedule import next_after
 from homeostat.core.chaos.seen import Case, Move
 from homeostat.core.chaos.telling.verdict import finished, noted, refused
 
-PATIENCE = timedelta(seconds=30)
-"""How long a run waits for what has not spoken yet, before it ends as Inconclusive."""
 RETRY = timedelta(seconds=5)
 
 

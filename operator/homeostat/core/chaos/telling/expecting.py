@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 
 from homeostat.api.chaos import ChaosExperimentSpec
-from homeostat.api.chaos_status import ChaosExperimentStatus, Phase, Verdict
+from homeostat.api.chaos_status import ChaosExperimentStatus, Verdict
 from homeostat.core.chaos.hypothesis.incidents import OBJECTIVE, POLICY, expected
 from homeostat.core.chaos.reasons import ChaosReason
+from homeostat.core.chaos.telling.standing import AT_WORK
 from homeostat.core.objective.drills import Drill
-
-_UNDER_WAY = frozenset({Phase.INJECTING, Phase.RUNNING, Phase.REVERTING, Phase.RECOVERING})
 
 
 def drills(
@@ -31,5 +30,5 @@ def is_drill_of(spec: ChaosExperimentSpec, status: ChaosExperimentStatus, policy
 
 def _is_on(status: ChaosExperimentStatus) -> bool:
     """Whether the fault is on, or was until just now. A fault that cannot be taken off is nobody's plan (C16)."""
-    is_due = status.phase in _UNDER_WAY and status.reason != ChaosReason.RECOVERY_FAILED
+    is_due = status.phase in AT_WORK and status.reason != ChaosReason.RECOVERY_FAILED
     return is_due and status.injected_at is not None

@@ -11,6 +11,8 @@ from homeostat.core.chaos.hypothesis.named import watches
 from homeostat.core.chaos.seen import Case
 
 LONGEST = 512
+CUT = timedelta(seconds=1)
+"""Kubernetes cuts the times of pods to whole seconds: this much later at most was it so. No time is told too short."""
 _AILING = frozenset({HealthState.DEGRADED, HealthState.UNHEALTHY})
 
 
@@ -52,7 +54,8 @@ def recovered_at(case: Case) -> datetime:
     """
     start = case.status.injected_at or case.now
     moments = [finding.since or finding.observed_at for finding in findings(case)]
-    moments += [pod.ready_since for one in case.seen.afflicted for pod in one.pods if pod.is_ready]
+    pods = (pod for one in case.seen.afflicted for pod in one.pods if pod.is_ready)
+    moments += [pod.ready_since + CUT for pod in pods if pod.ready_since]
     return min(case.now, max((moment for moment in moments if moment and moment > start), default=start))
 
 

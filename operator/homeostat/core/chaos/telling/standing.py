@@ -25,7 +25,8 @@ _SPOILS_STEADY_STATE = frozenset(
         ChaosReason.SIGNAL_EMPTY,
     }
 )
-_FAULTY = frozenset({Phase.INJECTING, Phase.RUNNING, Phase.REVERTING, Phase.RECOVERING})
+AT_WORK = frozenset({Phase.INJECTING, Phase.RUNNING, Phase.REVERTING, Phase.RECOVERING})
+"""Phases in which the fault is on, or was and all is not known to be well again."""
 Standing = tuple[ConditionStatus, str, str]
 
 
@@ -59,10 +60,7 @@ def significance(old: ChaosExperimentStatus, new: ChaosExperimentStatus) -> Sign
     """Tell what a difference is worth: what was merely seen or measured can wait, all else is control state."""
     if old == new:
         return Significance.NOTHING
-    watched = ("observations", "stages", "budget_spent")
-    if old.model_copy(update={name: getattr(new, name) for name in watched}) == new:
-        return Significance.REFRESH
-    return Significance.CHANGE
+    return Significance.REFRESH if _decided(old) == _decided(new) else Significance.CHANGE
 
 
 def planned_fault(spec: ChaosExperimentSpec, status: ChaosExperimentStatus) -> frozenset[str]:
@@ -71,11 +69,25 @@ def planned_fault(spec: ChaosExperimentSpec, status: ChaosExperimentStatus) -> f
     Empty with reaction Act, before the fault is on record, after the run, and when the undo failed: then help
     is welcome.
     """
-    if spec.reaction is Reaction.ACT or status.phase not in _FAULTY:
+    if spec.reaction is Reaction.ACT or status.phase not in AT_WORK:
         return frozenset()
     if status.reason == ChaosReason.RECOVERY_FAILED:
         return frozenset()
     return frozenset(uid for record in status.targets for uid in (record.uid, record.workload.uid))
+
+
+def faults_left(status: ChaosExperimentStatus) -> int:
+    """Count the targets whose fault may still be on although its undo was tried as often as it is (C16)."""
+    if status.reason != ChaosReason.RECOVERY_FAILED or status.phase is not Phase.REVERTING:
+        return 0
+    return sum(record.phase in {TargetPhase.PLANNED, TargetPhase.INJECTED} for record in status.targets)
+
+
+def _decided(status: ChaosExperimentStatus) -> ChaosExperimentStatus:
+    """Leave out what was merely seen or measured; what an agent's fault has met grows with every packet."""
+    targets = tuple(record.model_copy(update={"counters": {}}) for record in status.targets)
+    measured: dict[str, object] = {"observations": (), "stages": None, "budget_spent": {}, "targets": targets}
+    return status.model_copy(update=measured)
 
 
 def _ready(case: Case) -> Standing:

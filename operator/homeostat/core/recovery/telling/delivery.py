@@ -93,6 +93,7 @@ def _body(case: Case, known: Escalation) -> dict[str, Any]:
     """Say all that a human should know; the same at each call."""
     ref, (kind, _, name) = case.seen.ref, known.target.partition("/")
     return {
+        **({"experiment": known.experiment} if known.experiment else {}),
         "kind": "Escalation",
         "id": known.id,
         "policy": {"namespace": ref.namespace, "name": ref.name, "uid": ref.uid},

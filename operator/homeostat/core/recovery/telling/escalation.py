@@ -118,6 +118,7 @@ def _escalation(case: Case, signal: Signal, reason: EscalationReason, how: Escal
         cause=title(case, signal.trigger)[:LONGEST_CAUSE],
         tried=attempts_told(case, reason),
         webhook=Delivery.PENDING if how.webhook else None,
+        experiment=case.seen.drilled_by or None,
     )
 
 
@@ -150,7 +151,8 @@ def _record(case: Case, signal: Signal, told: Escalation, outcome: Outcome) -> A
 
 def _note(case: Case, signal: Signal, told: Escalation) -> str:
     tried = f" Tried: {'; '.join(told.tried)}." if told.tried else ""
-    return f"{told.severity.value}: {told.summary} ({ground(case, signal.trigger)}){tried}"
+    drill = f" This is a drill: ChaosExperiment {told.experiment}." if told.experiment else ""
+    return f"{told.severity.value}: {told.summary} ({ground(case, signal.trigger)}){tried}{drill}"
 
 
 # --- how long it stands ---------------------------------------------------------------------------------

@@ -119,6 +119,8 @@ def _times(case: Case) -> Iterator[datetime]:
         yield from (status.attempt.deadline, now + (POLL if _is_waiting(case) else OPEN_LOOK))
     if status.blocked and status.blocked.until:
         yield status.blocked.until
+    if status.proof:
+        yield status.proof.at + PROOF_LASTS
     if _must_poll(case):
         yield now + POLL
 
@@ -201,6 +203,6 @@ def _proven(case: Case) -> Said:
         return False, "NeverProven", "No drill has been held."
     if proof.verdict != "Passed":
         return False, "DrillNotPassed", f"The last drill was {proof.experiment}: {proof.verdict}."
-    if case.now - proof.at > PROOF_LASTS:
-        return False, "Outdated", f"The last drill, {proof.experiment}, is more than 30 days ago."
+    if case.now >= proof.at + PROOF_LASTS:
+        return False, "Stale", f"The last drill, {proof.experiment}, is more than 30 days ago."
     return True, "DrillPassed", f"The last drill was {proof.experiment}."
