@@ -83,17 +83,35 @@ def cases(uids: Mapping[str, str], namespace: str) -> list[Case]:
     amounts = [
         *(
             Case(
-                f"network bandwidth {n}Mbit", network(bandwidth=f"{n}Mbit", ports=[measures.STREAM]), n, "Mbit",
+                f"network bandwidth {n}Mbit",
+                network(bandwidth=f"{n}Mbit", ports=[measures.STREAM]),
+                n,
+                "Mbit",
                 measures.bandwidth,
             )
             for n in (1, 10, 100)
         ),
         *(
-            Case(f"cpu load {n}%", {"cpu": {"load": f"{n}%"}}, n, "%", measures.cpu_share(uids[STRESSED], CORES[STRESSED]), pod=STRESSED)
+            Case(
+                f"cpu load {n}%",
+                {"cpu": {"load": f"{n}%"}},
+                n,
+                "%",
+                measures.cpu_share(uids[STRESSED], CORES[STRESSED]),
+                pod=STRESSED,
+            )
             for n in (50, 80)
         ),
-        Case("memory 64Mi", {"memory": {"bytes": "64Mi"}}, 64, "MiB", measures.memory_used(uids[STRESSED]), adds=True, pod=STRESSED),
-    ]  # fmt: skip
+        Case(
+            "memory 64Mi",
+            {"memory": {"bytes": "64Mi"}},
+            64,
+            "MiB",
+            measures.memory_used(uids[STRESSED]),
+            adds=True,
+            pod=STRESSED,
+        ),
+    ]
     return [*shares, *times, *amounts]
 
 

@@ -713,7 +713,7 @@ def test_the_report_times_detection_action_and_recovery() -> None:
     timings = world.status.timings
 
     assert (timings.detected_after, timings.acted_after) == (3 * SECOND, 5 * SECOND)
-    assert (timings.recovered_after, timings.reverted_after) == (13 * SECOND, timedelta(0))
+    assert (timings.recovered_after, timings.reverted_after) == (12 * SECOND, timedelta(0))
     (proof,) = world.status.runs[0].proofs
     assert (proof.detected_after, proof.acted_after, proof.verified_after) == (4 * SECOND, 5 * SECOND, 11 * SECOND)
     assert world.status.runs[0].proved == ("restart-checkout",)

@@ -189,7 +189,7 @@ def test_the_capabilities_of_agents_in_the_page_are_those_that_they_get() -> Non
     named = {fault: () if needs == "none" else tuple(needs.split(", ")) for fault, needs, _ in table}
 
     assert named == dict(NEEDS)
-    assert [(fault, level) for fault, needs, level in table if (level == "baseline") is not (needs == "none")] == []
+    assert [(fault, level) for fault, needs, level in table if (level == "restricted") is not (needs == "none")] == []
 
 
 def test_the_page_on_chaos_shows_every_fault_as_it_can_be_written() -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from bench.cluster_api import Failed
 from bench.leftbehind.arena import Arena, Blackout
 from bench.leftbehind.faults import KINDS, Kind
-from bench.leftbehind.plan import Kill, Then, matrix, of_api
+from bench.leftbehind.plan import Kill, Then, known, matrix, of_api, spread
 from bench.leftbehind.trial import Verdict
 from bench.progress import say
 from bench.report import Row, percentile, publish
@@ -122,10 +122,13 @@ def bench(kinds: Sequence[Kind], options: argparse.Namespace) -> list[Row]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="homeostat-left-")))
         arena = Arena(folder)
         stack.callback(arena.close)
-        points = survey(arena, kinds, options.parallel)
+        points = {kind: known(kind) for kind in kinds}
+        if not options.no_survey:
+            points = survey(arena, kinds, options.parallel)
         kills = matrix(points, options.limit)
-        say(f"{len(kills)} kills" + ("" if options.no_api else ", after those of the API server"))
-        verdicts = [] if options.no_api else list(without_api(arena, of_api(points), options.parallel))
+        say(f"{len(kills)} kills, after those of the API server")
+        of_server = spread(of_api(points), options.api)
+        verdicts = list(without_api(arena, of_server, options.parallel))
         arena.ends_at = began + options.minutes * 60
         verdicts += killed(arena, kills, options.parallel)
         took = time.monotonic() - began
@@ -143,14 +146,15 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=330, help="kills beside those of the API server; 0: all there are")
     parser.add_argument("--minutes", type=float, default=25.0, help="after so many no other trial begins")
     parser.add_argument("--quick", action="store_true", help="four kills of each kind, and the API server is spared")
-    parser.add_argument("--no-api", action="store_true", help="spare the API server")
+    parser.add_argument("--no-survey", action="store_true", help="take the points of each kind for known")
+    parser.add_argument("--api", type=int, default=35, help="trials in which the API server is killed")
     options = parser.parse_args()
     starts = tuple(name.strip() for name in options.only.split(",") if name)
     kinds = [kind for kind in KINDS if not starts or kind.name.startswith(starts)]
     if not kinds:
         parser.error(f"no such kind; there are {', '.join(kind.name for kind in KINDS)}")
     if options.quick:
-        options.limit, options.no_api = 4 * len(kinds), True
+        options.limit, options.api = 4 * len(kinds), 0
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
     try:
         found = bench(kinds, options)

@@ -52,6 +52,20 @@ class Kill:
 
 
 REPEATED = ("HoldAgent", "KeepGuard")
+BEGIN, END = ("result", "result", "intent", "TakeLock"), ("intent", "ReleaseLock", "result")
+WAYS = {
+    Family.AGENT: (
+        *BEGIN, "StartAgent", "intent", "HoldAgent", "result", "HoldAgent", "HoldAgent", "intent", "StopAgent", *END
+    ),
+    Family.AGENT_BLOW: (*BEGIN, "StartAgent", "intent", "HoldAgent", "result", *END),
+    Family.FIELDS: (
+        *BEGIN, "KeepGuard", "KeepGuard", "KeepGuard", "intent", "HoldFields", "result", "intent", "HoldFields",
+        "intent", "DropGuard", *END,
+    ),
+    Family.BLOW: (*BEGIN, "intent", "", "result", *END),
+}  # fmt: skip
+"""What an operator does in a run that nothing disturbs; the blow of BLOW has a name of its own."""
+BLOWS = {"podKill": "DeletePod", "podEvict": "EvictPod"}
 ON = {
     Family.AGENT: ("after HoldAgent", 3),
     Family.FIELDS: ("after HoldFields", 1),
@@ -60,6 +74,12 @@ ON = {
 }
 """By when a fault is on, or about to be dealt."""
 TURNS = (Then.RESTARTED, Then.DEAD, Then.STRIPPED)
+
+
+def known(kind: Kind) -> list[str]:
+    """Give the points of a run by what is known of its family, without running it."""
+    acts = (act or BLOWS[kind.name] for act in WAYS[kind.family])
+    return [f"{when} {act}" for act in acts for when in ("before", "after")]
 
 
 def matrix(points: Mapping[Kind, Sequence[str]], limit: int) -> list[Kill]:
