@@ -191,6 +191,8 @@ def test_an_edit_beside_the_fault_takes_no_right(writer: Writer) -> None:
         {"duration": "20s"},
         {"target": POD | {"count": 2}},
         {"blastRadius": {"minAvailable": 0}},
+        {"stopConditions": [{"budget": {"slo": "checkout", "remainingBelow": "10%"}}]},
+        {"hypothesis": [{"healthCheck": {"name": "other"}}]},
         {"fault": {"podKill": {"gracePeriod": "1s"}}},
     ):
         assert f"{NO_RIGHT} delete pods" in writer.write(acting(approval="Required", **more)), more
