@@ -11,10 +11,11 @@ from cluster.proxy import _upstream
 from cluster.stage import Api
 
 PATIENCE = 30
+SERVER_ERROR = 500
 
 
 def direct_api(kubeconfig: Path) -> Api:
-    """Speak JSON to the API server; raises OSError or HTTPException while it is away."""
+    """Speak JSON to the API server; raises OSError or HTTPException while it is away, or not quite back."""
     server, tls = _upstream(kubeconfig)
     host, own = urlsplit(server).netloc, threading.local()
 
@@ -38,6 +39,8 @@ def direct_api(kubeconfig: Path) -> Api:
             code, text = ask(method, path, data, content_type)
         except http.client.RemoteDisconnected:
             code, text = ask(method, path, data, content_type)
+        if code >= SERVER_ERROR:
+            raise ConnectionError(f"{method} {path}: {code}")
         found = json.loads(text) if text[:1] == b"{" else {}
         return code, found if isinstance(found, dict) else {}
 

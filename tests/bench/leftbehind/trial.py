@@ -129,8 +129,8 @@ class Trial:
         differences, last_look = [""], self._killed_at
         while time.monotonic() < give_up_at:
             with suppress(*AWAY):
-                if self._kill.then in {Then.RESTARTED, Then.SWEPT}:
-                    self._place.operate()
+                if self._kill.then not in {Then.DEAD, Then.STRIPPED}:
+                    self._place.operate()  # one that lost its lead with the API server ends, and is started again
                 is_settled = self._is_settled()
                 found = self._differences()
                 if found and not differences:

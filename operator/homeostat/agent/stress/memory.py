@@ -1,5 +1,7 @@
 """Use up memory: a child that takes it in steps and holds it. Only in a pod that has a limit of its own.
 
+What the agent's own processes take is part of the amount: the pod pays for them too.
+
 The child is the first that the kernel kills when the pod's memory is short, before anything of the target; the next
 beat starts another. With cgroup v2 the kubelet has all of a container killed at once: then the agent ends as a whole.
 """
@@ -7,6 +9,7 @@ beat starts another. With cgroup v2 the kubelet has all of a container killed at
 import os
 import time
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from typing_extensions import override
@@ -59,8 +62,21 @@ class MemoryStress(Fault):
         return orphans()
 
     def _start(self) -> None:
-        self._board.taken = 0
+        self._board.taken = min(own_bytes(os.getpid(), os.getppid()), self.amount)
         self._child = start_child(partial(hold_memory, self.amount, self._board))
+
+
+def own_bytes(*processes: int) -> int:
+    """Give the memory that these processes take, what they share counted once; a process that cannot be seen as 0."""
+    return sum(_own_bytes(process) for process in processes)
+
+
+def _own_bytes(process: int) -> int:
+    try:
+        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 
 
 def hold_memory(amount: int, board: Board) -> None:

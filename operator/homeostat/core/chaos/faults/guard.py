@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from homeostat.api.chaos_status import TargetPhase
+from homeostat.api.chaos_status import TargetPhase, Verdict
 from homeostat.core.chaos.faults.objects import short_hash
 from homeostat.core.chaos.limits.gates import Refusal
 from homeostat.core.chaos.limits.locks import run_id
@@ -58,7 +58,10 @@ def drop(case: Case) -> DropGuard:
 
 
 def trouble(case: Case) -> Refusal | None:
-    """Say why the guard will not come."""
+    """Say why the guard will not come; or that it was there and has gone off, so that it holds nothing any more."""
+    if is_wanted(case) and case.seen.guard is not None and case.seen.guard.has_fired:
+        message = "the guard went off before the fault was on"
+        return Refusal(ChaosReason.GUARD_FIRED, message, Verdict.INCONCLUSIVE)
     if not is_wanted(case) or is_ready(case) or case.seen.guard is None or not case.seen.guard.trouble:
         return None
     return Refusal(ChaosReason.GUARD_NOT_READY, f"the guard does not start: {case.seen.guard.trouble}"[:500])

@@ -16,6 +16,8 @@ from homeostat.core.chaos.telling.stages import restarts_now
 from homeostat.core.chaos.telling.verdict import noted, refused, stopped
 from homeostat.core.decision import Event, EventType
 
+SOON = timedelta(milliseconds=300)
+"""How soon a run looks again for a guard or an agent that is being started: somebody waits for the fault."""
 NOTICED = timedelta(seconds=1)
 """How long ago a fault that is seen to be on may have gone on: an active run is looked at that often."""
 
@@ -34,7 +36,7 @@ def injecting(case: Case) -> Move:
         return stopped(case, refusal)
     if injection.met_conflict(case):
         return Move(case.with_status(injection_attempts=case.status.injection_attempts + 1).status)
-    return Move(case.status, actions=injection.actions(case))
+    return Move(case.status, actions=injection.actions(case), check_again_at=case.now + SOON)
 
 
 def _put_on_record(case: Case) -> Move:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from homeostat.api.chaos_status import Phase, TargetPhase, TargetRecord, Verdict
 from homeostat.core.chaos.faults import undo
-from homeostat.core.chaos.faults.objects import workload_now
+from homeostat.core.chaos.faults.objects import agent_now, workload_now
 from homeostat.core.chaos.hypothesis.finding import broken, is_observed_since, silent
 from homeostat.core.chaos.hypothesis.judging import findings
 from homeostat.core.chaos.limits import locks
@@ -39,7 +39,8 @@ def recovering(case: Case) -> Move:
         return finished(settled(case, Verdict.INCONCLUSIVE, ChaosReason.TARGET_GONE, message))
     deadline = _off_at(case) + case.spec.recovery_timeout
     case = _timed(case) if _is_well(case) and report.recovered_at(case) <= deadline else _untimed(case)
-    if case.status.timings.recovered_after is not None and not _is_proof_awaited(case):
+    is_over = case.status.timings.recovered_after is not None and not _is_proof_awaited(case)
+    if is_over and (case.now >= deadline or not _is_agent_shown(case)):
         return _recovered(case)
     if case.now >= deadline:
         return finished(settled(case, *_what_is_missing(case)))
@@ -67,8 +68,14 @@ def _is_proof_awaited(case: Case) -> bool:
     return is_whole and not _has_met_nothing(case) and bool(proofs.missing(case))
 
 
+def _is_agent_shown(case: Case) -> bool:
+    """Whether the kubelet still shows an agent that is off already: until then its pod takes no other experiment."""
+    agents = (agent_now(case, record).container for record in case.status.targets if record.agent)
+    return any(container is not None and container.state == "Running" for container in agents)
+
+
 def _waiting(case: Case) -> Case:
-    if case.status.timings.recovered_after is None:
+    if case.status.timings.recovered_after is None or not proofs.missing(case):
         return case
     names = ", ".join(f"{one.kind} {one.name}" for one in proofs.missing(case))
     return noted(case, ChaosReason.WAITING_FOR_PROOF, f"All is well again; not proved yet: {names}.")
