@@ -51,12 +51,20 @@ def processes(uid: str) -> list[Process]:
     """List the processes of a pod."""
     found = []
     for folder in list(folders(uid))[:1]:
-        for container in (one for one in folder.iterdir() if one.is_dir()):
+        for container in _containers(folder):
             with suppress(OSError):
                 for pid in (container / "cgroup.procs").read_text(encoding="ascii").split():
                     with suppress(OSError):
                         found.append(_process(int(pid), container.name))
     return found
+
+
+def _containers(folder: Path) -> list[Path]:
+    """List the cgroups of a pod's containers; [] when the pod is just gone."""
+    try:
+        return [one for one in folder.iterdir() if one.is_dir()]
+    except OSError:
+        return []
 
 
 def _process(pid: int, container: str) -> Process:
@@ -69,7 +77,7 @@ def cgroup_values(uid: str) -> list[str]:
     """Give what limits a pod and each of its containers that lives, in an order that knows no container's id."""
     found = []
     for folder in folders(uid):
-        living = [one for one in folder.iterdir() if one.is_dir() and _lives(one)]
+        living = [one for one in _containers(folder) if _lives(one)]
         for level, where in [("pod", folder), *(("container", one) for one in living)]:
             for name in VALUES:
                 with suppress(OSError):
