@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from homeostat.api.chaos_status import Phase, TargetPhase, Verdict
+from homeostat.core.chaos.faults.guard import GRACE, PATIENCE
 from homeostat.core.chaos.faults.undo import commands
 from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.chaos.seen import Case
@@ -71,6 +72,18 @@ def test_the_guard_is_renewed_while_the_fault_lasts_and_goes_when_it_is_off() ->
     assert acts.count(KeepGuard) >= 3
     assert acts[-2:] == [HoldFields, DropGuard]
     assert (world.status.guard, world.has_finalizer) == ("", False)
+
+
+def test_a_guard_that_is_slow_to_start_does_not_go_off_before_the_fault_is_on() -> None:
+    """C3: its first deadline is beyond all that the injection may take; once the fault is on, just after its end."""
+    world = on(a_scale_spec(duration="30s"))
+    revert_at = world.status.revert_at
+    assert revert_at is not None
+    world.run(10)
+    first, *renewals = (act for act in world.acts if isinstance(act, KeepGuard))
+
+    assert first.deadline >= revert_at + PATIENCE
+    assert {renewal.deadline for renewal in renewals} == {revert_at + GRACE}
 
 
 def test_a_guard_that_restored_by_itself_ends_the_run_without_a_verdict_on_the_target() -> None:

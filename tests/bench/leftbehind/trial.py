@@ -162,7 +162,8 @@ class Trial:
         place, verdict = self._place, self._verdict
         place.desk.tell(Halt(-self._number))
         place.operate()
-        until(self._is_finished, f"the run is over: {self._why()}")
+        if self._kill.then is not Then.DEAD:  # else what was killed early would begin now, and last for long
+            until(self._is_finished, f"the run is over: {self._why()}")
         if not self._kill.point and not any(word in self._why() for word in WELL):
             verdict.note = self._why()
         self._stage.delete("ChaosExperiment", self._name)

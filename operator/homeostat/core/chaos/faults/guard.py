@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from homeostat.api.chaos_status import TargetPhase, Verdict
+from homeostat.api.chaos_status import Phase, TargetPhase, Verdict
 from homeostat.core.chaos.faults.objects import short_hash
 from homeostat.core.chaos.limits.gates import Refusal
 from homeostat.core.chaos.limits.locks import run_id
@@ -16,6 +16,8 @@ SECONDS = 15
 RENEW_AFTER = timedelta(seconds=4)
 GRACE = timedelta(seconds=15)
 """How long after the planned end the guard restores in any case."""
+PATIENCE = timedelta(seconds=60)
+"""An injection that is not complete this long after its record is given up: time enough to pull the image of agents."""
 
 
 def is_wanted(case: Case) -> bool:
@@ -35,7 +37,9 @@ def is_ready(case: Case) -> bool:
 
 def keep(case: Case) -> KeepGuard:
     """Make the guard, or renew it."""
-    deadline = (case.status.revert_at or case.now + case.spec.duration) + GRACE
+    end = case.status.revert_at or case.now + case.spec.duration
+    is_on = case.status.phase is not Phase.INJECTING  # until then the end moves with what is still being started
+    deadline = end + GRACE if is_on else end + PATIENCE + GRACE
     return KeepGuard(
         f"{run_id(case)}-guard", name(case), case.seen.ref, max(1, case.status.run_number), _records(case), deadline,
         SECONDS,

@@ -1,7 +1,6 @@
 """How the fault goes on: locks, guard, then each target, by actions that may be repeated after a crash (C2)."""
 
 from collections.abc import Iterator
-from datetime import timedelta
 
 from homeostat.api.chaos import MARKER
 from homeostat.api.chaos_status import TargetPhase, TargetRecord, Verdict
@@ -15,8 +14,6 @@ from homeostat.core.chaos.seen import Case, ref_of
 from homeostat.core.decision import Action, DeletePod, EvictPod, HoldFields, Outcome, Verb
 from homeostat.core.held import is_same
 
-PATIENCE = timedelta(seconds=60)
-"""An injection that is not complete this long after its record is given up: time enough to pull the image of agents."""
 MOST_ATTEMPTS = 3
 """How often an injection may meet a target that somebody else just wrote."""
 
@@ -45,7 +42,7 @@ def failure(case: Case) -> Refusal | None:
         *(arming.failure(case, index, record) for index, record in planned if record.agent),
     )
     found = next((refusal for refusal in answers if refusal is not None), None)
-    is_late = case.now - (case.status.injected_at or case.now) > PATIENCE
+    is_late = case.now - (case.status.injected_at or case.now) > guard.PATIENCE
     return found or (_too_late(case) if is_late else None)
 
 
