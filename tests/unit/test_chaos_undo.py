@@ -198,7 +198,7 @@ def test_a_target_that_is_gone_since_the_record_is_no_target() -> None:
 def test_an_injection_is_not_taken_up_long_after_its_record() -> None:
     """C7: the steady state was checked too long ago."""
     world = after_a_crash_at_the_record(a_spec(duration="10m"))
-    world.tick(40)
+    world.tick(70)
     world.run(30, until=Phase.FINISHED)
 
     assert (world.status.verdict, world.status.reason) == (Verdict.INCONCLUSIVE, ChaosReason.INTERRUPTED)
