@@ -19,7 +19,7 @@ pytestmark = pytest.mark.apiserver
 def shown(path: Path, kind: str) -> list[dict[str, Any]]:
     text = path.read_text()
     blocks = re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL) if path.suffix == ".md" else [text]
-    return [body for block in blocks for body in yaml.safe_load_all(block) if body["kind"] == kind]
+    return [body for block in blocks for body in yaml.safe_load_all(block) if body.get("kind") == kind]
 
 
 @pytest.mark.parametrize("path", SHOWN)
