@@ -1,4 +1,4 @@
-"""Bad and early input on a real cluster: named, not ignored; and what the process says of itself."""
+"""Bad input on a real cluster: named, not ignored; and what the process says of itself."""
 
 import pytest
 
@@ -7,24 +7,6 @@ from cluster.stage import APPLY, Stage
 from cluster.waiting import until
 
 pytestmark = pytest.mark.cluster
-
-EARLY = kill_experiment(schedule={"cron": "0 3 * * *"}) | {"metadata": {"name": "early"}}
-
-
-def test_a_field_of_a_later_release_is_named_and_nothing_runs_until_it_is_gone(shop: Stage) -> None:
-    """R15: Ready=False, NotImplemented with the path; without the field the object works."""
-    before = shop.open_healthy_shop(replicas=2)
-    shop.put(EARLY)
-    refused = until(lambda: shop.condition("ChaosExperiment", "Ready", "early") or None, "it is answered")
-    assert (refused["status"], refused["reason"]) == ("False", "NotImplemented")
-    assert "spec.schedule" in refused["message"]
-    assert shop.pods() == before
-
-    shop.patch("ChaosExperiment", {"spec": {"schedule": None}}, "early")
-    until(
-        lambda: shop.condition("ChaosExperiment", "Ready", "early").get("status") == "True",
-        "it works without the field",
-    )
 
 
 def test_a_check_that_the_schema_lets_through_and_that_can_never_run_says_why(shop: Stage) -> None:

@@ -213,6 +213,14 @@ async def test_a_namespace_that_admits_no_such_container_says_why(
     """C6: refused by Pod Security, with its own words; the pod is untouched."""
     label = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
     assert api("PATCH", f"/api/v1/namespaces/{namespace}", label, content_type="application/merge-patch+json")[0] == 200
+    container = {"name": "loose", "image": "none", "securityContext": {"capabilities": {"add": ["NET_ADMIN"]}}}
+    loose = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "loose"}, "spec": {"containers": [container]}}
+
+    async def is_in_force() -> bool:
+        """Admission sees the label a moment later than we do."""
+        return api("POST", f"/api/v1/namespaces/{namespace}/pods?dryRun=All", loose)[0] == 403
+
+    await eventually(is_in_force)
     outcome = await start(client, pod.ref)
 
     assert (outcome.verb, outcome.reason) == (Verb.REFUSED, "Forbidden")
