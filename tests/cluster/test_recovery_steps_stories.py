@@ -326,7 +326,9 @@ def test_a_node_that_is_not_ready_is_drained(stage: Stage) -> None:
         stage.start("--node-namespaces", stage.namespace)
         stage.put(node.tenants(3), for_node(node, {"drain": {}, "timeout": "1m"}))
         until(lambda: node.say_ready("True") or len(on(stage, node)) == 3, "its pods are there")
-        older = datetime.now(UTC) + timedelta(seconds=1)  # what is created in an attempt's own second counts as its doing
+        older = datetime.now(UTC) + timedelta(
+            seconds=1
+        )  # what is created in an attempt's own second counts as its doing
         until(lambda: node.say_ready("True") or datetime.now(UTC) > older, "they are older than the attempt")
         node.say_ready("False")
         until(lambda: not on(stage, node), "its pods are gone")
