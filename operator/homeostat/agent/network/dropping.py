@@ -9,28 +9,13 @@ import socket
 from typing_extensions import override
 
 from homeostat.agent import rules
-from homeostat.agent.network.peers import resolved
-from homeostat.agent.network.settings import NetworkSettings
-from homeostat.agent.rules import Direction, Scope
-from homeostat.agent.table_fault import Means, TableFault
-from homeostat.core.orders import Order
+from homeostat.agent.network.scoped import ScopedFault
+from homeostat.agent.rules import Direction
+from homeostat.agent.table_fault import Means
 
 
-class DroppingFault(TableFault):
+class DroppingFault(ScopedFault):
     """Some packets, or all, are lost."""
-
-    def __init__(self, order: Order, settings: NetworkSettings) -> None:
-        super().__init__(order)
-        self._read = settings
-        self._scope = Scope(settings.direction, settings.ports)
-
-    @override
-    def prepare(self) -> None:
-        self._scope = Scope(self._read.direction, self._read.ports, resolved(self._read.peers))
-
-    @override
-    def open_queue(self) -> int:
-        return 0
 
     @override
     def means(self, queue: int) -> list[Means]:

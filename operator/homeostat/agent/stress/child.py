@@ -3,7 +3,6 @@
 import gc
 import mmap
 import os
-import signal
 import struct
 import time
 from collections.abc import Callable
@@ -69,13 +68,6 @@ def is_running(child: int) -> bool:
     with suppress(ChildProcessError):
         return os.waitpid(child, os.WNOHANG)[0] == 0
     return False
-
-
-def end_child(child: int) -> None:
-    """Kill a child."""
-    with suppress(ProcessLookupError, ChildProcessError):
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
 
 
 def cpu_seconds_of(child: int) -> float:
