@@ -1,5 +1,9 @@
 """cordon and drain as whole experiments, on a Node without a kubelet: the only Node that a test may drain."""
 
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -17,12 +21,16 @@ PASSED = ("Passed", "HypothesisHeld")
 def fault_on(node: SilentNode, name: str, **more: Any) -> dict[str, Any]:
     target = {"kind": "Node", "name": node.name}
     fault = {name: more} if more else {name: {}}
-    return experiment(name, fault, target=target, duration="3s", hypothesis=[may_break("calm")])
+    return experiment(name, fault, target=target, duration="10s", hypothesis=[may_break("calm")])
 
 
 def is_ready(pod: dict[str, Any]) -> bool:
     conditions = pod["status"].get("conditions", [])
     return any((one["type"], one["status"]) == ("Ready", "True") for one in conditions)
+
+
+def is_marked(node: SilentNode) -> bool:
+    return MARKER in node.read()["metadata"].get("annotations", {})
 
 
 def beat(stage: Stage, node: SilentNode) -> set[str]:
@@ -37,40 +45,45 @@ def beat(stage: Stage, node: SilentNode) -> set[str]:
     return on(stage, node)
 
 
-def run(stage: Stage, node: SilentNode, manifest: dict[str, Any]) -> dict[str, Any]:
-    """Run an experiment while the Node lives; give how it ended."""
-    name = manifest["metadata"]["name"]
-    stage.put(manifest)
+@contextmanager
+def living(stage: Stage, node: SilentNode) -> Iterator[None]:
+    """Have it beat all the while: a Node that is silent for 40 s is taken for dead, and its pods are driven away."""
+    is_over = threading.Event()
 
-    def look() -> dict[str, Any] | None:
-        beat(stage, node)
-        status = stage.status(CHAOS, name)
-        return status if status.get("phase") == "Finished" else None
+    def live() -> None:
+        while not is_over.wait(1):
+            beat(stage, node)
 
-    return until(look, f"{name} is over", seconds=150)
+    with ThreadPoolExecutor(1) as pool:
+        life = pool.submit(live)
+        try:
+            yield
+        finally:
+            is_over.set()
+            life.result()
 
 
 def test_a_node_is_cordoned_and_drained_and_then_as_before(stage: Stage) -> None:
     """C2, C5, C10: only one that takes part; its pods go by evictions, and it takes pods again afterwards."""
-    with silent_node(stage) as node:
+    with silent_node(stage) as node, living(stage, node):
         stage.start("--chaos-node-namespaces", stage.namespace)
         open_booths(stage, "calm", replicas=3)
         stage.put(node.tenants(2))
         tenants = until(lambda: len(found := beat(stage, node)) == 2 and found, "its pods are there")
         until(lambda: stage.status("Deployment").get("readyReplicas") == 2, "they are ready")
-        assert ended(run(stage, node, fault_on(node, "cordon"))) == ("Aborted", "NodesNotAllowed")
+        stage.put(fault_on(node, "cordon"))
+        assert ended(stage.until_finished(1, "cordon")) == ("Aborted", "NodesNotAllowed")
 
         stage.api("PATCH", node.path, {"metadata": {"labels": {"homeostat.dev/chaos": "allowed"}}}, content_type=MERGE)
         stage.patch(CHAOS, {"metadata": {"annotations": {"homeostat.dev/run": "2"}}}, "cordon")
-        stage.until_status(CHAOS, lambda it: it.get("phase") == "Running", "runs", "cordon")
-        assert node.is_cordoned()
-        assert MARKER in node.read()["metadata"]["annotations"]
+        until(lambda: node.is_cordoned() and is_marked(node), "it is cordoned, and says by what")
         assert ended(stage.until_finished(2, "cordon")) == PASSED
         assert beat(stage, node) == tenants
 
-        assert ended(run(stage, node, fault_on(node, "drain", gracePeriod="0s"))) == PASSED
+        stage.put(fault_on(node, "drain", gracePeriod="0s"))
+        assert ended(stage.until_finished(1, "drain")) == PASSED
         assert not tenants & beat(stage, node)
         assert stage.faults.count("POST", r"/eviction") == 2
         assert not node.is_cordoned()
-        assert MARKER not in node.read()["metadata"].get("annotations", {})
+        assert not is_marked(node)
         until(lambda: not guards_of(stage), "the guards are gone")

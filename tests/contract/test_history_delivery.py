@@ -361,6 +361,28 @@ async def test_a_store_that_another_process_keeps_locked_fails_deliveries_and_la
     assert found == [(NOON, 0, 1, 1)]
 
 
+async def test_what_failed_before_it_was_counted_is_not_new_when_another_process_has_counted_it_since(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Faults 28: only a failure of the commit leaves it open whether we counted; a lock that was not had does not."""
+    monkeypatch.setattr(sqlite, "_PRAGMAS", (*sqlite._PRAGMAS, "busy_timeout = 200"))
+    history, other = (SqlHistory(f"sqlite+aiosqlite:///{tmp_path}/history.db") for _ in range(2))
+    delivery = pushed("1", ("slo/a", MINUTE, 0, 1))
+    await history.recorded_until()
+    with closing(sqlite3.connect(tmp_path / "history.db", isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        with pytest.raises(HistoryUnavailable, match="locked"):
+            await history.deliver([delivery], NOW)
+        holder.execute("ROLLBACK")
+    told = [await one.deliver([delivery], NOW) for one in (other, history)]
+    found = await stored(history, 60, "slo/a")
+    await history.close()
+    await other.close()
+
+    assert told == [(True,), (False,)]
+    assert found == [(NOON, 0, 1, 1)]
+
+
 async def test_a_delivery_that_failed_after_it_was_counted_is_new_when_it_comes_again_and_counts_once(
     history: SqlHistory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

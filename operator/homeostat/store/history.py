@@ -158,7 +158,8 @@ class SqlHistory:
     def _deliver(self, deliveries: Sequence[Delivery], at: int) -> tuple[bool, ...]:
         self._places = None
         digests = [delivering.digest_of(delivery) for delivery in deliveries]
-        in_doubt = {digest for digest in digests if digest is not None}
+        asked = {digest for digest in digests if digest is not None}
+        in_doubt: set[delivering.Digest] = set()
 
         def deliver(connection: Connection) -> tuple[bool, ...]:
             are_new = delivering.unknown(connection, digests)
@@ -167,6 +168,7 @@ class SqlHistory:
             known = {one.series: one for one in chain.from_iterable(delivery.known for delivery in news)}
             self._writer.introduce(connection, list(known.values()))
             delivering.count(connection, self._writer, news)
+            in_doubt.update(asked)  # only the commit is left: what failed before it was not counted
             return are_new
 
         try:
@@ -177,7 +179,7 @@ class SqlHistory:
         if not self._in_doubt:
             return are_new
         told = tuple(is_new or self._take_doubt(digest) for is_new, digest in zip(are_new, digests, strict=True))
-        self._in_doubt -= in_doubt
+        self._in_doubt -= asked
         return told
 
     def _take_doubt(self, digest: delivering.Digest | None) -> bool:
