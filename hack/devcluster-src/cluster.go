@@ -21,6 +21,7 @@ type cluster struct {
 	Name             string `json:"name"`
 	ControlPlaneOnly bool   `json:"controlPlaneOnly"`
 	FakeNodes        int    `json:"fakeNodes,omitempty"`
+	AuditLog         bool   `json:"auditLog,omitempty"`
 	// Index picks the address ranges of a cluster with a real node.
 	Index          int `json:"index"`
 	EtcdClientPort int `json:"etcdClientPort"`
@@ -123,15 +124,15 @@ func clusterNames() ([]string, error) {
 }
 
 // createCluster picks addresses that nobody on this machine uses and writes them down. The caller holds the lock of all clusters.
-func createCluster(name string, controlPlaneOnly bool, fakeNodes int) (*cluster, error) {
-	c := &cluster{Name: name, ControlPlaneOnly: controlPlaneOnly, APIServerPort: 6443}
+func createCluster(o options, controlPlaneOnly bool) (*cluster, error) {
+	c := &cluster{Name: o.name, ControlPlaneOnly: controlPlaneOnly, AuditLog: o.auditLog, APIServerPort: 6443}
 	ports, err := freePorts(3)
 	if err != nil {
 		return nil, err
 	}
 	c.EtcdClientPort, c.EtcdPeerPort = ports[0], ports[1]
 	if controlPlaneOnly {
-		c.FakeNodes, c.APIServerPort = fakeNodes, ports[2]
+		c.FakeNodes, c.APIServerPort = o.fakeNodes, ports[2]
 	} else if c.Index, err = claimIndex(); err != nil {
 		return nil, err
 	}

@@ -56,6 +56,7 @@ func (c *cluster) apiServer() component {
 		"--enable-admission-plugins=NodeRestriction",
 		"--allow-privileged",
 	)
+	wanted.args = append(wanted.args, c.auditFlags()...)
 	if c.ControlPlaneOnly {
 		// No pod will ever connect, and a loopback address is no valid endpoint.
 		wanted.args = append(wanted.args, "--advertise-address=198.19.127.254", "--endpoint-reconciler-type=none")

@@ -54,7 +54,7 @@ func TestPortsDifferAndAreRemembered(t *testing.T) {
 	useShortFolder(t)
 	seen := map[int]bool{}
 	for _, name := range []string{"one", "two"} {
-		c, err := createCluster(name, true, 1)
+		c, err := createCluster(options{name: name, fakeNodes: 1}, true)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,6 +16,7 @@ const usage = `A real Kubernetes cluster as plain processes: no Docker, no regis
 usage: devcluster COMMAND [--name NAME] [options]
 
   up [--control-plane-only] [--fake-nodes N]   start the cluster, or what is missing of it; wait until it is ready
+     [--audit-log]                             with a log of what ServiceAccounts ask for, beside its kubeconfig
   down [--all]                                 stop the cluster (or every cluster) and remove all it made
   status                                       components, addresses, nodes; exit code 0 only if everything runs
   load IMAGE.tar...                            import docker archives into the node's image store

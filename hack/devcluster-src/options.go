@@ -16,6 +16,7 @@ type options struct {
 	name             string
 	controlPlaneOnly bool
 	fakeNodes        int
+	auditLog         bool
 	all              bool
 	args             []string
 }
@@ -35,6 +36,7 @@ func parseOptions(command string, args []string) (options, error) {
 	case "up":
 		flags.BoolVar(&o.controlPlaneOnly, "control-plane-only", false, "")
 		flags.IntVar(&o.fakeNodes, "fake-nodes", 3, "")
+		flags.BoolVar(&o.auditLog, "audit-log", false, "")
 	case "down":
 		flags.BoolVar(&o.all, "all", false, "")
 	}

@@ -64,7 +64,7 @@ func loadOrCreate(o options) (*cluster, error) {
 		return nil, err
 	}
 	defer unlock()
-	return createCluster(o.name, controlPlaneOnly, o.fakeNodes)
+	return createCluster(o, controlPlaneOnly)
 }
 
 // cannotRunNode says why this process may not make namespaces, mounts and network devices, or nothing.
@@ -90,6 +90,9 @@ func (c *cluster) bringUp() error {
 		return err
 	}
 	if err := c.linkKubectl(); err != nil {
+		return err
+	}
+	if err := c.writeAuditPolicy(); err != nil {
 		return err
 	}
 	if !c.ControlPlaneOnly {

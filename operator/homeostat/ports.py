@@ -1,7 +1,7 @@
 """What the shell needs from the world, as Protocols: each has one real implementation and one fake in tests."""
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -65,6 +65,70 @@ class Clock(Protocol):
     def monotonic(self) -> float:
         """Give seconds that never jump."""
         ...
+
+
+Facts: TypeAlias = Mapping[str, str | int | float | bool]
+"""What a trace says of something: names of the cluster and words from lists; never an address, a body or a Secret."""
+
+
+class Tracer(Protocol):
+    """Tells what is done, in which order and for how long. Nothing here waits, and nothing ever raises."""
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anybody listens."""
+        ...
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether what is under way here is kept: else what is dear to say need not be put together."""
+        ...
+
+    def span(self, name: str, facts: Facts, *, is_root: bool = False) -> AbstractContextManager[None]:
+        """Time what is done within: part of what is under way here, or at the root a trace of its own."""
+        ...
+
+    def note(self, facts: Facts) -> None:
+        """Say more of what is under way."""
+        ...
+
+    def event(self, name: str, facts: Facts, *, ago: float = 0.0) -> None:
+        """Say that something happened in it, `ago` seconds before now."""
+        ...
+
+    def link(self, story: str) -> None:
+        """Say that it is part of a story that takes longer, such as an attempt: the story's id."""
+        ...
+
+    def story(self, name: str, story: str, began: datetime, ended: datetime, facts: Facts) -> None:
+        """Tell a story as a whole, once it is over."""
+        ...
+
+
+class Untraced:
+    """The tracer that tells nobody (implements `Tracer`)."""
+
+    is_on = is_kept = False
+    _nothing = nullcontext()
+
+    def span(self, name: str, facts: Facts, *, is_root: bool = False) -> AbstractContextManager[None]:  # noqa: ARG002
+        """Time nothing."""
+        return self._nothing
+
+    def note(self, facts: Facts) -> None:
+        """Say nothing."""
+
+    def event(self, name: str, facts: Facts, *, ago: float = 0.0) -> None:
+        """Say nothing."""
+
+    def link(self, story: str) -> None:
+        """Say nothing."""
+
+    def story(self, name: str, story: str, began: datetime, ended: datetime, facts: Facts) -> None:
+        """Say nothing."""
+
+
+UNTRACED = Untraced()
 
 
 class Objects(Protocol):
@@ -318,6 +382,7 @@ class Refusal(StrEnum):
     UNKNOWN = "Unauthenticated"  # no token, or none that the cluster knows
     FORBIDDEN = "Forbidden"
     UNDECIDED = "Undecided"  # the API server did not say: try again
+    UNABLE = "NotPermitted"  # we may not ask the API server who somebody is
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,9 +87,9 @@ async def test_a_bearer_is_asked_for_in_the_clusters_own_words() -> None:
         ((KNOWN, hangs), Refusal.UNDECIDED),
         ((refuses(500, "InternalError"),), Refusal.UNDECIDED),
         ((refuses(503, ""),), Refusal.UNDECIDED),
-        ((refuses(403, "Forbidden"),), Refusal.UNDECIDED),  # the operator lacks the right to ask
+        ((refuses(403, "Forbidden"),), Refusal.UNABLE),  # the operator lacks the right to ask
         ((refuses(404, "NotFound"),), Refusal.UNDECIDED),
-        ((KNOWN, refuses(403, "Forbidden")), Refusal.UNDECIDED),
+        ((KNOWN, refuses(403, "Forbidden")), Refusal.UNABLE),
         ((KNOWN, refuses(422, "Invalid")), Refusal.UNDECIDED),
     ],
 )
@@ -152,7 +152,7 @@ async def test_what_is_undecided_is_asked_again_at_once() -> None:
         client_of(api.url) as client,
     ):
         access = ApiAccess(client)
-        assert await access.check("swordfish", PUSH) is Refusal.UNDECIDED
+        assert await access.check("swordfish", PUSH) is Refusal.UNABLE
         assert await access.check("swordfish", PUSH) is None
 
 

@@ -137,6 +137,15 @@ async def test_a_conflict_with_our_own_change_is_done(action: Action, stands: di
         assert await _hand(client).act(action, NOW) == Outcome(Verb.DONE)
 
 
+async def test_what_stands_of_a_resize_is_read_with_no_right_to_the_subresource() -> None:
+    async with serving(CONFLICT, answers(200, STANDING["resize"][1])) as api, client_of(api.url) as client:
+        await _hand(client).act(RESIZE, NOW)
+
+    assert [(seen.method, seen.path) for seen in api.seen] == [
+        ("PATCH", "/api/v1/namespaces/shop/pods/web-1/resize"), ("GET", "/api/v1/namespaces/shop/pods/web-1"),
+    ]  # fmt: skip
+
+
 async def test_a_conflict_with_our_own_way_back_is_done() -> None:
     """R2."""
     stands = _object(WEB, {"template": TEMPLATE})

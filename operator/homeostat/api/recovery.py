@@ -25,7 +25,7 @@ RUN = "homeostat.dev/run"
 PAUSE = "homeostat.dev/pause"
 """Why the policy is paused; it is as long as the annotation is there."""
 BY = "homeostat.dev/by"
-"""Who asked for it: the API server lets nobody write another name than their own (deploy/)."""
+"""Who asked for it: the API server lets nobody write another name than their own (homeostat-consent)."""
 
 
 class Mode(StrEnum):

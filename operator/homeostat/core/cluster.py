@@ -138,6 +138,7 @@ class Right:
     subresource: str = ""
     namespace: str = ""
     why: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

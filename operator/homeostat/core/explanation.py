@@ -60,7 +60,7 @@ _MEANINGS = {
     Reason.SECRET_UNUSABLE: "the Secret lacks the key, or its value or type cannot be used here",
     Reason.INTERNAL: "a bug of ours; the log says where",
     Reason.NOT_PERMITTED: "we lack a right: icmp needs the sysctl net.ipv4.ping_group_range, job needs "
-    "deploy/job-probes.yaml, a Secret needs the role homeostat-secrets",
+    "dist/rights/probe-jobs.yaml, a Secret needs the role homeostat-secrets",
     Reason.OUT_OF_RESOURCES: "we ran out of time, ports, files or memory; this says nothing of the target",
     Reason.SUSPENDED: "the check is suspended",
     Reason.MAINTENANCE: "the check is in maintenance",

@@ -11,7 +11,8 @@ from collections.abc import Sized
 import structlog
 
 from homeostat.core.history import Runs
-from homeostat.ports import Clock, History, HistoryUnavailable, Pruned, Record
+from homeostat.engine.telling import trace_story
+from homeostat.ports import UNTRACED, Clock, History, HistoryUnavailable, Pruned, Record, StoredAttempt, Tracer
 from homeostat.telemetry.metrics import Metrics
 
 log = structlog.get_logger("homeostat.history")
@@ -28,8 +29,9 @@ PRUNE_EVERY = 600.0  # seconds
 class Archive:
     """Takes records from anywhere and writes them in batches."""
 
-    def __init__(self, history: History, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, history: History, clock: Clock, metrics: Metrics, tracer: Tracer = UNTRACED) -> None:
         self.history = history
+        self._tracer = tracer
         self._clock = clock
         self._metrics = metrics
         self._waiting: deque[Record] = deque()
@@ -40,6 +42,10 @@ class Archive:
 
     def keep(self, *records: Record) -> None:
         """Queue records; when the queue is full some are given up."""
+        if self._tracer.is_on:
+            for over in records:
+                if isinstance(over, StoredAttempt):
+                    trace_story(self._tracer, over)
         self._waiting.extend(records)
         self._rows += sum(map(_rows, records))
         if self._rows > MAX_WAITING:

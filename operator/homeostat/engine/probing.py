@@ -22,7 +22,8 @@ from homeostat.engine.connectivity import Connectivity
 from homeostat.engine.crew import Crew
 from homeostat.engine.directory import Directory
 from homeostat.engine.meters import Meters
-from homeostat.ports import Clock, Prober
+from homeostat.engine.telling import facts_of, trace_result
+from homeostat.ports import UNTRACED, Clock, Prober, Tracer
 from homeostat.telemetry.metrics import Metrics
 
 log = structlog.get_logger("homeostat.probing")
@@ -41,6 +42,7 @@ class Instruments:
     metrics: Metrics
     clock: Clock
     connectivity: Connectivity | None = None
+    tracer: Tracer = UNTRACED
 
 
 class Probing:
@@ -102,6 +104,11 @@ class Probing:
             self._wake(check)
 
     async def _run(self, check: Check) -> None:
+        tracer = self._with.tracer
+        with tracer.span("probe", facts_of(check.key) if tracer.is_on else {}, is_root=True):
+            await self._run_once(check)
+
+    async def _run_once(self, check: Check) -> None:
         plan = check.plan
         self._with.metrics.started_late(self._with.clock.monotonic() - check.due)
         try:
@@ -124,6 +131,8 @@ class Probing:
         metrics.probed(request.type, result.verdict.value, result.seconds)
         if result.phases is not None:
             metrics.phased(request.type, result.phases)
+        if self._with.tracer.is_kept:
+            trace_result(self._with.tracer, request.type, result)
         return result
 
     # --- what came of it --------------------------------------------------------------------------------
@@ -141,6 +150,7 @@ class Probing:
     def _record(self, check: Check, run: Run) -> None:
         track, clock = check.track, self._with.clock
         now = clock.now()
+        self._with.tracer.note({"homeostat.probe.result": run.verdict.value, "homeostat.probe.reason": run.reason})
         was_silent = check.is_silent
         check.is_silent = was_silent and run.verdict not in _NEWS and run is not RESTING
         if record(track, check.plan, run, now, clock.monotonic()) or was_silent is not check.is_silent:

@@ -20,6 +20,7 @@ from homeostat.core.significance import Significance
 from homeostat.engine import points
 from homeostat.engine.controller import Controller, Subject
 from homeostat.engine.objects import Entry, Key, ObjectStore, Problem, entry_from
+from homeostat.engine.telling import facts_of, trace_decision
 from homeostat.engine.world import World
 from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable
 
@@ -28,6 +29,11 @@ log = structlog.get_logger("homeostat.decision")
 MAX_ROUNDS = 12  # decide → act → decide …; a decision that still wants to act then is taken up again at once
 TOO_LATE = 30.0  # seconds from the beginning of a look to an act that follows from it
 FIRST_BACKOFF, LAST_BACKOFF = 1.0, 60.0  # seconds
+_LONGEST_MESSAGE = 1024
+
+
+class _NotPermitted(Forbidden):
+    """We may not read what a decision looks at, or not set the finalizer: the status can still say so."""
 
 
 class Reconciler:
@@ -56,6 +62,11 @@ class Reconciler:
 
     async def reconcile(self, key: Key) -> float | None:
         """Evaluate the object under `key`. None means: not before something changes."""
+        tracer = self._world.tracer
+        with tracer.span("evaluate", facts_of(key) if tracer.is_on else {}, is_root=True):
+            return await self._reconcile(key)
+
+    async def _reconcile(self, key: Key) -> float | None:
         entry = self._store.get(key)
         if entry is None:
             self._failures.pop(key, None)
@@ -68,7 +79,11 @@ class Reconciler:
             return self._backoff(key, "Conflict")
         except Gone:
             self._drop(key, entry.ref.uid)
+            self._world.tracer.note({"homeostat.outcome": "Gone"})
             return None
+        except _NotPermitted as error:
+            await self._say_not_permitted(entry, str(error))
+            return self._backoff(key, "Forbidden", str(error))
         except (Unavailable, Forbidden, Rejected) as error:
             return self._backoff(key, type(error).__name__, str(error))
         except Exception as error:  # the one place: a bug in one object spares the others
@@ -88,11 +103,14 @@ class Reconciler:
         for _ in range(MAX_ROUNDS):
             began = self._world.clock.monotonic()
             decision = await self._decide(Subject(entry, spec, entry.status(), problem, outcomes))
+            if self._world.tracer.is_kept:
+                trace_decision(self._world.tracer, entry.ref.uid, decision)
             had_finalizer, entry = entry.has_finalizer, await self._settle(entry, decision)
             outcomes = await self._act(entry, decision.actions, began)
             await self._tell(entry, decision)
             is_settled = entry.has_finalizer is had_finalizer
             if is_settled and (not decision.actions or _is_renewed(decision, outcomes)):
+                self._world.tracer.note({"homeostat.outcome": "Done"})
                 return self._again_in(decision)
         return 0.0
 
@@ -102,6 +120,7 @@ class Reconciler:
             "status unreadable", **entry.ref_fields, error=complaint, effect="nothing is decided, nothing is done"
         )
         self._world.metrics.put_off(entry.ref.kind, "StatusUnreadable")
+        self._world.tracer.note({"homeostat.outcome": "StatusUnreadable"})
         return LAST_BACKOFF
 
     def _spec(self, entry: Entry) -> Model | None:
@@ -114,6 +133,8 @@ class Reconciler:
             return await self._controllers[subject.entry.ref.kind].decide(subject, self._world.clock)
         except Gone as error:  # something it looks at: the object itself is only gone when writing it says so
             raise Unavailable("something that the decision looks at is not there") from error
+        except Forbidden as error:
+            raise _NotPermitted(str(error)) from error
 
     async def _settle(self, entry: Entry, decision: Decision[Any]) -> Entry:
         """Bring finalizer and status where the decision wants them, in the order that is safe to be killed in."""
@@ -176,7 +197,12 @@ class Reconciler:
         return written is None or self._world.clock.monotonic() - written >= age
 
     async def _set_finalizer(self, entry: Entry, *, present: bool) -> Entry:
-        body = await self._world.objects.set_finalizer(entry.kind, entry.ref, entry.resource_version, present=present)
+        try:
+            body = await self._world.objects.set_finalizer(
+                entry.kind, entry.ref, entry.resource_version, present=present
+            )
+        except Forbidden as error:
+            raise _NotPermitted(str(error)) from error
         return self._take(entry, body)
 
     def _take(self, entry: Entry, body: dict[str, Any]) -> Entry:
@@ -225,6 +251,28 @@ class Reconciler:
             body = await self._world.objects.apply_status(entry.kind, entry.ref, refused.wire())
             self._take(entry, body)
 
+    async def _say_not_permitted(self, entry: Entry, what: str) -> None:
+        """Say on the object, once, that it waits for a right of ours; all else of its status stays as it is."""
+        status = entry.readable_status()
+        if isinstance(status, str) or self._failures.get(entry.key):
+            return
+        message = f"The operator lacks a right that it needs for this: {what}"[:_LONGEST_MESSAGE]
+        conditions = set_condition(
+            status.conditions, "Ready", ConditionStatus.FALSE, "NotPermitted", message, entry.generation,
+            self._world.clock.now(),
+        )  # fmt: skip
+        waiting = status.model_copy(update={"conditions": conditions})
+        if waiting == status:
+            return
+        try:
+            body = await self._world.objects.apply_status(
+                entry.kind, entry.ref, waiting.wire(), resource_version=entry.resource_version
+            )
+        except (Unavailable, Forbidden, Rejected, Conflict, Gone) as error:
+            log.debug("not said", **entry.ref_fields, error=type(error).__name__)
+        else:
+            self._take(entry, body)
+
     async def _read_again(self, entry: Entry) -> None:
         try:
             body = await self._world.objects.get(entry.kind, entry.ref.namespace, entry.ref.name)
@@ -245,9 +293,12 @@ class Reconciler:
     def _backoff(self, key: Key, reason: str, message: str = "") -> float:
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        if failures or reason != "Conflict":
+        if (
+            failures if reason == "Conflict" else not failures or reason != "Forbidden"
+        ):  # a right is not given in seconds
             log.warning("put off", kind=key.kind, namespace=key.namespace, name=key.name, reason=reason, error=message)
         self._world.metrics.put_off(key.kind, reason)
+        self._world.tracer.note({"homeostat.outcome": reason})
         if reason == "Conflict" and not failures:
             return 0.0
         return float(min(LAST_BACKOFF, FIRST_BACKOFF * 2 ** min(failures, 10)))

@@ -40,6 +40,7 @@ class Resync:
         clock: Clock,
         metrics: Metrics,
         namespaces: Sequence[str],
+        kinds: Sequence[Kind] = KINDS,
         take: Callable[[Entry], Change],
         drop: Callable[[Key, str], None],
         patience: float = PATIENCE,
@@ -51,6 +52,7 @@ class Resync:
         self._clock = clock
         self._metrics = metrics
         self._namespaces = namespaces
+        self._kinds = kinds
         self._take = take
         self._drop = drop
         self._patience = patience
@@ -65,16 +67,17 @@ class Resync:
     async def load(self) -> None:
         """Read everything there is; before the first probe and the first decision."""
         await self._list_slices()
-        for kind in KINDS:
+        for kind in self._kinds:
             async for body in self._objects.list(kind, self._namespaces_of(kind)):
                 self._take(entry_from(body, kind.kind))
+            self._metrics.knows(kind.kind, self._store.count(kind.kind))
         self._swept_at = self._clock.monotonic()
 
     async def sweep(self) -> int:
         """Compare and mend; give the number of objects that the watch had missed."""
         await self._list_slices()
         drift = 0
-        for kind in KINDS:
+        for kind in self._kinds:
             found = await self._sweep_kind(kind)
             self._metrics.knows(kind.kind, self._store.count(kind.kind))
             drift += found

@@ -80,6 +80,7 @@ class ApiAccess:
         self._turns = WeakValueDictionary[Hashable, asyncio.Lock]()
         self._places = asyncio.Semaphore(REVIEWS_AT_ONCE)
         self._guests = _Memory[bool]()
+        self._is_able = True
         self._paces = {
             is_guest: TokenBucket(REVIEWS_PER_SECOND, burst=REVIEWS_PER_SECOND) for is_guest in (True, False)
         }
@@ -97,9 +98,17 @@ class ApiAccess:
                 return await self._ask(holder, token, attributes)
         except (Unavailable, TimeoutError, Gone, Conflict):
             return Refusal.UNDECIDED
-        except (Forbidden, Rejected) as error:
-            log.error("access not decided", error=type(error).__name__, remedy="deploy/operator.yaml: ClusterRole")  # noqa: TRY400
+        except Rejected:
             return Refusal.UNDECIDED
+        except Forbidden:
+            self._tell(is_able=False)
+            return Refusal.UNABLE
+
+    def _tell(self, *, is_able: bool) -> None:
+        """Say it once that we may not ask, however many want in."""
+        if self._is_able and not is_able:
+            log.error("nobody is let in", reason="Forbidden", remedy="create tokenreviews and subjectaccessreviews")
+        self._is_able = is_able
 
     async def _ask(self, holder: bytes, token: str, attributes: Attributes) -> Refusal | None:
         """Find out, one at a time for each token: who comes at the same time waits and finds it known."""
@@ -151,6 +160,7 @@ class ApiAccess:
         body = {"apiVersion": resource.api_version, "kind": _KINDS[resource.plural], "spec": spec}
         async with self._places:
             answer = await self._client.request("POST", resource.path(), body=body, urgency=Urgency.ACTION)
+        self._tell(is_able=True)
         status = answer.get("status")
         if not isinstance(status, dict):
             raise Unavailable("a review without a status")

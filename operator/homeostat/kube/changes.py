@@ -40,6 +40,8 @@ class _Write:
     body: Raw
     content_type: str
     is_done: Callable[[Raw], bool]
+    reading: str = ""
+    """Where the object is read, if elsewhere: a subresource would take a right of its own."""
 
 
 class ApiChanges:
@@ -115,6 +117,7 @@ class ApiChanges:
             {"metadata": metadata, "spec": {"containers": containers}},
             STRATEGIC_PATCH,
             lambda raw: _has_sizes(raw, action.resources),
+            POD.path(pod.namespace, pod.name),
         )
         try:
             return await self._send(pod, write)
@@ -139,7 +142,7 @@ class ApiChanges:
                 urgency=Urgency.ACTION,
             )
         except Conflict:
-            raw = await self._client.request("GET", write.path)
+            raw = await self._client.request("GET", write.reading or write.path)
             if raw["metadata"]["uid"] != target.uid or not write.is_done(raw):
                 raise
         return DONE

@@ -21,6 +21,7 @@ import aiohttp
 from homeostat.kube.answers import Answer, Expired, Fate, error_of, may_try_again
 from homeostat.kube.credentials import Credentials, Identity
 from homeostat.kube.gate import OpenGate, Urgency, WriteGate
+from homeostat.ports import UNTRACED, Tracer
 
 JSON = "application/json"
 APPLY_PATCH = "application/apply-patch+yaml"
@@ -91,6 +92,11 @@ class Request:
         return f"{self.method} {self.path}"
 
     @property
+    def facts(self) -> dict[str, str]:
+        """What traces say of it: the method and the kind of objects, nothing of their names, its query or body."""
+        return {"http.request.method": self.method, "homeostat.resource": resource_of(self.path)}
+
+    @property
     def is_write(self) -> bool:
         """Whether it may change anything."""
         return self.method not in _READS
@@ -107,8 +113,10 @@ class ApiClient:
         count: Count = _count_nothing,
         patience: Patience | None = None,
         timing: Timing | None = None,
+        tracer: Tracer = UNTRACED,
     ) -> None:
         self.credentials = credentials
+        self.tracer = tracer
         self._gate = gate or OpenGate()
         self._count = count
         self._patience = patience or Patience()
@@ -153,6 +161,12 @@ class ApiClient:
 
     async def send(self, request: Request) -> dict[str, Any]:
         """Send a request, again where that can help and do no harm, until patience ends."""
+        if not self.tracer.is_on:
+            return await self._send_patiently(request)
+        with self.tracer.span("api request", request.facts):
+            return await self._send_patiently(request)
+
+    async def _send_patiently(self, request: Request) -> dict[str, Any]:
         timing, give_up_at = self._timing, self._timing.monotonic() + self._patience.total
         attempt = 0
         while True:
@@ -254,6 +268,7 @@ class ApiClient:
             await self._gate.pass_(request.urgency)
         answer = await self._exchange(request, identity)
         self._count(request.method, answer.status_class)
+        self.tracer.event("answered", {"http.response.status_code": answer.code or 0})
         return answer
 
     async def _exchange(self, request: Request, identity: Identity) -> Answer:
@@ -292,6 +307,15 @@ class ApiClient:
         if self._tls is None or self._tls_of is not identity:
             self._tls, self._tls_of = self.credentials.tls_context(identity), identity
         return self._tls
+
+
+def resource_of(path: str) -> str:
+    """Give the resource that a path is about, with its subresource: `deployments/scale`, `namespaces`, `version`."""
+    parts = path.strip("/").split("/")
+    rest = parts[{"api": 2, "apis": 3}.get(parts[0], 0) :]
+    if len(rest) > 2 and rest[0] == "namespaces":  # noqa: PLR2004 - namespaces, a name, and what is in it
+        rest = rest[2:]
+    return "/".join((rest[0], *rest[2:3])) if rest else path
 
 
 def _headers(request: Request, identity: Identity) -> dict[str, str]:

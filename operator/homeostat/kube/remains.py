@@ -67,7 +67,7 @@ async def read_remains(client: ApiClient, namespace: str, operators: str, now: d
     return Remains(
         tuple(one for one in marked if not namespace or one.ref.namespace == namespace),
         tuple(one for one in guards if not namespace or one.namespace == namespace),
-        agents, tuple(holders), await _leader(client, operators, now),
+        agents, tuple(holders), await leader_of(client, operators, now),
     )  # fmt: skip
 
 
@@ -105,7 +105,8 @@ def _status(raw: Mapping[str, Any]) -> ChaosExperimentStatus:
         return ChaosExperimentStatus()
 
 
-async def _leader(client: ApiClient, operators: str, now: datetime) -> str:
+async def leader_of(client: ApiClient, operators: str, now: datetime) -> str:
+    """Give who leads the operators now; "" when nobody does, or we may not know."""
     try:
         lease = await Leases(client).read(operators, LEADER)
     except Forbidden:

@@ -53,6 +53,7 @@ class ApiRights:
             "resource": right.resource,
             "subresource": right.subresource,
             "namespace": right.namespace,
+            "name": right.name,
         }
         body = {
             "apiVersion": ACCESS_REVIEW.api_version,

@@ -82,10 +82,18 @@ def trouble_of_access(refusal: Refusal, asked: Attributes) -> Trouble:
     """Make the error of somebody who may not, or of whom that is not known; what they asked for names the right."""
     if refusal is Refusal.UNDECIDED:
         return away(refusal, "The cluster does not say now who you are and what you may do.")
+    if refusal is Refusal.UNABLE:
+        return away(refusal, _UNABLE)
     if refusal is Refusal.FORBIDDEN:
         return Trouble(HTTPStatus.FORBIDDEN, refusal, _missing_right(asked))
     told = "A bearer token of an account of the cluster is needed."
     return Trouble(HTTPStatus.UNAUTHORIZED, refusal, told, headers={"WWW-Authenticate": "Bearer"})
+
+
+_UNABLE = (
+    "The operator lacks the right to ask the cluster who you are and what you may do: create tokenreviews and "
+    "subjectaccessreviews. Nobody is let in."
+)
 
 
 def _missing_right(asked: Attributes) -> str:

@@ -106,12 +106,14 @@ class Metrics:
         self._history_dropped = Counter(
             "homeostat_history_dropped", "Records of history given up.", registry=self.registry
         )
-        self._history_bytes = Gauge("homeostat_history_bytes", "Size of the history store.", registry=self.registry)
+        self._history_bytes, self._history_limit = (
+            Gauge("homeostat_history_bytes", "Size of the history store.", registry=self.registry),
+            Gauge("homeostat_history_limit_bytes", "How large history may grow.", registry=self.registry),
+        )
         self._drift = Counter(
             "homeostat_store_drift", "Objects a resync found missing or stale.", ["kind"], registry=self.registry
         )
         self._objects = Gauge("homeostat_objects", "Objects known.", ["kind"], registry=self.registry)
-        self._leader = Gauge("homeostat_leader", "1 while this replica leads.", registry=self.registry)
         self._rest_requests = Counter(
             "homeostat_rest_requests", "Requests to our own API.", ["route", "status"], registry=self.registry
         )
@@ -120,11 +122,31 @@ class Metrics:
             "Accepted", "Duplicate", "Refused", "Unavailable",
         )  # fmt: skip
         self._pushed_events = Counter("homeostat_pushed_events", "Pushed events counted.", registry=self.registry)
-        self._alert_posts = self._by_outcome(
-            "homeostat_alertmanager_posts", "Posts to Alertmanager.", "Taken", "Refused", "Unavailable"
+        self._alert_posts, self._spans = (
+            self._by_outcome(
+                "homeostat_alertmanager_posts", "Posts to Alertmanager.", "Taken", "Refused", "Unavailable"
+            ),
+            self._by_outcome("homeostat_trace_spans", "Spans of traces.", "Sent", "Dropped"),
         )
 
+        self._show_installation()
         self._readers = _Readers()
+
+    def _show_installation(self) -> None:
+        """Make what tells how this replica is installed."""
+        self._leader = Gauge("homeostat_leader", "1 while this replica leads.", registry=self.registry)
+        self._rights_missing = Gauge(
+            "homeostat_right_missing",
+            "1 for each right that the installation should give and does not.",
+            ["role", "resource", "verb"],
+            registry=self.registry,
+        )
+        self._crds_outdated = Gauge(
+            "homeostat_crd_outdated",
+            "1 while the cluster serves an older definition of the kind than the operator has.",
+            ["kind"],
+            registry=self.registry,
+        )
 
     def _by_outcome(self, name: str, told: str, *outcomes: str) -> Counter:
         """Make a counter with a label `outcome`; each is there from the start, at 0 (H10)."""
@@ -237,6 +259,10 @@ class Metrics:
         """Show how many bytes the history store takes."""
         self._history_bytes.set(size)
 
+    def history_may_take(self, size: int) -> None:
+        """Show how many bytes the history store may take."""
+        self._history_limit.set(size)
+
     def drifted(self, kind: str) -> None:
         """Count an object that the watch had missed."""
         self._drift.labels(kind).inc()
@@ -260,6 +286,20 @@ class Metrics:
     def alerts_posted(self, outcome: str) -> None:
         """Count a post to Alertmanager: `Taken`, `Refused` or `Unavailable`."""
         self._alert_posts.labels(outcome).inc()
+
+    def traced(self, outcome: str, count: int) -> None:
+        """Count spans of traces: `Sent`, or `Dropped` because the collector did not take them."""
+        self._spans.labels(outcome).inc(count)
+
+    def lacks(self, rights: Iterable[tuple[str, str, str]]) -> None:
+        """Show the rights that are missing, and no others: (role, resource, verb)."""
+        self._rights_missing.clear()
+        for role, resource, verb in rights:
+            self._rights_missing.labels(role, resource, verb).set(1)
+
+    def serves(self, kind: str, *, is_outdated: bool) -> None:
+        """Show whether the cluster's definition of a kind is older than ours."""
+        self._crds_outdated.labels(kind).set(1 if is_outdated else 0)
 
     def leads(self, *, is_leader: bool) -> None:
         """Show whether this replica leads."""

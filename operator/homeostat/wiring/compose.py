@@ -1,10 +1,14 @@
 """The composition root: every part is made here, once, and given what it needs."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple
 
+from homeostat.api.freeze import KIND as FREEZE
+from homeostat.api.kinds import KINDS
+from homeostat.api.meta import Kind
+from homeostat.core.rights import Scope
 from homeostat.engine.archive import Archive
 from homeostat.engine.chaos.acting import Hands
 from homeostat.engine.chaos.crowd import Crowd
@@ -63,6 +67,10 @@ SOON = 2.0  # seconds: by then a status that was just decided is written
 HEARD = 5.0  # seconds until an objective that events were pushed to is looked at, however often they come
 
 
+async def _nothing() -> None:
+    """Do nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Operator:
     """All parts that run, made and joined."""
@@ -89,6 +97,10 @@ class Operator:
     is_troubled: Callable[[Key], bool]
     prepare: Callable[[], Awaitable[None]]
     """What must be there in the API server before anything is done."""
+    kinds: Sequence[Kind] = KINDS
+    """The kinds that are watched."""
+    look_at_definitions: Callable[[], Awaitable[None]] = _nothing
+    """Compares the definitions that the API server has with ours."""
 
     def end_minute(self) -> None:
         """Book the minute that is over, and have those objectives looked at that it may have moved."""
@@ -129,8 +141,9 @@ def _standing(checks: Checks, settings: Settings, rights: RightsWatch | None, en
 
 def _reader(outside: Outside, settings: Settings, links: AgentLinks) -> ExperimentReader:
     """Make what reads for experiments; where only some namespaces are watched, nobody can count the cluster's pods."""
-    crowd = None if settings.namespaces else Crowd(outside.cluster, outside.clock)
-    return ExperimentReader(outside.cluster, outside.targets, outside.guards, links, crowd)
+    crowd = None if settings.watched() else Crowd(outside.cluster, outside.clock)
+    nodes = settings.namespaces_of_node_chaos()
+    return ExperimentReader(outside.cluster, outside.targets, outside.guards, links, crowd, nodes)
 
 
 def _means(settings: Settings) -> Means:
@@ -140,6 +153,12 @@ def _means(settings: Settings) -> Means:
         guards_needed=settings.guards == "Required",
         node_namespaces=settings.namespaces_of_node_chaos(),
     )
+
+
+def _alert_post(outside: Outside, book: AlertBook, metrics: Metrics) -> AlertPost | None:
+    if outside.alertmanager is None:
+        return None
+    return AlertPost(book, outside.alertmanager, outside.clock, metrics, outside.tracer)
 
 
 def compose(
@@ -153,12 +172,12 @@ def compose(
     """Make the operator of its parts."""
     clock = outside.clock
     store, directory, wakes, checks, meters = ObjectStore(), Directory(), Wakes(), Checks(), Meters()
-    archive = Archive(outside.history, clock, metrics)
+    archive = Archive(outside.history, clock, metrics, outside.tracer)
     engine = Engine(clock, store, directory, wakes, settings.workers)
-    freezes = Freezes(store, outside.objects, engine.take, engine.drop)
+    freezes = Freezes(store, outside.objects, engine.take, engine.drop, are_heeded=FREEZE in outside.kinds)
     collector = Collector(outside.prometheus, meters, clock, engine.wake, settings.prometheus_concurrency)
     feeding = Feeding(checks, meters, collector, store, clock)
-    rules = RulesWatch(outside.prometheus, outside.rules, clock, namespaces=settings.namespaces)
+    rules = RulesWatch(outside.prometheus, outside.rules, clock, namespaces=settings.watched())
     objectives = ObjectiveController(feeding, meters, rules, wakes, Drills(store))
     told, rights = _told(outside, store, engine), _rights(outside, engine)
     links, herald = AgentLinks(outside.wires, clock, may_act, engine.wake), Herald(outside.recorder)
@@ -191,9 +210,11 @@ def compose(
         "GameDay": GameDayController(
             outside.objects, checks, freezes, wakes, archive, experiments.rehearse, Consents(outside.admission)
         ),
-        "Freeze": FreezeController(store, engine.timetable.add_now),
+        "Freeze": FreezeController(store, engine.timetable.add_now, tells=settings.scope is Scope.CLUSTER),
     }
-    world = World(outside.objects, Hands(outside.actuator, links), herald, clock, gate, metrics, may_act)
+    world = World(
+        outside.objects, Hands(outside.actuator, links), herald, clock, gate, metrics, may_act, outside.tracer
+    )  # fmt: skip
     probing = Probing(
         Instruments(
             prober=outside.prober,
@@ -202,6 +223,7 @@ def compose(
             metrics=metrics,
             clock=clock,
             connectivity=Connectivity(outside.canary, clock) if outside.canary else None,
+            tracer=outside.tracer,
         ),
         settings.probe_concurrency,
         plan_next=engine.timetable.add,
@@ -211,7 +233,8 @@ def compose(
     engine.equip(controllers, reconciler, probing)
     resync = Resync(
         outside.objects, outside.slices, store, directory,
-        clock=clock, metrics=metrics, namespaces=settings.namespaces, take=engine.take, drop=engine.drop,
+        clock=clock, metrics=metrics, namespaces=settings.watched(), kinds=outside.kinds,
+        take=engine.take, drop=engine.drop,
     )  # fmt: skip
     metrics.read_from(
         lambda: read_checks(checks), lambda: read_objectives(store), lambda: read_policies(store),
@@ -251,7 +274,8 @@ def compose(
         rules=rules,
         ingest=ingest,
         desk=desk_of(store, ingest, book, outside.access, clock, told.inbox),
-        alert_post=AlertPost(book, outside.alertmanager, clock, metrics) if outside.alertmanager else None,
+        alert_post=_alert_post(outside, book, metrics),
         is_troubled=objectives.is_troubled,
         prepare=prepare,
+        kinds=outside.kinds,
     )

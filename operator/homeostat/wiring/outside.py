@@ -1,6 +1,6 @@
 """The world as ports: what speaks to the API server, what probes, what asks Prometheus and calls webhooks."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_address, ip_network
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from homeostat.api.kinds import KINDS
+from homeostat.api.meta import Kind
 from homeostat.engine.clock import SystemClock
 from homeostat.engine.objective.alert_post import Sink
 from homeostat.engine.objective.rules_watch import RuleObjects
@@ -34,6 +36,7 @@ from homeostat.kube.targets import ApiTargets
 from homeostat.kube.workloads import ApiCluster
 from homeostat.notify.webhook import Webhooks
 from homeostat.ports import (
+    UNTRACED,
     Access,
     Actuator,
     Admission,
@@ -51,6 +54,7 @@ from homeostat.ports import (
     Rights,
     Secrets,
     Targets,
+    Tracer,
 )
 from homeostat.probe.address import Guard, Network
 from homeostat.probe.canary import Canary, canary_at
@@ -91,6 +95,9 @@ class Outside:
     find_guards: FindGuards = no_guards
     canary: Canary | None = None
     alertmanager: Sink | None = None
+    kinds: Sequence[Kind] = KINDS
+    """The kinds that we can see: all but Freeze, where that is not granted."""
+    tracer: Tracer = UNTRACED
 
 
 class ApiSlices:

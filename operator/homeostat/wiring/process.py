@@ -23,12 +23,14 @@ import structlog
 from homeostat.api.chaos import MARKER
 from homeostat.engine.clock import SystemClock
 from homeostat.engine.gate import PacedGate
+from homeostat.engine.granted import GrantsWatch
 from homeostat.engine.minutes import book_minutes, keep_unfinished, measure_lag, recall, recall_wanted, survey_often
 from homeostat.kube.client import ApiClient
 from homeostat.kube.credentials import Credentials
 from homeostat.kube.kubeconfig import find_credentials
 from homeostat.kube.lease import Leadership
 from homeostat.kube.markers import Markers
+from homeostat.kube.rights import ApiRights
 from homeostat.notify.alertmanager import Alertmanager
 from homeostat.ports import Forbidden, Gone, HistoryUnavailable, Rejected, Unavailable
 from homeostat.rest.certificate import ServerCertificate
@@ -38,8 +40,10 @@ from homeostat.store.history import SqlHistory
 from homeostat.telemetry.metrics import Metrics
 from homeostat.telemetry.server import serving
 from homeostat.wiring.compose import Operator, compose
+from homeostat.wiring.granting import Definitions, beside, grants_watch, visible_kinds
 from homeostat.wiring.outside import ApiSlices, Calls, Outside, Queries, canary, prober_on, reach
 from homeostat.wiring.settings import Settings
+from homeostat.wiring.tracing import tracing
 from homeostat.wiring.watch import watch
 
 log = structlog.get_logger("homeostat")
@@ -60,6 +64,7 @@ class Life:
 
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     operator: Operator | None = None
+    grants: GrantsWatch | None = None
     is_loaded: bool = False
     is_standby: bool = False
     resync_limit: float = 0.0
@@ -75,8 +80,9 @@ class Life:
         }
 
     def is_ready(self) -> dict[str, bool]:
-        """Whether this replica does its part: it leads and has loaded, or it stands by."""
-        return {"leads or stands by": self.is_loaded or self.is_standby}
+        """Whether this replica does its part: it leads and has loaded, or it stands by; and what it may not."""
+        missing = self.grants.vital() if self.grants is not None else ()
+        return {"leads or stands by": self.is_loaded or self.is_standby} | {f"may {words}": False for words in missing}
 
     def desk(self) -> Desk | NotServing:
         """What the API serves: only the leader that has loaded, and is not about to stop, knows anything."""
@@ -93,18 +99,23 @@ async def run(settings: Settings) -> None:
     gate = PacedGate(clock, rate=settings.writes_per_second, refresh_rate=settings.refreshes_per_second)
     heed_signals(life.stop)
     async with (
-        ApiClient(credentials, gate=gate, count=metrics.requested) as client,
+        tracing(settings, metrics, identity) as tracer,
+        ApiClient(credentials, gate=gate, count=metrics.requested, tracer=tracer) as client,
         serving(settings.listen, settings.port, metrics.page, is_alive=life.is_alive, is_ready=life.is_ready) as port,
         serving_api(
             settings.listen, settings.api_port, life.desk, certificate=certificate_of(settings), count=metrics.served
         ) as api_port,
+        AsyncExitStack() as stack,
     ):
         log.info("started", identity=identity, server=credentials.server, port=port, api_port=api_port)
+        life.grants = grants = grants_watch(ApiRights(client), clock, metrics, settings)
+        await stack.enter_async_context(beside(grants.run()))
         leadership = Leadership(client, settings.operator_namespace, identity, clock)
         life.is_standby = True
         if not await acquired(leadership, life.stop):
             return
         metrics.leads(is_leader=True)
+        metrics.history_may_take(settings.history_max_bytes)
         async with operator_of(client, credentials, settings, metrics, gate, leadership.is_held) as operator:
             life.operator = operator
             await lead(operator, leadership, life, settings, credentials)
@@ -131,8 +142,8 @@ async def operator_of(
         prober=prober,
         history=history,
         clock=SystemClock(),
-        slices=ApiSlices(client, settings.namespaces),
-        find_marked=partial(Markers(client, settings.namespaces).find, MARKER),
+        slices=ApiSlices(client, settings.watched()),
+        find_marked=partial(Markers(client, settings.watched()).find, MARKER),
         prometheus=queries.client,
         rules=api.rules,
         access=api.access,
@@ -143,13 +154,16 @@ async def operator_of(
         admission=api.admission,
         rights=api.rights,
         canary=canary(credentials.server),
+        tracer=client.tracer,
     )
     try:
         async with AsyncExitStack() as stack:
             if settings.alertmanager_url:
                 alertmanager = Alertmanager(settings.alertmanager_url, settings.alertmanager_token_file)
                 outside = replace(outside, alertmanager=await stack.enter_async_context(alertmanager))
-            yield compose(outside, settings, metrics, gate, may_act, api.budget.ensure)
+            outside = replace(outside, kinds=await visible_kinds(api.rights, settings))
+            made = compose(outside, settings, metrics, gate, may_act, api.budget.ensure)
+            yield replace(made, look_at_definitions=Definitions(client, metrics, outside.kinds).look)
     finally:
         prober.close()
         queries.close()
@@ -174,7 +188,8 @@ async def lead(
             tasks.create_task(until_stopped(life, operator))
             tasks.create_task(operator.archive.run())
             tasks.create_task(operator.herald.run())
-            await patiently(operator.prepare, remedy="kubectl apply --server-side -f deploy/operator.yaml")
+            await safely("definitions not compared", operator.look_at_definitions)
+            await patiently(operator.prepare, remedy="kubectl apply --server-side -f dist/install.yaml")
             await patiently(operator.resync.load, remedy="kubectl apply --server-side -f crds/")
             await remember(operator)
             life.is_loaded, life.is_standby = True, False
@@ -184,18 +199,23 @@ async def lead(
                 await operator.alert_post.look()  # what ends with the first decision is told to have ended, too
             for chore in chores(operator, settings):
                 tasks.create_task(chore)
-            tasks.create_task(
-                watch(
-                    operator.engine.see, credentials, settings.namespaces,
-                    when_started=lambda: heed_signals(life.stop),
-                )
-            )  # fmt: skip
+            tasks.create_task(watch_when_allowed(operator, life, settings, credentials))
     except* Stopped:
         operator.archive.keep(*operator.meters.close())
         await operator.archive.flush()
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS):
                 await operator.herald.flush()
+
+
+async def watch_when_allowed(operator: Operator, life: Life, settings: Settings, credentials: Credentials) -> None:
+    """Watch, but not before we may: a watch that is refused ends the process. /readyz says what is missing."""
+    if life.grants is not None:
+        await life.grants.until_vital()
+    await watch(
+        operator.engine.see, credentials, settings.watched(), kinds=operator.kinds,
+        when_started=lambda: heed_signals(life.stop),
+    )  # fmt: skip
 
 
 def chores(operator: Operator, settings: Settings) -> Iterator[Coroutine[Any, Any, None]]:
@@ -240,6 +260,7 @@ async def sweep(operator: Operator, seconds: float) -> None:
         await safely("orphans not looked for", operator.orphans.sweep)
         await asyncio.sleep(seconds)
         await safely("resync failed", operator.resync.sweep)
+        await safely("definitions not compared", operator.look_at_definitions)
 
 
 async def safely(complaint: str, do: Callable[[], Awaitable[object]]) -> None:

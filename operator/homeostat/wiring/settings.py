@@ -1,6 +1,7 @@
 """The settings of the operator: environment `HOMEOSTAT_*` and flags of `homeostat run`, one model for both."""
 
 import re
+from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Literal, Self
 
@@ -10,6 +11,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from homeostat.core.history import Retention
+from homeostat.core.rights import GRANTS, Scope
 
 DAY = 86_400
 PositiveSeconds = Annotated[float, Field(gt=0, le=86400)]
@@ -22,8 +24,13 @@ class Settings(BaseSettings):
         env_prefix="HOMEOSTAT_", use_attribute_docstrings=True, frozen=True, extra="ignore", cli_kebab_case=True
     )
 
+    scope: Scope = Scope.CLUSTER
+    """How far the operator's rights go: Cluster, or Namespaced, which needs no right in the whole cluster."""
     namespaces: tuple[str, ...] = ()
-    """Namespaces to watch; none means the whole cluster."""
+    """Namespaces to watch; none means the whole cluster, in scope Namespaced the operator's own namespace."""
+    features: tuple[str, ...] = ()
+    """Features whose rights the operator should have, named as in the chart's values, such as recovery.steps.scale.
+    A right of these that is missing is told; what measuring needs is always looked for."""
     kubeconfig: str = ""
     """Path of a kubeconfig; empty means the Pod's ServiceAccount, else $KUBECONFIG."""
     operator_namespace: str = "homeostat-system"
@@ -97,6 +104,11 @@ class Settings(BaseSettings):
     """Of those, writes that only refresh figures."""
     resync_seconds: PositiveSeconds = 600
     """How often all objects are listed, in case the watch missed something."""
+    tracing_endpoint: str = ""
+    """Collector of OpenTelemetry that traces are sent to (OTLP over HTTP), such as http://otel-collector.monitoring:4318;
+    empty means none. Needs the packages of homeostat[tracing]."""
+    tracing_ratio: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Share of the traces of evaluations and probes that are kept; attempts and runs as a whole are always told."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """How much is logged."""
     log_format: Literal["json", "text"] = "json"
@@ -113,12 +125,28 @@ class Settings(BaseSettings):
             raise ValueError("must begin with sqlite+aiosqlite:/// or postgresql+asyncpg://")
         return url
 
-    @field_validator("prometheus_url", "alertmanager_url")
+    @field_validator("prometheus_url", "alertmanager_url", "tracing_endpoint")
     @classmethod
     def _is_http(cls, url: str) -> str:
         if url and not re.fullmatch(r"https?://[^/?#@\s]+(/[^?#\s]*)?", url):
             raise ValueError("must be http://HOST[:PORT][/PATH] or https://…, without user and password")
         return url.rstrip("/")
+
+    @field_validator("tracing_endpoint")
+    @classmethod
+    def _can_trace(cls, url: str) -> str:
+        if url and not all(map(_is_installed, ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.common"))):
+            raise ValueError("traces need packages that are not installed: pip install 'homeostat[tracing]'")
+        return url
+
+    @field_validator("features")
+    @classmethod
+    def _are_features(cls, features: tuple[str, ...]) -> tuple[str, ...]:
+        known = {grant.feature for grant in GRANTS} - {""}
+        unknown = sorted(set(features) - known)
+        if unknown:
+            raise ValueError(f"no such feature: {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+        return features
 
     @field_validator("port", "api_port", mode="before")
     @classmethod
@@ -133,12 +161,28 @@ class Settings(BaseSettings):
             raise ValueError("api_tls_cert_file and api_tls_key_file go together")
         return self
 
+    @model_validator(mode="after")
+    def _has_nodes_only_in_a_cluster(self) -> Self:
+        if self.scope is Scope.NAMESPACED and (self.node_namespaces or self.chaos_node_namespaces):
+            raise ValueError("node_namespaces and chaos_node_namespaces are for scope Cluster: Nodes have no namespace")
+        return self
+
+    def watched(self) -> tuple[str, ...]:
+        """Give the namespaces that are watched; none means the whole cluster."""
+        if self.scope is Scope.NAMESPACED:
+            return self.namespaces or (self.operator_namespace,)
+        return self.namespaces
+
     def namespaces_of_nodes(self) -> frozenset[str]:
         """Give the namespaces whose policies may touch Nodes."""
+        if self.scope is Scope.NAMESPACED:
+            return frozenset()
         return frozenset(self.node_namespaces or (self.operator_namespace,))
 
     def namespaces_of_node_chaos(self) -> frozenset[str]:
         """Give the namespaces whose experiments may touch Nodes."""
+        if self.scope is Scope.NAMESPACED:
+            return frozenset()
         return frozenset(self.chaos_node_namespaces or (self.operator_namespace,))
 
     def retention(self) -> Retention:
@@ -155,3 +199,10 @@ class Settings(BaseSettings):
         """Give the settings for printing, without the password of the store."""
         plain = self.model_dump(mode="json")
         return plain | {"store_url": make_url(self.store_url).render_as_string(hide_password=True)}
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:  # one that it is part of is not there
+        return False

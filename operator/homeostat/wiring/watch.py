@@ -13,7 +13,7 @@ import kopf
 from typing_extensions import override
 
 from homeostat.api.kinds import KINDS
-from homeostat.api.meta import GROUP, VERSION
+from homeostat.api.meta import GROUP, VERSION, Kind
 from homeostat.kube.credentials import Credentials
 
 TOKEN_LIFE = timedelta(minutes=1)
@@ -59,10 +59,10 @@ def settings() -> kopf.OperatorSettings:
     return ours
 
 
-def registry(take: Take, credentials: Credentials) -> kopf.OperatorRegistry:
+def registry(take: Take, credentials: Credentials, kinds: Sequence[Kind] = KINDS) -> kopf.OperatorRegistry:
     """Register one handler a kind, and the login."""
     handlers = kopf.OperatorRegistry()
-    for kind in KINDS:
+    for kind in kinds:
         kopf.on.event(GROUP, VERSION, kind.plural, registry=handlers, id=kind.plural)(_handler(kind.kind, take))
     kopf.on.event("discovery.k8s.io", "v1", "endpointslices", registry=handlers, id="endpointslices")(
         _handler("EndpointSlice", take)
@@ -72,7 +72,12 @@ def registry(take: Take, credentials: Credentials) -> kopf.OperatorRegistry:
 
 
 async def watch(
-    take: Take, credentials: Credentials, namespaces: Sequence[str], *, when_started: Callable[[], None]
+    take: Take,
+    credentials: Credentials,
+    namespaces: Sequence[str],
+    *,
+    when_started: Callable[[], None],
+    kinds: Sequence[Kind] = KINDS,
 ) -> None:
     """Watch until cancelled. `when_started`: Kopf takes the signals when it starts; take them back then."""
     started, stop = asyncio.Event(), asyncio.Event()
@@ -80,7 +85,7 @@ async def watch(
         tasks.create_task(_call(started, when_started))
         try:
             await kopf.operator(
-                registry=registry(take, credentials),
+                registry=registry(take, credentials, kinds),
                 settings=settings(),
                 clusterwide=not namespaces,
                 namespaces=tuple(namespaces),

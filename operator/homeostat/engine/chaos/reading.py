@@ -4,7 +4,7 @@ Two looks: before anything is on record, at all that a plan depends on; and from
 no undo may wait for anything else. Whatever is read, is read with quorum; what cannot be read is an evaluation put off.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -49,16 +49,26 @@ class Surroundings:
 
 
 class ExperimentReader:
-    """Reads what experiments are about. `crowd` counts the pods of the cluster, None where we see only a part of it."""
+    """Reads what experiments are about. `crowd` counts the pods of the cluster, None where we see only a part of it.
+
+    `node_namespaces`: those whose experiments may touch Nodes, None for all; for others none are looked for.
+    """
 
     def __init__(
-        self, cluster: Cluster, targets: Targets, guards: Guards, links: AgentLinks, crowd: Crowd | None
+        self,
+        cluster: Cluster,
+        targets: Targets,
+        guards: Guards,
+        links: AgentLinks,
+        crowd: Crowd | None,
+        node_namespaces: Collection[str] | None = None,
     ) -> None:
         self._cluster = cluster
         self._targets = targets
         self._guards = guards
         self._links = links
         self._crowd = crowd
+        self._node_namespaces = node_namespaces
 
     async def before(self, spec: ChaosExperimentSpec, status: ChaosExperimentStatus, namespace: str) -> Surroundings:
         """Read all that a plan depends on: nothing is on record yet."""
@@ -113,11 +123,16 @@ class ExperimentReader:
         target = spec.target
         if target.kind is TargetKind.POD:
             return await self._cluster.pods(namespace, target_selector(spec)), ()
+        if target.kind is TargetKind.NODE and not self._may_touch_nodes(namespace):
+            return (), ()
         home = "" if target.kind is TargetKind.NODE else namespace
         if target.name is None:
             return (), await self._targets.selected(home, target.kind.value, target_selector(spec))
         found = await self._targets.named(home, target.kind.value, target.name)
         return (), () if found is None else (found,)
+
+    def _may_touch_nodes(self, namespace: str) -> bool:
+        return self._node_namespaces is None or namespace in self._node_namespaces
 
     async def _resolved(self, workloads: tuple[Workload, ...]) -> tuple[tuple[Workload, ...], frozenset[str]]:
         """Give Nodes the pods on them, each with the workload it belongs to, and say which are of other people."""

@@ -27,7 +27,10 @@ FROZEN = "Frozen"
 
 
 class Freezes:
-    """All freezes, for the decisions that must heed them."""
+    """All freezes, for the decisions that must heed them.
+
+    `are_heeded`: False only where the operator has no right in the whole cluster at all, and so cannot see any.
+    """
 
     def __init__(
         self,
@@ -35,14 +38,19 @@ class Freezes:
         objects: Objects,
         take: Callable[[Entry], object],
         drop: Callable[[Key, str], None],
+        *,
+        are_heeded: bool = True,
     ) -> None:
         self._store = store
         self._objects = objects
+        self._are_heeded = are_heeded
         self._take = take
         self._drop = drop
 
     async def refresh(self) -> None:
         """Read all freezes from the API server: before an act, what the watch may have missed must not matter."""
+        if not self._are_heeded:
+            return
         before = {entry.key: entry.ref.uid for entry in self._store.of_kind(KIND.kind)}
         found = [entry_from(body, KIND.kind) async for body in self._objects.list(KIND)]
         for entry in found:
@@ -69,11 +77,15 @@ class Freezes:
 
 
 class FreezeController:
-    """The controller of Freeze; `wake` asks for an evaluation of another object."""
+    """The controller of Freeze; `wake` asks for an evaluation of another object.
 
-    def __init__(self, store: ObjectStore, wake: Callable[[Key], None]) -> None:
+    `tells`: whether it writes the status, which one operator of the cluster does: not one for some namespaces.
+    """
+
+    def __init__(self, store: ObjectStore, wake: Callable[[Key], None], *, tells: bool = True) -> None:
         self._store = store
         self._wake = wake
+        self._tells = tells
 
     def changed(self, entry: Entry, spec: FreezeSpec | None, problem: Problem | None) -> None:  # noqa: ARG002
         """Let everything that a freeze may stop, or let go on, look up."""
@@ -87,6 +99,8 @@ class FreezeController:
 
     async def decide(self, subject: Subject[FreezeSpec, FreezeStatus], clock: Clock) -> Decision[FreezeStatus]:
         """Decide on what is held up now."""
+        if not self._tells:
+            return Decision(subject.status)
         ref, status = subject.entry.ref, subject.status
         held = tuple(self._held(ref.name, status.since)) if status.engaged else ()
         return decide(subject.spec, status, FreezeSeen(ref, subject.entry.generation, held), clock.now())

@@ -18,7 +18,7 @@ import structlog
 from homeostat.core.objective.firing import FiringAlert
 from homeostat.engine.objective.alert_book import AlertBook
 from homeostat.notify.alertmanager import Fate, Posting
-from homeostat.ports import Clock
+from homeostat.ports import UNTRACED, Clock, Tracer
 from homeostat.telemetry.metrics import Metrics
 
 log = structlog.get_logger("homeostat.alerts")
@@ -57,7 +57,8 @@ class _Told:
 class AlertPost:
     """Posts the alerts of a book to a sink. Run it only once all objects are loaded: what is not there has ended."""
 
-    def __init__(self, book: AlertBook, sink: Sink, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, book: AlertBook, sink: Sink, clock: Clock, metrics: Metrics, tracer: Tracer = UNTRACED) -> None:
+        self._tracer = tracer
         self._book = book
         self._sink = sink
         self._clock = clock
@@ -118,7 +119,9 @@ class AlertPost:
     async def _post(self, batch: Sequence[_Told]) -> bool:
         """Post a batch; one that is refused is halved until only what is wrong is left out. False: not available."""
         ends_at = self._clock.now() + LIVES_FOR
-        fate = await self._sink.post([Posting(one.alert, one.ended_at or ends_at) for one in batch])
+        with self._tracer.span("post alerts", {"homeostat.alerts": len(batch)}, is_root=True):
+            fate = await self._sink.post([Posting(one.alert, one.ended_at or ends_at) for one in batch])
+            self._tracer.note({"homeostat.outcome": fate.value})
         self._metrics.alerts_posted(fate.value)
         if fate is Fate.UNAVAILABLE:
             return False

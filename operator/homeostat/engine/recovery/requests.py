@@ -7,13 +7,12 @@ once in a while, and only while somebody asks something. When nobody knows, the 
 import structlog
 
 from homeostat.core.recovery.seen import Requests
+from homeostat.core.rights import CONSENT_POLICY
 from homeostat.engine.objects import Asks
 from homeostat.ports import Admission, Clock, Conflict, Forbidden, Gone, Rejected, Unavailable
 
 log = structlog.get_logger("homeostat.recovery")
 
-CONSENT_POLICY = "homeostat-consent"
-"""The ValidatingAdmissionPolicy of deploy/operator.yaml, and its binding."""
 LOOK_AGAIN = 120.0  # seconds
 LOOK_SOON = 10.0  # seconds, after no answer
 
@@ -50,6 +49,8 @@ class Consents:
         """Say whether the policy is in force, and whether that was answered at all."""
         try:
             return await admission.is_in_force(CONSENT_POLICY), True
-        except (Unavailable, Forbidden, Rejected, Gone, Conflict) as error:
+        except Forbidden:  # as if there were none; what rights are missing is told elsewhere
+            return False, True
+        except (Unavailable, Rejected, Gone, Conflict) as error:
             log.warning("who approves is not known", error=type(error).__name__, policy=CONSENT_POLICY)
             return False, False

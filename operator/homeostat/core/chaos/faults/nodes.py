@@ -7,7 +7,7 @@ from homeostat.core.chaos.faults.draft import Draft, Line, draft, pick, title, t
 from homeostat.core.chaos.faults.holding import hold
 from homeostat.core.chaos.faults.pods import blow, losses_of, victims_of
 from homeostat.core.chaos.limits.blast_radius import Loss, blast_radius_refusal
-from homeostat.core.chaos.limits.gates import Refusal, nodes_refusal, pods_refusal, workloads_refusal
+from homeostat.core.chaos.limits.gates import Refusal, nodes_not_allowed, nodes_refusal, pods_refusal, workloads_refusal
 from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.chaos.seen import Case
 from homeostat.core.cluster import Pod, Workload
@@ -62,6 +62,8 @@ def _drain_refusal(case: Case, pods: tuple[Pod, ...], losses: tuple[Loss, ...]) 
 
 
 def _cordoned(case: Case) -> tuple[Line, ...] | Refusal:
+    if not case.seen.may_touch_nodes:  # before all else: then none was looked at
+        return nodes_not_allowed(case)
     nodes = case.seen.workloads
     picked = pick(case, nodes, tuple(node for node in nodes if "NotReady" not in node.conditions))
     if isinstance(picked, Refusal):

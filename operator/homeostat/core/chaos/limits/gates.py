@@ -66,8 +66,7 @@ def workloads_refusal(case: Case, workloads: Iterable[Workload]) -> Refusal | No
 def nodes_refusal(case: Case, nodes: Iterable[Workload]) -> Refusal | None:
     """C10: refuse Nodes that the administrator has not opened to experiments, or that are not at rest."""
     if not case.seen.may_touch_nodes:
-        message = f"experiments of namespace {case.seen.ref.namespace} may not touch Nodes"
-        return Refusal(ChaosReason.NODES_NOT_ALLOWED, message)
+        return nodes_not_allowed(case)
     for node in nodes:
         if ALLOWED_LABEL not in node.labels:
             key, value = ALLOWED_LABEL
@@ -76,6 +75,12 @@ def nodes_refusal(case: Case, nodes: Iterable[Workload]) -> Refusal | None:
         if refusal is not None:
             return refusal
     return None
+
+
+def nodes_not_allowed(case: Case) -> Refusal:
+    """C10: refuse Nodes to experiments of a namespace that the administrator did not open them to."""
+    message = f"experiments of namespace {case.seen.ref.namespace} may not touch Nodes"
+    return Refusal(ChaosReason.NODES_NOT_ALLOWED, message)
 
 
 def pods_refusal(case: Case, pods: Iterable[Pod]) -> Refusal | None:

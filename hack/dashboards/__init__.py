@@ -1,0 +1,1 @@
+"""The dashboards of Grafana as short descriptions, and what makes JSON of them."""
