@@ -1,92 +1,118 @@
-"""The command line: `homeostat run`, and what one asks from a shell, such as `probe` and `report`."""
+"""The command line: `homeostat run`, and what one asks from a shell, such as `status` and `why`.
 
-import asyncio
-import json
+Also `kubectl homeostat`. Nothing is imported that a command does not need: `--help` and `version` wait for nothing.
+"""
+
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import version
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
+from homeostat.wiring.commands import BY_NAME, COMPLETE, Command
 
 if TYPE_CHECKING:
+    from pydantic import ValidationError
+
     from homeostat.wiring.settings import Settings
 
-USAGE = """usage: homeostat COMMAND [OPTION ...]
-
-  run        run the operator
-  probe      run the checks of a file once, from here, and explain what they find
-  score      print the scores of services and of the cluster
-  history    print what is kept of a check's past
-  explain    say of each gate of a policy whether it passes now, and what would be done
-  stats      print how well policies heal: success and times, by policy, step or cause
-  gate       say by its exit code whether an objective's budget lets a rollout go on
-  report     print how an objective was kept in a month
-  rules      print the Prometheus rules of the objectives of a file
-  import     turn objectives of OpenSLO, Sloth or Pyrra into ours
-  export     turn our objectives into OpenSLO
-  validate   check the objects of a file as the API server would, without one
-  approve    let the plan of a RecoveryPolicy, an experiment or a game day be carried out
-  reject     reject such a plan
-  pause      let a RecoveryPolicy do nothing until it is resumed
-  resume     end such a pause
-  run rp/NAME --step STEP
-             run a step of a RecoveryPolicy by hand
-  chaos      run, abort, plan, list: experiments and game days by hand
-             sweep: find what experiments left behind, and undo it
-  undo       what an undo Pod runs: take a fault off when nobody holds it up any more
-  settings   print the settings that would be in force
-  version    print the version
-
-`homeostat COMMAND --help` lists the options of a command. Settings are flags of `run` or environment variables
-(--log-level, HOMEOSTAT_LOG_LEVEL).
-"""
-
-_COMMANDS = {
-    name: f"{name}_command"
-    for name in (
-        "probe",
-        "score",
-        "history",
-        "explain",
-        "stats",
-        "gate",
-        "report",
-        "rules",
-        "import",
-        "export",
-        "validate",
-        "undo",
-        "chaos",
-    )
-}
-_CONSENT = frozenset({"approve", "reject", "pause", "resume"})
+FAILED = 2
+_HELP = frozenset({"-h", "--help"})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; give the exit code."""
-    command, *rest = list(sys.argv[1:] if arguments is None else arguments) or [""]
-    if command == "version":
-        print(version("homeostat"))  # noqa: T201 - this is what was asked for
+    name, *rest = list(sys.argv[1:] if arguments is None else arguments) or [""]
+    if name == COMPLETE:
+        return complete(rest)
+    if name == "help" or name in _HELP:
+        return _help(rest)
+    command = BY_NAME.get(name)
+    if command is None:
+        return _unknown(name)
+    if _HELP & set(rest) and command.parser and not any("/" in one for one in rest):
+        return _help([name])
+    return _run(command, rest)
+
+
+def complete(arguments: Sequence[str] | None = None) -> int:
+    """Print what may come next on a command line: what the completion of a shell, or of kubectl, asks."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    code: int = import_module("homeostat.wiring.completing").main(words)
+    return code
+
+
+def _run(command: Command, rest: list[str]) -> int:
+    if command.name == "version":
+        return _version_help() if _HELP & set(rest) else _version()
+    if command.name in {"run", "settings"}:
+        if command.name == "run" and any("/" in one for one in rest):
+            consent = import_module("homeostat.wiring.consent_command")
+            if consent.is_by_hand(rest):
+                by_hand: int = consent.main("run", rest)
+                return by_hand
+        return _help_of_settings(command.name) if _HELP & set(rest) else _with_settings(command.name, rest)
+    module = f"homeostat.wiring.{command.module}"
+    if find_spec(module) is None:
+        print(f"homeostat: {command.name} is not part of this installation", file=sys.stderr)  # noqa: T201
+        return FAILED
+    # Imported only now: `homeostat version` need not wait for a prober and a database.
+    told = import_module(module).main
+    code: int = told(command.name, rest) if command.is_told_its_name else told(rest)
+    return code
+
+
+def _version() -> int:
+    from importlib.metadata import version  # noqa: PLC0415 - only here
+
+    print(version("homeostat"))  # noqa: T201 - this is what was asked for
+    return 0
+
+
+# --- help -----------------------------------------------------------------------------------------------
+
+
+def _help(arguments: Sequence[str]) -> int:
+    from homeostat.wiring import helping  # noqa: PLC0415 - a command that runs needs none
+
+    name = next((one for one in arguments if not one.startswith("-")), "")
+    if not name:
+        print(helping.overview(), end="")  # noqa: T201 - this is what was asked for
         return 0
-    if command in _COMMANDS:
-        # Imported only now: `homeostat version` need not wait for a prober and a database.
-        code: int = import_module(f"homeostat.wiring.{_COMMANDS[command]}").main(rest)
-        return code
-    if command in _CONSENT or (command == "run" and any("/" in one for one in rest)):
-        consent = import_module("homeostat.wiring.consent_command")
-        if command in _CONSENT or consent.is_by_hand(rest):
-            told: int = consent.main(command, rest)
-            return told
-    if command not in {"run", "settings"}:
-        print(USAGE, file=sys.stderr)  # noqa: T201 - to whoever sits at the terminal
-        return 0 if command in {"-h", "--help", "help"} else 2
-    return _with_settings(command, rest)
+    if name not in BY_NAME:
+        return _unknown(name)
+    command = BY_NAME[name]
+    if not command.parser:
+        return _run(command, [*arguments[1:], "--help"])
+    print(helping.parser_of(command).format_help(), end="")  # noqa: T201
+    return 0
+
+
+def _version_help() -> int:
+    print(f"usage: homeostat version\n\n{BY_NAME['version'].summary.capitalize()}.")  # noqa: T201
+    return 0
+
+
+def _help_of_settings(command: str) -> int:
+    from homeostat.wiring.settings_help import settings_help  # noqa: PLC0415
+
+    print(settings_help(command), end="")  # noqa: T201
+    return 0
+
+
+def _unknown(name: str) -> int:
+    from homeostat.wiring import helping  # noqa: PLC0415
+
+    print(helping.not_known(name) if name else helping.overview(), end="", file=sys.stderr)  # noqa: T201
+    return FAILED
+
+
+# --- the operator ---------------------------------------------------------------------------------------
 
 
 def _with_settings(command: str, flags: list[str]) -> int:
-    from pydantic_settings import CliApp, SettingsError  # noqa: PLC0415 - a guard must be there soon, and needs none
+    from pydantic import ValidationError  # noqa: PLC0415 - a guard must be there soon, and needs none
+    from pydantic_settings import CliApp, SettingsError  # noqa: PLC0415
 
     from homeostat.wiring.settings import Settings  # noqa: PLC0415
 
@@ -94,18 +120,22 @@ def _with_settings(command: str, flags: list[str]) -> int:
         settings = CliApp.run(Settings, cli_args=flags)
     except ValidationError as error:
         _complain(error)
-        return 2
+        return FAILED
     except SettingsError as error:
         print(f"homeostat: {error}: lists are written as JSON, like '[\"shop\"]'", file=sys.stderr)  # noqa: T201
-        return 2
+        return FAILED
     if command == "settings":
+        import json  # noqa: PLC0415
+
         print(json.dumps(settings.shown(), indent=2))  # noqa: T201 - this is what was asked for
         return 0
-    return _run(settings)
+    return _operate(settings)
 
 
-def _run(settings: "Settings") -> int:
-    import uvloop  # noqa: PLC0415 - and what the operator consists of: only `run` needs them
+def _operate(settings: "Settings") -> int:
+    import asyncio  # noqa: PLC0415 - and what the operator consists of: only `run` needs them
+
+    import uvloop  # noqa: PLC0415
 
     from homeostat.ports import Unavailable  # noqa: PLC0415
     from homeostat.telemetry import log  # noqa: PLC0415
@@ -122,7 +152,7 @@ def _run(settings: "Settings") -> int:
     return 0
 
 
-def _complain(error: ValidationError) -> None:
+def _complain(error: "ValidationError") -> None:
     for problem in error.errors(include_input=False, include_url=False):
         name = ".".join(map(str, problem["loc"]))
         print(f"homeostat: setting {name}: {problem['msg']}", file=sys.stderr)  # noqa: T201

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 from pydantic.alias_generators import to_camel
 
+from busy_operator import busy_metrics
 from homeostat.api.chaos import ChaosExperimentSpec
 from homeostat.api.chaos_fault import Fault
 from homeostat.api.health_check import HealthCheckSpec
@@ -31,6 +33,7 @@ from homeostat.core.recovery.reasons import BlockReason
 from homeostat.interchange.validation import check
 from homeostat.telemetry.metrics import Metrics
 from homeostat.wiring.settings import Settings
+from shown_metrics import documented
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "operator" / "homeostat"
@@ -295,10 +298,28 @@ def test_every_metric_is_documented_with_its_type() -> None:
     assert documented == metrics()
 
 
+def labels_that_are_shown() -> dict[str, set[str]]:
+    """Labels of each metric, as an operator shows them in which everything happens."""
+    page = asyncio.run(busy_metrics().page()).decode()
+    return {
+        family.name: {label for sample in family.samples for label in sample.labels} - {"le"}
+        for family in text_string_to_metric_families(page)
+        if family.samples
+    }
+
+
+def test_the_labels_of_every_metric_are_documented() -> None:
+    """They are promised like the names: a query that groups by one must go on working."""
+    told = {name.removesuffix("_total"): labels for name, _, labels in documented()}
+
+    assert {name: labels for name, labels in labels_that_are_shown().items() if name.startswith("homeostat_")} == told
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_what_a_document_names_is_there(document: Path) -> None:
     text = document.read_text()
-    links = [link.split("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+    prose = re.sub(r"`[^`\n]*`", "", text)  # a pattern in code may look like a link
+    links = [link.split("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", prose) if "://" not in link]
     named = [path for path in re.findall(r"`(\.?/?[\w.-]+/[\w./-]*)`", text) if path.strip("./").split("/")[0] in ROOMS]
 
     missing = [link for link in links if link and not (document.parent / link).exists()]

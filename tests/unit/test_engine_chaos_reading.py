@@ -153,6 +153,16 @@ async def test_before_a_fault_all_that_a_plan_depends_on_is_read() -> None:
     assert read.peers == {"app=db": ("10.0.0.1",)}
 
 
+async def test_nodes_are_not_looked_for_where_experiments_may_not_touch_them() -> None:
+    """C10: in scope Namespaced that could only be refused."""
+    cluster: Any = FakeCluster()
+    closed = ExperimentReader(cluster, cluster, cluster, Ears(), None, node_namespaces=())
+    read = await closed.before(spec({"cordon": {}}, kind="Node", name="one"), ChaosExperimentStatus(), "shop")
+
+    assert read.workloads == ()
+    assert not [what for what in cluster.asked if "one" in what]
+
+
 async def test_peers_are_also_met_by_the_address_of_a_service_that_stands_for_them() -> None:
     """C10: inside a pod, what goes to a Service carries the Service's address."""
     web = workload("web")

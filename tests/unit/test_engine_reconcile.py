@@ -169,6 +169,28 @@ async def test_an_api_server_that_does_not_take_the_intent_puts_the_act_off(erro
     assert bench.sample("homeostat_evaluations_put_off_total", kind="HealthCheck", reason=type(error).__name__) == 1
 
 
+async def test_what_may_not_be_read_is_said_on_the_object_once_and_gone_when_it_may() -> None:
+    answers: list[Exception | None] = [Forbidden("GET /api/v1/pods"), Forbidden("GET /api/v1/pods"), None]
+
+    def decide(_subject: Subject[Any, Any], _now: Any) -> Decision[Any]:
+        error = answers.pop(0)
+        if error is not None:
+            raise error
+        return Decision(status("seen"))
+
+    bench = Bench(decide)
+    await bench.reconcile()
+    await bench.reconcile()
+
+    assert bench.journal == ["status web"]
+    said = condition(bench.store.get(KEY).status().conditions, "Ready")  # type: ignore[union-attr]
+    assert said is not None
+    assert (said.status, said.reason) == (ConditionStatus.FALSE, "NotPermitted")
+    assert said.message == "The operator lacks a right that it needs for this: GET /api/v1/pods"
+    await bench.reconcile()
+    assert bench.journal == ["status web", "status web"]
+
+
 async def test_a_finalizer_that_cannot_be_set_puts_the_act_off() -> None:
     """C2: no fault without a finalizer."""
     bench = Bench(lambda _subject, _now: Decision(status("intent"), actions=(A,), wants_finalizer=True))

@@ -493,7 +493,7 @@ async def test_what_the_api_server_refuses_is_explained_in_one_line(
         ["chaos", "run", "chaos/x", "--wait-for", "Doom"],
         ["chaos", "run", "gd/x", "--wait-for", "Injected"],
         ["chaos", "abort", "slo/x"],
-        ["chaos", "plan", "x", "-o", "yaml"],
+        ["chaos", "plan", "x", "-o", "csv"],
         ["chaos", "list", "-n", "x", "-A"],
     ],
 )

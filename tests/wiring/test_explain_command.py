@@ -415,10 +415,14 @@ async def test_a_policy_of_another_release_is_an_error_in_one_line(
 @pytest.mark.parametrize(
     ("behaviour", "arguments", "error"),
     [
-        (api_of({}), ["rp/heal"], "is there such a policy in this namespace, and are the CRDs of homeostat installed?"),
-        (api_of(shop(), (POLICY,)), ["rp/heal"], "may you get recoverypolicies there? Try -n NAMESPACE"),
+        (
+            api_of({}),
+            ["rp/heal"],
+            "is there such an object in this namespace, and are the CRDs of homeostat installed?",
+        ),
+        (api_of(shop(), (POLICY,)), ["rp/heal"], "may you get it there? Try -n NAMESPACE"),
         (resets, ["rp/heal"], "homeostat: the API server: "),
-        (resets, ["slo/heal"], "'slo/heal' is not rp/NAME"),
+        (resets, ["pod/heal"], "'pod/heal' is not rp/NAME or slo/NAME"),
         (resets, ["rp/"], "'rp/' is not rp/NAME"),
         (resets, [], "explain: "),
     ],

@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from homeostat.__main__ import main
+from homeostat.core.rights import Scope
 from homeostat.wiring.settings import Settings
 
 
@@ -49,6 +50,8 @@ def test_the_environment_and_flags_say_the_same(
         ("REFRESHES_PER_SECOND", "0"),
         ("STORE_URL", "nonsense"),
         ("ALLOW_NETWORKS", '["10.0.0.0/33"]'),
+        ("SCOPE", "Everywhere"),
+        ("FEATURES", '["recovery.steps.fly"]'),
     ],
 )
 def test_a_bad_value_is_told_by_the_name_of_its_setting(
@@ -108,5 +111,17 @@ def test_the_password_of_a_store_that_is_refused_is_not_shown_either(capsys: pyt
 
 def test_an_unknown_command_is_told_how_it_is_used(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["dance"]) == 2
-    assert "usage: homeostat" in capsys.readouterr().err
+    assert "`homeostat help` lists all" in capsys.readouterr().err
     assert main(["--help"]) == 0
+
+
+def test_in_scope_namespaced_its_own_namespace_is_watched_unless_told_otherwise() -> None:
+    """And no Node is touched, which has no namespace."""
+    namespaced = Settings(scope=Scope.NAMESPACED, operator_namespace="team")
+
+    assert Settings().watched() == ()
+    assert namespaced.watched() == ("team",)
+    assert Settings(scope=Scope.NAMESPACED, namespaces=("shop",)).watched() == ("shop",)
+    assert namespaced.namespaces_of_nodes() == namespaced.namespaces_of_node_chaos() == frozenset()
+    with pytest.raises(ValidationError, match="Nodes have no namespace"):
+        Settings(scope=Scope.NAMESPACED, node_namespaces=("team",))

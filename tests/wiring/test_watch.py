@@ -55,6 +55,15 @@ def test_nothing_is_registered_but_on_event_and_the_login() -> None:
     }
 
 
+def test_a_kind_that_we_may_not_see_is_not_watched() -> None:
+    some = tuple(kind for kind in KINDS if kind.is_namespaced)
+    handlers = registry(Seen(), None, some)  # type: ignore[arg-type]  # only asked when Kopf logs in
+    assert {handler.id for handler in handlers._watching.get_all_handlers()} == {
+        *(kind.plural for kind in some),
+        "endpointslices",
+    }
+
+
 def test_no_handler_makes_kopf_want_a_finalizer() -> None:
     handlers = registered(Seen())
 

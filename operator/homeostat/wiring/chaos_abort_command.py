@@ -6,17 +6,17 @@ from uuid import uuid4
 
 from homeostat.api.chaos import ABORT
 from homeostat.api.meta import Kind
-from homeostat.wiring.arguments import Parser
-from homeostat.wiring.chaos_asking import ask, parser_of
+from homeostat.wiring.chaos_asking import ask
 from homeostat.wiring.consent_report import Answer
 from homeostat.wiring.desk import Desk
+from homeostat.wiring.parsers.chaos_abort import parser
 from homeostat.wiring.run_report import abort_answer, obstacle_to_abort
 from homeostat.wiring.streams import in_one_line
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code."""
-    return ask(_parser(), arguments, _abort)
+    return ask(parser(), arguments, _abort)
 
 
 async def _abort(desk: Desk, _kind: Kind, asked: argparse.Namespace) -> Answer:
@@ -26,17 +26,3 @@ async def _abort(desk: Desk, _kind: Kind, asked: argparse.Namespace) -> Answer:
         await desk.write(body, {ABORT: token})  # which takes back a run that was asked for as well
         answer = await desk.answer(lambda after: abort_answer(token, body, after), body, asked.wait)
     return Answer(answer.result, in_one_line(answer.text))
-
-
-def _parser() -> Parser:
-    parser = parser_of(
-        "abort",
-        "End the run under way: its fault comes off, and it ends as Aborted. A run that is asked for and has not begun "
-        "is taken back.",
-        "Exit code: 0 the fault is off, or there was none, 1 when it could not be undone or nothing could be aborted, "
-        "2 when it could not be asked, 3 when it is not off yet; what was asked stands on the object.",
-    )
-    parser.add_argument(
-        "--wait", type=float, default=30.0, metavar="SECONDS", help="how long to wait for that (default: 30)"
-    )
-    return parser

@@ -12,7 +12,7 @@ from homeostat.kube.client import ApiClient
 from homeostat.kube.kubeconfig import find_credentials
 from homeostat.wiring import desk
 from homeostat.wiring.arguments import Parser
-from homeostat.wiring.asked import add_cluster, kind_and_name
+from homeostat.wiring.asked import kind_and_name
 from homeostat.wiring.consent_report import Answer
 from homeostat.wiring.desk import CODES, FAILED, TROUBLES, Desk, what_went_wrong
 from homeostat.wiring.streams import complain, print_out
@@ -25,7 +25,7 @@ def ask(parser: Parser, arguments: Sequence[str], work: Work) -> int:
 
     0 done, 1 refused or not as it should be, 2 could not be asked, 3 no answer in time.
     """
-    command, kind = parser.prog.removeprefix("homeostat "), EXPERIMENT
+    command, kind = parser.command, EXPERIMENT
     try:
         asked = parser.parse_args(list(arguments))
         kind, name = kind_and_name(asked.object, (EXPERIMENT, GAME_DAY), command)
@@ -42,12 +42,3 @@ async def _at_desk(asked: argparse.Namespace, kind: Kind, name: str, work: Work)
     credentials = find_credentials(os.environ, kubeconfig=asked.kubeconfig, context=asked.context)
     async with ApiClient(credentials, patience=desk.PATIENCE) as client:
         return await work(Desk(client, kind, asked.namespace or credentials.namespace, name), kind, asked)
-
-
-def parser_of(command: str, description: str, epilog: str) -> Parser:
-    """Make the parser of `homeostat chaos COMMAND chaos/NAME`."""
-    parser = Parser(prog=f"homeostat chaos {command}", description=description, epilog=epilog)
-    parser.add_argument("object", metavar="chaos/NAME", help="the ChaosExperiment, or gd/NAME, the GameDay")
-    parser.add_argument("-n", "--namespace", default="", help="namespace (default: that of the context)")
-    add_cluster(parser)
-    return parser

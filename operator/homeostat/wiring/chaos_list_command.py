@@ -1,8 +1,6 @@
 """`homeostat chaos list`: the experiments and game days there are, where they stand, and when they run next."""
 
 import asyncio
-import json
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,14 +8,14 @@ from homeostat.api.chaos import KIND as EXPERIMENT
 from homeostat.api.gameday import KIND as GAME_DAY
 from homeostat.kube.client import ApiClient
 from homeostat.kube.credentials import Credentials
-from homeostat.kube.kubeconfig import find_credentials
 from homeostat.kube.objects import ApiObjects
 from homeostat.wiring import desk
-from homeostat.wiring.arguments import Parser
-from homeostat.wiring.asked import add_cluster, explained
+from homeostat.wiring.asked import explained, place_of
 from homeostat.wiring.desk import FAILED, TROUBLES, Body
+from homeostat.wiring.parsers.chaos_list import parser
 from homeostat.wiring.run_report import status_of
-from homeostat.wiring.streams import complain, in_one_line, print_out
+from homeostat.wiring.showing import show
+from homeostat.wiring.streams import complain, in_one_line
 
 _GONE, _FORBIDDEN = "are the CRDs of homeostat installed?", "may you list chaosexperiments and gamedays there? Try -n"
 HEADS = ("namespace", "name", "fault", "target", "phase", "verdict", "reason", "run", "next")
@@ -27,16 +25,15 @@ Row = dict[str, Any]
 def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code: 0, 2 when there is no answer."""
     try:
-        asked = _parser().parse_args(list(arguments))
-        credentials = find_credentials(os.environ, kubeconfig=asked.kubeconfig, context=asked.context)
-        namespace = "" if asked.all_namespaces else asked.namespace or credentials.namespace
+        asked = parser().parse_args(list(arguments))
+        credentials, namespace = place_of(asked)
         rows = asyncio.run(_list(credentials, namespace))
     except TROUBLES as error:
         complain([explained(error, when_gone=_GONE, when_forbidden=_FORBIDDEN)])
         return FAILED
     except KeyboardInterrupt:
         return FAILED
-    return 0 if print_out(json.dumps(rows, indent=2) + "\n" if asked.output == "json" else as_table(rows)) else FAILED
+    return 0 if show(rows, asked.output, lambda: as_table(rows)) else FAILED
 
 
 async def _list(credentials: Credentials, namespace: str) -> list[Row]:
@@ -74,17 +71,3 @@ def as_table(rows: list[Row]) -> str:
     widths = [max(len(line[place]) for line in cells) for place in range(len(HEADS))]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells)
     return "\n".join(lines) + "\n"
-
-
-def _parser() -> Parser:
-    parser = Parser(
-        prog="homeostat chaos list",
-        description="List ChaosExperiments and GameDays: where they stand, what they showed, when they run next.",
-        epilog="Exit code: 0, 2 when they could not be read.",
-    )
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument("-n", "--namespace", default="", help="namespace (default: that of the context)")
-    where.add_argument("-A", "--all-namespaces", action="store_true", help="the whole cluster")
-    parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="how to print")
-    add_cluster(parser)
-    return parser

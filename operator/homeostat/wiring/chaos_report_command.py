@@ -11,11 +11,12 @@ from homeostat.api.chaos_status import ChaosExperimentStatus
 from homeostat.engine.objects import explain
 from homeostat.kube.credentials import CredentialsError
 from homeostat.ports import Forbidden, Gone, Rejected, Unavailable
-from homeostat.wiring.arguments import BadArguments, Parser
+from homeostat.wiring.arguments import BadArguments
 from homeostat.wiring.asked import explained, name_of
 from homeostat.wiring.chaos_report import as_data, as_markdown, run_as_data, run_as_markdown
 from homeostat.wiring.check_file import BadInput
-from homeostat.wiring.one_object import add_place, is_named, read_object
+from homeostat.wiring.one_object import is_named, read_object
+from homeostat.wiring.parsers.chaos_report import parser
 from homeostat.wiring.streams import complain, print_out
 
 FAILED = 2  # exit code
@@ -31,7 +32,7 @@ def is_meant(arguments: Sequence[str]) -> bool:
 def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code."""
     try:
-        asked = _parser().parse_args(arguments)
+        asked = parser().parse_args(arguments)
         name = name_of(asked.experiment, KIND, "report")
         body = read_object(KIND, asked, name)
         spec = ChaosExperimentSpec.model_validate(body.get("spec") or {})
@@ -59,17 +60,3 @@ def main(arguments: Sequence[str]) -> int:
 def _printed(asked: Any, data: dict[str, Any], markdown: str) -> int:  # noqa: ANN401 - argparse's
     told = json.dumps(data, indent=2) if asked.output == "json" else markdown
     return 0 if print_out(f"{told}\n") else FAILED
-
-
-def _parser() -> Parser:
-    parser = Parser(
-        prog="homeostat report chaos/NAME",
-        description="Report the last run of a ChaosExperiment: hypothesis, plan, timeline, what was measured before, "
-        "during and after, how long detection, action and recovery took, what it proved, and what to do about it.",
-        epilog="Exit code: 0, whatever the verdict; 2 when there is no report.",
-    )
-    parser.add_argument("experiment", metavar="chaos/NAME", help="the ChaosExperiment")
-    parser.add_argument("-o", "--output", choices=("markdown", "json"), default="markdown", help="how to print")
-    parser.add_argument("--run", type=int, default=0, metavar="N", help="report an earlier run (default: the last)")
-    add_place(parser)
-    return parser

@@ -24,26 +24,16 @@ from homeostat.kube.client import ApiClient
 from homeostat.kube.credentials import Credentials
 from homeostat.kube.kubeconfig import find_credentials
 from homeostat.wiring import consent_report, desk, run_report
-from homeostat.wiring.arguments import BadArguments, Parser
-from homeostat.wiring.asked import add_cluster, kind_and_name, kind_names
+from homeostat.wiring.arguments import BadArguments
+from homeostat.wiring.asked import kind_and_name, kind_names
 from homeostat.wiring.consent_report import Answer, Result
 from homeostat.wiring.desk import CODES, FAILED, TROUBLES, Desk, noun, what_went_wrong
+from homeostat.wiring.parsers.consent import ABOUT_PLANS, parser
 from homeostat.wiring.streams import complain, in_one_line, print_out
 
 LONGEST_REASON = 256
 RUN_HOLDS = timedelta(minutes=5)
 """An operator that was down for longer leaves a run by hand alone."""
-
-ABOUT_PLANS = frozenset({"approve", "reject"})
-"""What is said to experiments and game days, too."""
-_SAYING = {
-    "approve": "Let a plan that awaits approval be carried out: this very plan, once, and only while it holds.",
-    "reject": "Reject a plan. A policy rests, and asks again only once its trigger has been quiet; the run of an "
-    "experiment, or a game day, ends as Aborted.",
-    "pause": "Let a policy do nothing until it is resumed. An attempt under way is still verified.",
-    "resume": "End a pause.",
-    "run": "Run a step of a policy by hand, now: through the same gates, verified and on record like any other.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +53,7 @@ def main(command: str, arguments: Sequence[str]) -> int:
     """Run a command; give the exit code: 0 done, 1 refused, 2 could not be asked, 3 no answer in time."""
     kind = KIND
     try:
-        asked = _parser(command).parse_args(arguments)
+        asked = parser(command).parse_args(arguments)
         kinds = (KIND, EXPERIMENT, GAME_DAY) if command in ABOUT_PLANS else (KIND,)
         kind, name = kind_and_name(asked.object, kinds, command)
         credentials = find_credentials(os.environ, kubeconfig=asked.kubeconfig, context=asked.context)
@@ -135,37 +125,3 @@ def _reason(command: str, text: str) -> str:
     if not reason or len(reason) > LONGEST_REASON:
         raise BadArguments(f"{command}: --reason must have 1 to {LONGEST_REASON} characters")
     return reason
-
-
-def _parser(command: str) -> argparse.ArgumentParser:
-    parser = Parser(
-        prog=f"homeostat {command}",
-        description=_SAYING[command],
-        epilog="Exit code: 0 done, 1 refused, 2 when it could not be asked, "
-        "3 when no operator has answered in time; what was asked stands on the object all the same.",
-    )
-    if command in ABOUT_PLANS:
-        parser.add_argument("object", metavar="KIND/NAME", help="rp/NAME, chaos/NAME or gd/NAME, whose plan it is")
-    else:
-        parser.add_argument("object", metavar="rp/NAME", help="the RecoveryPolicy")
-    parser.add_argument("-n", "--namespace", default="", help="namespace (default: that of the context)")
-    if command in ABOUT_PLANS:
-        parser.add_argument("--plan", default="", metavar="HASH", help="the plan (default: shown, and asked for)")
-    if command in {"pause", "run"}:
-        parser.add_argument("--reason", required=True, help="why, for whoever looks at it later")
-    if command == "run":
-        parser.add_argument("--step", required=True, help="name or index of the step in spec.steps")
-        parser.add_argument(
-            "--target",
-            default="",
-            metavar="NAME",
-            help="which target of a selector (default: that in focus)",
-        )
-        parser.add_argument(
-            "--override", action="append", default=[], metavar="GATE", help="pass over a gate; may be given again"
-        )
-    parser.add_argument(
-        "--wait", type=float, default=10.0, metavar="SECONDS", help="how long to wait for the operator (default: 10)"
-    )
-    add_cluster(parser)
-    return parser

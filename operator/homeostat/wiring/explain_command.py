@@ -1,15 +1,20 @@
 """`homeostat explain rp/NAME`: what each gate of a RecoveryPolicy says now, and what would be done next.
 
+Of an objective, a check, an experiment or a game day it is how it stands now, as the operator last found.
+
 Read with the rights of whoever asks: what they may not read is not known, and said to be. Nothing is written.
 """
 
 import argparse
 import asyncio
-import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
+from homeostat.api import chaos, gameday, health_check, objective
+from homeostat.api.meta import Kind
 from homeostat.api.recovery import KIND
 from homeostat.engine.clock import SystemClock
 from homeostat.kube.budget import ActionBudget
@@ -23,25 +28,31 @@ from homeostat.kube.revisions import ApiRevisions
 from homeostat.kube.targets import ApiTargets
 from homeostat.kube.workloads import ApiCluster
 from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable
-from homeostat.wiring.arguments import BadArguments, Parser
-from homeostat.wiring.asked import add_cluster, explained, name_of
+from homeostat.wiring.arguments import BadArguments
+from homeostat.wiring.asked import credentials_of, explained, kind_and_name
 from homeostat.wiring.explain_reading import Reach, Unreadable, report_on
 from homeostat.wiring.explain_report import Report, as_json, lines
-from homeostat.wiring.settings import Settings
-from homeostat.wiring.streams import complain, print_out
+from homeostat.wiring.parsers.explain import parser
+from homeostat.wiring.showing import show
+from homeostat.wiring.streams import complain
+from homeostat.wiring.why_report import as_data, why
+from homeostat.wiring.why_report import lines as why_lines
 
+KINDS = (KIND, objective.KIND, health_check.KIND, chaos.KIND, gameday.KIND)
 PASSES, REFUSES, FAILED, NOT_KNOWN = 0, 1, 2, 3
 PATIENCE = Patience(timeout=10.0, total=10.0)
 """Somebody waits."""
-_GONE = "is there such a policy in this namespace, and are the CRDs of homeostat installed?"
-_FORBIDDEN = "may you get recoverypolicies there? Try -n NAMESPACE"
+_GONE = "is there such an object in this namespace, and are the CRDs of homeostat installed?"
+_FORBIDDEN = "may you get it there? Try -n NAMESPACE"
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code: 0 passes, 1 refuses, 3 none known refuses, 2 when there is no answer."""
     try:
-        asked = _parser().parse_args(arguments)
-        name = name_of(asked.policy, KIND, "explain")
+        asked = parser().parse_args(arguments)
+        kind, name = kind_and_name(asked.object, KINDS, "explain")
+        if kind is not KIND:
+            return _explain_status(asked, kind, name)
         credentials = find_credentials(os.environ, kubeconfig=asked.kubeconfig, context=asked.context)
         namespace = asked.namespace or credentials.namespace
         report = asyncio.run(read(credentials, namespace, name, asked.operator_namespace, SystemClock().now()))
@@ -51,8 +62,23 @@ def main(arguments: Sequence[str]) -> int:
     except (BadArguments, Unavailable, Forbidden, Gone, Rejected, Conflict) as error:
         complain([explained(error, when_gone=_GONE, when_forbidden=_FORBIDDEN)])
         return FAILED
-    told = json.dumps(as_json(report), indent=2) if asked.output == "json" else "\n".join(lines(report))
-    return code_of(report) if print_out(f"{told}\n") else FAILED
+    is_told = show(as_json(report), asked.output, lambda: "\n".join(lines(report)))
+    return code_of(report) if is_told else FAILED
+
+
+def _explain_status(asked: argparse.Namespace, kind: Kind, name: str) -> int:
+    """Explain an object whose gates the operator alone can ask: what it found last, without the past."""
+    credentials = credentials_of(asked)
+    body = asyncio.run(_body(credentials, asked.namespace or credentials.namespace, kind, name))
+    told = replace(why(kind.kind, kind.short_names[0], body), past=())
+    if not show(as_data(told), asked.output, lambda: "\n".join(why_lines(told))):
+        return FAILED
+    return REFUSES if told.is_blocked else PASSES
+
+
+async def _body(credentials: Credentials, namespace: str, kind: Kind, name: str) -> dict[str, Any]:
+    async with ApiClient(credentials, patience=PATIENCE) as client:
+        return await ApiObjects(client).get(kind, namespace, name)
 
 
 async def read(credentials: Credentials, namespace: str, name: str, operator_namespace: str, now: datetime) -> Report:
@@ -74,22 +100,3 @@ def code_of(report: Report) -> int:
     if report.refusals:
         return REFUSES
     return NOT_KNOWN if report.unknown else PASSES
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="homeostat explain",
-        description="Explain what a RecoveryPolicy does at this moment: what each gate says, in the order in which "
-        "they are asked, what would be done next, and what is on record.",
-        epilog="Exit code: 0 all gates pass, 1 one refuses or no trigger fires, 2 when there is no answer, "
-        "3 none that is known refuses.",
-    )
-    parser.add_argument("policy", metavar="rp/NAME", help="the RecoveryPolicy")
-    parser.add_argument("-n", "--namespace", default="", help="namespace (default: that of the context)")
-    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="how to print")
-    parser.add_argument(
-        "--operator-namespace", default=Settings.model_fields["operator_namespace"].default,
-        help="where the operator runs, and keeps locks of Nodes (default: %(default)s)",
-    )  # fmt: skip
-    add_cluster(parser)
-    return parser

@@ -8,8 +8,9 @@ from homeostat.interchange.openslo_export import Exported
 from homeostat.interchange.reading import Notes
 from homeostat.interchange.structural import Severity
 from homeostat.interchange.validation import check
-from homeostat.wiring.arguments import BadArguments, Parser
+from homeostat.wiring.arguments import BadArguments
 from homeostat.wiring.check_file import BadInput, Given, objects
+from homeostat.wiring.parsers.export import parser
 from homeostat.wiring.streams import as_yaml, complain, print_out
 
 WHOLE, IN_PART, UNREADABLE = 0, 1, 2
@@ -18,7 +19,7 @@ WHOLE, IN_PART, UNREADABLE = 0, 1, 2
 def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code."""
     try:
-        asked = _parser().parse_args(arguments)
+        asked = parser().parse_args(arguments)
         given = [one for path in asked.files for one in objects(path) if _is_objective(one.body)]
     except (BadArguments, BadInput) as error:
         complain([str(error)])
@@ -49,20 +50,3 @@ def _add(one: Given, exported: Exported) -> bool:
     exported.add(one.body["metadata"], checked.spec, notes)
     complain((f"{where}: {path}: {message}" for path, message in notes.warnings), "")
     return True
-
-
-def _parser() -> Parser:
-    parser = Parser(
-        prog="homeostat export",
-        description="Print the ServiceLevelObjectives of files as OpenSLO v1. What is lost is told on standard error, "
-        "a line each.",
-        epilog="Exit code: 0 all objectives were exported, 1 some were not, 2 a file cannot be read.",
-    )
-    parser.add_argument("format", choices=("openslo",), help="the format to write")
-    parser.add_argument(
-        "files",
-        nargs="+",
-        metavar="FILE",
-        help="YAML or JSON, also what `kubectl get slo -o yaml` gives; - for standard input",
-    )
-    return parser

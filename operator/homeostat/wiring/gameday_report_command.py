@@ -10,11 +10,12 @@ from homeostat.api.gameday_status import GameDayStatus
 from homeostat.engine.objects import explain
 from homeostat.kube.credentials import CredentialsError
 from homeostat.ports import Forbidden, Gone, Rejected, Unavailable
-from homeostat.wiring.arguments import BadArguments, Parser
+from homeostat.wiring.arguments import BadArguments
 from homeostat.wiring.asked import explained, name_of
 from homeostat.wiring.check_file import BadInput
 from homeostat.wiring.gameday_report import as_data, as_markdown
-from homeostat.wiring.one_object import add_place, is_named, read_object
+from homeostat.wiring.one_object import is_named, read_object
+from homeostat.wiring.parsers.gameday_report import parser
 from homeostat.wiring.streams import complain, print_out
 
 FAILED = 2  # exit code
@@ -30,7 +31,7 @@ def is_meant(arguments: Sequence[str]) -> bool:
 def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code."""
     try:
-        asked = _parser().parse_args(arguments)
+        asked = parser().parse_args(arguments)
         name = name_of(asked.day, KIND, "report")
         body = read_object(KIND, asked, name)
         spec = GameDaySpec.model_validate(body.get("spec") or {})
@@ -50,16 +51,3 @@ def main(arguments: Sequence[str]) -> int:
     else:
         told = as_markdown(*whose, spec, status)
     return 0 if print_out(f"{told}\n") else FAILED
-
-
-def _parser() -> Parser:
-    parser = Parser(
-        prog="homeostat report gameday/NAME",
-        description="Report the last day of a GameDay: its steps in order, what each showed and how long detection, "
-        "action and recovery took, what was proved, and what to do about it.",
-        epilog="Exit code: 0, whatever the verdict; 2 when there is no report.",
-    )
-    parser.add_argument("day", metavar="gameday/NAME", help="the GameDay")
-    parser.add_argument("-o", "--output", choices=("markdown", "json"), default="markdown", help="how to print")
-    add_place(parser)
-    return parser

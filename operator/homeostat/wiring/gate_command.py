@@ -3,9 +3,7 @@
 The answer is the operator's own, as it stands in the objective's status; nothing is written.
 """
 
-import argparse
 import asyncio
-import json
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -17,10 +15,12 @@ from homeostat.kube.credentials import Credentials
 from homeostat.kube.kubeconfig import find_credentials
 from homeostat.kube.objects import ApiObjects
 from homeostat.ports import Forbidden, Gone, Rejected, Unavailable
-from homeostat.wiring.arguments import BadArguments, Parser
-from homeostat.wiring.asked import add_cluster, explained, name_of
+from homeostat.wiring.arguments import BadArguments
+from homeostat.wiring.asked import explained, name_of
 from homeostat.wiring.gate_report import Answer, as_json, as_line, judge, settled
-from homeostat.wiring.streams import complain, print_out
+from homeostat.wiring.parsers.gate import parser
+from homeostat.wiring.showing import show
+from homeostat.wiring.streams import complain
 
 CODES = {Answer.GO: 0, Answer.STOP: 1, Answer.UNKNOWN: 3}
 FAILED = 2
@@ -34,7 +34,7 @@ _UNKNOWN = {"fail": Answer.UNKNOWN, "go": Answer.GO, "stop": Answer.STOP}
 def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code: 0 go, 1 stop, 3 unknown, 2 when there is no answer."""
     try:
-        asked = _parser().parse_args(arguments)
+        asked = parser().parse_args(arguments)
         name = name_of(asked.objective, KIND, "gate")
         credentials = find_credentials(os.environ, kubeconfig=asked.kubeconfig, context=asked.context)
         body = asyncio.run(read(credentials, asked.namespace or credentials.namespace, name))
@@ -42,32 +42,10 @@ def main(arguments: Sequence[str]) -> int:
         complain([explained(error, when_gone=_GONE, when_forbidden=_FORBIDDEN)])
         return FAILED
     verdict = settled(judge(body, Hold(asked.hold)), _UNKNOWN[asked.unknown])
-    told = json.dumps(as_json(verdict), indent=2) if asked.output == "json" else as_line(verdict)
-    return CODES[verdict.answer] if print_out(f"{told}\n") else FAILED
+    return CODES[verdict.answer] if show(as_json(verdict), asked.output, lambda: as_line(verdict)) else FAILED
 
 
 async def read(credentials: Credentials, namespace: str, name: str) -> dict[str, Any]:
     """Read one objective. Raises what `ports.Objects` raises."""
     async with ApiClient(credentials, patience=PATIENCE) as client:
         return await ApiObjects(client).get(KIND, namespace, name)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="homeostat gate",
-        description="Say whether the error budget of a ServiceLevelObjective lets a rollout go on: what "
-        "spec.budgetPolicy holds now, as the operator last found.",
-        epilog="Exit code: 0 go, 1 stop, 3 when it is not known (see --unknown), 2 when it could not be read.",
-    )
-    parser.add_argument("objective", metavar="slo/NAME", help="the ServiceLevelObjective")
-    parser.add_argument("-n", "--namespace", default="", help="namespace (default: that of the context)")
-    parser.add_argument(
-        "--hold", choices=[hold.value for hold in Hold], default=Hold.ROLLOUTS.value, help="what would be held"
-    )
-    parser.add_argument(
-        "--unknown", choices=tuple(_UNKNOWN), default="fail",
-        help="what to take missing knowledge for (default: fail, exit code 3); a hold that stands is never let go",
-    )  # fmt: skip
-    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="how to print")
-    add_cluster(parser)
-    return parser

@@ -5,15 +5,12 @@ kubectl -n homeostat-system exec deploy/homeostat -- homeostat history
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Connection
 
-from homeostat.api.meta import parse_duration
 from homeostat.core.history import Known
 from homeostat.core.ranges import LENGTHS, Grid
 from homeostat.core.window import DAY, HOUR, MINUTE
@@ -21,7 +18,7 @@ from homeostat.engine.clock import SystemClock
 from homeostat.ports import HistoryUnavailable
 from homeostat.store import reading
 from homeostat.store.opening import database_of, open_reader, translated
-from homeostat.wiring.arguments import BadArguments, Parser
+from homeostat.wiring.arguments import BadArguments
 from homeostat.wiring.history_report import (
     WINDOWS,
     Listed,
@@ -33,8 +30,9 @@ from homeostat.wiring.history_report import (
     steps_as_data,
     steps_as_text,
 )
-from homeostat.wiring.past import add_store_url, moment, store_url
-from homeostat.wiring.streams import where_the_store_is
+from homeostat.wiring.parsers.history import parser
+from homeostat.wiring.past import moment, store_url
+from homeostat.wiring.streams import encoded, print_out, where_the_store_is
 
 FAILED = 2  # exit code
 MOST_STEPS = 10_000
@@ -44,15 +42,15 @@ CHECK, OBJECTIVE = "check/", "slo/"
 def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code."""
     try:
-        asked = _parser().parse_args(arguments)
-        print(answer(asked, SystemClock().now()))  # noqa: T201 - this is what was asked for
+        asked = parser().parse_args(arguments)
+        told = answer(asked, SystemClock().now())
     except HistoryUnavailable as error:
         print(f"homeostat: the history store cannot be read: {error}; {where_the_store_is('history')}", file=sys.stderr)  # noqa: T201
         return FAILED
     except BadArguments as error:
         print(f"homeostat: {error}", file=sys.stderr)  # noqa: T201 - to whoever sits at the terminal
         return FAILED
-    return 0
+    return 0 if print_out(told) else FAILED
 
 
 def answer(asked: argparse.Namespace, now: datetime) -> str:
@@ -83,7 +81,7 @@ def _list(connection: Connection, url: str, output: str, now: datetime) -> str:
     listed = [Listed(one, totals[one.series]) for one in known]
     database = database_of(url)
     store = Store(database.name, database.size(connection), database.sizes(connection))
-    return _json(list_as_data(listed, store)) if output == "json" else _lines(list_as_text(listed, store))
+    return encoded(list_as_data(listed, store), output) if output != "text" else _lines(list_as_text(listed, store))
 
 
 def _find(connection: Connection, namespace: str, name: str, asked: argparse.Namespace) -> Known:
@@ -107,14 +105,15 @@ def _runs(connection: Connection, known: Known, between: tuple[datetime, datetim
     number = reading.number_of(connection, known.series)
     found = [] if number is None else reading.past_runs(connection, number, [(int(since), int(until) + 1)])
     runs = [run for run in found if since <= run.at < until]
-    return _json(runs_as_data(known, runs)) if output == "json" else _lines(runs_as_text(known, runs))
+    return encoded(runs_as_data(known, runs), output) if output != "text" else _lines(runs_as_text(known, runs))
 
 
 def _steps(connection: Connection, known: Known, grid: Grid, output: str) -> str:
     number = reading.number_of(connection, known.series)
     steps = [] if number is None else reading.span(connection, number, grid)
-    data = steps_as_data(known, grid, steps) if output == "json" else None
-    return _json(data) if data else _lines(steps_as_text(known, grid, steps))
+    if output != "text":
+        return encoded(steps_as_data(known, grid, steps), output)
+    return _lines(steps_as_text(known, grid, steps))
 
 
 def _grid(connection: Connection, since: datetime, until: datetime, step: timedelta | None) -> Grid:
@@ -138,37 +137,5 @@ def _usual_step(span: float) -> int:
     return HOUR if span <= 3 * DAY else DAY
 
 
-def _duration(text: str) -> timedelta:
-    try:
-        return parse_duration(text)
-    except (ValueError, OverflowError) as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a duration, like 5m, 1h or 1d") from error
-
-
 def _lines(lines: Iterable[str]) -> str:
-    return "\n".join(lines)
-
-
-def _json(data: dict[str, Any]) -> str:
-    return json.dumps(data, indent=2)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="homeostat history",
-        description="Show how a check fared, step by step; without a name, all checks that history knows and what it "
-        "takes on disk. Percentiles of several hours together are never better than the truth.",
-        epilog="Exit code: 0, or 2 when there is no answer.",
-    )
-    parser.add_argument("check", nargs="?", default="", metavar="NAMESPACE/NAME", help="the HealthCheck")
-    parser.add_argument(
-        "--since", default="24h", metavar="TIME", help="24h ago, or 2026-11-21T12:00:00Z (default: 24h)"
-    )
-    parser.add_argument("--until", default="", metavar="TIME", help="likewise (default: now)")
-    parser.add_argument("--step", type=_duration, metavar="5m", help="length of a step (default: fits the range)")
-    parser.add_argument("--raw", action="store_true", help="every single run, as far back as they are kept")
-    parser.add_argument("--objective", action="store_true", help="a ServiceLevelObjective instead of a HealthCheck")
-    parser.add_argument("--uid", default="", help="an earlier object of that name")
-    parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="how to print")
-    add_store_url(parser)
-    return parser
+    return "".join(f"{line}\n" for line in lines)

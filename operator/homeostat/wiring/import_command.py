@@ -12,8 +12,9 @@ from homeostat.interchange.chaos.mesh import objects as chaos_mesh
 from homeostat.interchange.importing import Import, outcome
 from homeostat.interchange.metadata import is_label_name
 from homeostat.interchange.reading import Foreign
-from homeostat.wiring.arguments import BadArguments, Parser
+from homeostat.wiring.arguments import BadArguments
 from homeostat.wiring.check_file import BadInput, objects
+from homeostat.wiring.parsers.imports import parser
 from homeostat.wiring.streams import as_yaml, complain, print_out
 
 WHOLE, IN_PART, UNREADABLE = 0, 1, 2
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _asked(arguments: Sequence[str]) -> Namespace:
     """Read the command line. Raises BadArguments."""
-    asked = _parser().parse_args(arguments)
+    asked = parser().parse_args(arguments)
     if asked.namespace and not is_label_name(asked.namespace):
         raise BadArguments(f"import: no namespace can be called {asked.namespace}")
     return asked
@@ -77,24 +78,3 @@ def _wishes(asked: Namespace) -> Wishes:
         return Wishes(tuple(dict.fromkeys(asked.health_check)), units.go(asked.duration) if asked.duration else "")
     except ValueError as error:
         raise BadArguments(f"import: --duration: {error}") from error
-
-
-def _parser() -> Parser:
-    parser = Parser(
-        prog="homeostat import",
-        description="Print the objectives of another tool as ServiceLevelObjectives of homeostat, or its experiments "
-        "as ChaosExperiments. What is lost or changed is told on standard error, a line each.",
-        epilog="Exit code: 0 all objects were imported, 1 some were not, 2 a file cannot be read.",
-    )
-    parser.add_argument("format", choices=sorted(_FORMATS), help="whose objects they are")
-    parser.add_argument("files", nargs="+", metavar="FILE", help="YAML or JSON; - for standard input")
-    parser.add_argument("-n", "--namespace", default="", help="namespace of objects that name none")
-    parser.add_argument(
-        "--health-check", action="append", default=[], metavar="NAME",
-        help="experiments: the HealthCheck that tells whether all is well; may be given again",
-    )  # fmt: skip
-    parser.add_argument(
-        "--duration", default="", help="experiments: how long faults last that have no time of their own"
-    )
-    parser.add_argument("-o", "--output", choices=("yaml",), default="yaml", help="how to print")
-    return parser

@@ -11,7 +11,7 @@ from homeostat.kube.client import ApiClient, Patience
 from homeostat.kube.credentials import Credentials
 from homeostat.kube.kubeconfig import find_credentials
 from homeostat.kube.objects import ApiObjects
-from homeostat.wiring.asked import add_cluster, kind_names
+from homeostat.wiring.asked import kind_names
 from homeostat.wiring.check_file import BadInput, objects
 
 PATIENCE = Patience(timeout=10.0, total=10.0)
@@ -21,15 +21,6 @@ PATIENCE = Patience(timeout=10.0, total=10.0)
 def is_named(kind: Kind, arguments: Sequence[str]) -> bool:
     """Whether one of the arguments is `KIND/NAME` of this kind."""
     return any("/" in one and one.partition("/")[0].lower() in kind_names(kind) for one in arguments)
-
-
-def add_place(parser: argparse.ArgumentParser) -> None:
-    """Let a command be told where its object is."""
-    parser.add_argument("-n", "--namespace", default="", help="namespace (default: that of the context)")
-    parser.add_argument(
-        "-f", "--file", default="", metavar="FILE", help="read it from a file, as kubectl get -o yaml writes it"
-    )
-    add_cluster(parser)
 
 
 def read_object(kind: Kind, asked: argparse.Namespace, name: str) -> dict[str, Any]:

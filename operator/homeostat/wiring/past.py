@@ -4,24 +4,27 @@ import argparse
 import os
 from datetime import UTC, datetime
 
-from pydantic import ValidationError
-
-from homeostat.api.meta import parse_duration
 from homeostat.wiring.arguments import BadArguments
-from homeostat.wiring.settings import Settings
+
+STORE_URL = "sqlite+aiosqlite:///homeostat.db"
+"""The default of the operator's setting."""
 
 
 def add_store_url(parser: argparse.ArgumentParser) -> None:
     """Let a command be told where the store is."""
     parser.add_argument(
         "--store-url",
-        default=os.environ.get("HOMEOSTAT_STORE_URL") or Settings.model_fields["store_url"].default,
+        default=os.environ.get("HOMEOSTAT_STORE_URL") or STORE_URL,
         help="where history is kept (default: $HOMEOSTAT_STORE_URL, else %(default)s)",
     )
 
 
 def store_url(given: str) -> str:
     """Read a URL of a store as the operator would. Raises BadArguments."""
+    from pydantic import ValidationError  # noqa: PLC0415 - `--help` waits for neither
+
+    from homeostat.wiring.settings import Settings  # noqa: PLC0415
+
     try:
         return Settings.model_validate({"store_url": given}).store_url
     except ValidationError as error:
@@ -31,6 +34,8 @@ def store_url(given: str) -> str:
 
 def moment(text: str, now: datetime) -> datetime:
     """Read `24h` as that long ago, else a time. Raises BadArguments."""
+    from homeostat.api.meta import parse_duration  # noqa: PLC0415 - `--help` does not wait for it
+
     try:
         return now - parse_duration(text)
     except ValueError:

@@ -5,7 +5,6 @@ of a URL runs without any.
 """
 
 import argparse
-import json
 import os
 import re
 import sys
@@ -33,9 +32,10 @@ from homeostat.telemetry import log
 from homeostat.wiring.check_file import BadInput, health_checks
 from homeostat.wiring.nowhere import Nowhere
 from homeostat.wiring.outside import SLICES, Reach, prober_on, reach
+from homeostat.wiring.parsers.probe import parser
 from homeostat.wiring.probe_report import NOTHING_LEARNT, as_json, exit_code, joined, lines
 from homeostat.wiring.settings import Settings
-from homeostat.wiring.streams import print_out
+from homeostat.wiring.showing import show
 
 BAD_INPUT = 2
 INTERRUPTED = 130  # as shells say it
@@ -65,7 +65,7 @@ class Found:
 def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code: that of the worst check."""
     _hold_standard_streams()
-    asked = _parser().parse_args(arguments)
+    asked = parser().parse_args(arguments)
     log.set_up("WARNING", is_for_humans=True)
     try:
         found = _found(asked)
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str]) -> int:
         return NOTHING_LEARNT
     except KeyboardInterrupt:
         return INTERRUPTED
-    return _tell(found, is_json=asked.output == "json")
+    return _tell(found, asked.output)
 
 
 def _found(asked: argparse.Namespace) -> list[Found]:
@@ -88,11 +88,10 @@ def _found(asked: argparse.Namespace) -> list[Found]:
     return uvloop.run(probe_all(checks, settings.model_copy(update={"kubeconfig": asked.kubeconfig})))
 
 
-def _tell(found: Sequence[Found], *, is_json: bool) -> int:
+def _tell(found: Sequence[Found], output: str) -> int:
     """Print what was found; give the exit code, also when nobody reads."""
     told = [(one.given.ref, one.given.kind, one.given.plan, one.answers, one.run) for one in found]
-    text = json.dumps([as_json(*one) for one in told], indent=2) if is_json else joined(lines(*one) for one in told)
-    if not print_out(f"{text}\n"):
+    if not show([as_json(*one) for one in told], output, lambda: joined(lines(*one) for one in told)):
         return NOTHING_LEARNT
     return max(exit_code(one.run.verdict) for one in found)
 
@@ -108,24 +107,6 @@ def _hold_standard_streams() -> None:
     while (file := os.open(os.devnull, os.O_RDWR)) <= _LAST_STANDARD:
         pass
     os.close(file)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="homeostat probe",
-        description="Run HealthChecks once, from here, and explain what they find, phase by phase.",
-        epilog="Exit code: 0 all pass, 1 one fails, 2 one cannot run as written, 3 nothing was learnt. "
-        "CEL rules of the schema are the API server's: kubectl apply --dry-run=server -f FILE checks them.",
-    )
-    parser.add_argument("-f", "--file", required=True, help="YAML with HealthChecks; - for standard input")
-    parser.add_argument("-n", "--namespace", default="", help="namespace of checks that name none (default: default)")
-    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="how to print")
-    parser.add_argument("--kubeconfig", default="", help="path of a kubeconfig, when the check needs a cluster")
-    parser.add_argument(
-        "--allow-network", action="append", default=[], metavar="CIDR",
-        help="a network that may be probed although it is refused by default, such as 127.0.0.0/8",
-    )  # fmt: skip
-    return parser
 
 
 # --- what is given --------------------------------------------------------------------------------------

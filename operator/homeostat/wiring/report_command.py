@@ -9,10 +9,8 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from math import ceil
 from typing import Any
@@ -21,7 +19,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
-from homeostat.api.meta import format_decimal
 from homeostat.api.objective import KIND, BudgetingMethod, NoData, ServiceLevelObjectiveSpec
 from homeostat.api.objective_indicator import Indicator
 from homeostat.core.history import FIVE_MINUTES, Known
@@ -51,17 +48,16 @@ from homeostat.ports import Forbidden, Gone, HistoryUnavailable, Rejected, Unava
 from homeostat.store import reading
 from homeostat.store.opening import open_reader, translated
 from homeostat.wiring import chaos_report_command, gameday_report_command
-from homeostat.wiring.arguments import BadArguments, Parser
-from homeostat.wiring.asked import add_cluster
+from homeostat.wiring.arguments import BadArguments
 from homeostat.wiring.check_file import BadInput, objects
-from homeostat.wiring.past import add_store_url, store_url
+from homeostat.wiring.parsers.report import MOST_MONTHS, parser
+from homeostat.wiring.past import store_url
 from homeostat.wiring.slo_report import Paper, as_csv, as_data, as_markdown
 from homeostat.wiring.streams import complain, print_out, where_the_store_is
 
 FAILED = 2  # exit code
 PATIENCE = Patience(timeout=10.0, total=10.0)
 """Somebody waits at a terminal."""
-MOST_MONTHS = 12
 EVENTS, SLICES = "slo/", "slice/"
 _MONTH = re.compile(r"([0-9]{4})-([0-9]{2})")
 _FIRST_YEAR = 1972
@@ -89,7 +85,7 @@ def main(arguments: Sequence[str]) -> int:
     if gameday_report_command.is_meant(arguments):
         return gameday_report_command.main(arguments)
     try:
-        asked = _parser().parse_args(arguments)
+        asked = parser().parse_args(arguments)
         told = answer(asked, SystemClock().now())
     except HistoryUnavailable as error:
         complain([f"the history store cannot be read: {error}; {where_the_store_is('report')}"])
@@ -339,46 +335,3 @@ def _groups(
 
 
 # --- arguments ------------------------------------------------------------------------------------------
-
-
-def _objective(text: str) -> Decimal:
-    with suppress(InvalidOperation):
-        value = Decimal(text)
-        if value.is_finite() and 0 < value < 100 and len(format_decimal(value)) <= 15:  # noqa: PLR2004 - percent
-            return value
-    raise argparse.ArgumentTypeError(f"{text!r} is not a percentage above 0 and below 100, like 99.9")
-
-
-def _months(text: str) -> int:
-    if text.isdecimal() and int(text) <= MOST_MONTHS:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"not a whole number from 0 to {MOST_MONTHS}")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="homeostat report",
-        description="Report how a ServiceLevelObjective was kept in a calendar month, from history: met or missed, "
-        "what was consumed of the budget, day by day, and how that compares with the months before.",
-        epilog="It is to run where the store is, which is in the operator's Pod: kubectl -n homeostat-system exec "
-        "deploy/homeostat -- homeostat report ... Exit code: 0, also when the objective was missed; 2 when there is no "
-        "answer.",
-    )
-    parser.add_argument("--slo", required=True, metavar="NAMESPACE/NAME", help="the ServiceLevelObjective")
-    parser.add_argument("--month", default="last", help="2026-10, last or this (default: last)")
-    parser.add_argument(
-        "--time-zone", default="", metavar="ZONE", help="whose calendar (default: the window's, or UTC)"
-    )
-    parser.add_argument(
-        "--months", type=_months, default=MOST_MONTHS, metavar="N", help="compare with so many before (default: 12)"
-    )
-    parser.add_argument("-o", "--output", choices=("markdown", "json", "csv"), default="markdown", help="how to print")
-    terms = parser.add_mutually_exclusive_group()
-    terms.add_argument(
-        "-f", "--file", default="", metavar="FILE", help="read the objective from a file, not the cluster"
-    )
-    terms.add_argument("--objective", type=_objective, metavar="99.9", help="the objective alone, without a cluster")
-    parser.add_argument("--uid", default="", help="an earlier object of that name")
-    add_cluster(parser)
-    add_store_url(parser)
-    return parser

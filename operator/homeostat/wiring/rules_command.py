@@ -14,8 +14,9 @@ from homeostat.core.decision import Ref
 from homeostat.core.rules.groups import Emitted, emit
 from homeostat.core.rules.holder import Holder, as_file, manifest
 from homeostat.core.rules.queries import Inexpressible
-from homeostat.wiring.arguments import BadArguments, Parser
+from homeostat.wiring.arguments import BadArguments
 from homeostat.wiring.check_file import BadInput, Given, objects
+from homeostat.wiring.parsers.rules import parser
 from homeostat.wiring.streams import complain, print_out
 
 WRITTEN, INCOMPLETE, BAD_INPUT = 0, 1, 2
@@ -38,7 +39,7 @@ class Objective:
 def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code."""
     try:
-        asked = _parser().parse_args(arguments)
+        asked = parser().parse_args(arguments)
         given = list(read(asked.file, asked.namespace))
     except (BadArguments, BadInput) as error:
         complain([str(error)])
@@ -49,25 +50,6 @@ def main(arguments: Sequence[str]) -> int:
     if written and not print_out(_text(written, asked.format)):
         return BAD_INPUT
     return INCOMPLETE if faults else WRITTEN
-
-
-def _parser() -> Parser:
-    parser = Parser(
-        prog="homeostat rules",
-        description="Print the Prometheus rules of the ServiceLevelObjectives of a file, as the operator would install "
-        "them: recordings of bad and total events, of all windows and of the budget, and the alerts.",
-        epilog="Exit code: 0 all are printed, 1 an objective cannot be written as rules (the others are printed), "
-        "2 the file cannot be read. `homeostat validate` says all that is wrong with an objective.",
-    )
-    parser.add_argument("-f", "--file", required=True, help="YAML with ServiceLevelObjectives; - for standard input")
-    parser.add_argument(
-        "--format", choices=("prometheus", "prometheusrule"), default="prometheus",
-        help="a file for rule_files of Prometheus (default), or objects of the Prometheus operator",
-    )  # fmt: skip
-    parser.add_argument(
-        "-n", "--namespace", default="", help="namespace of objectives that name none (default: default)"
-    )
-    return parser
 
 
 def read(path: str, namespace: str) -> Iterator[Objective]:

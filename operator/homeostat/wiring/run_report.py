@@ -7,14 +7,13 @@ from homeostat.api.chaos import RUN
 from homeostat.api.gameday import KIND as GAME_DAY
 from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.wiring.consent_report import Answer, Result
+from homeostat.wiring.parsers.chaos_run import BEGUN, INJECTED
 from homeostat.wiring.streams import in_one_line
 
 Body = dict[str, Any]
 Status = dict[str, Any]
 
 RESTING = frozenset({"", "Pending", "Finished"})
-BEGUN, INJECTED, FINISHED = "Begun", "Injected", "Finished"
-"""How far a run is waited for."""
 _BEFORE_FAULT = frozenset({"AwaitingApproval", "CheckingSteadyState", "Injecting"})
 _AT_REST = frozenset({None, "", ChaosReason.NOT_DUE, ChaosReason.NOT_REQUESTED})
 _NO_ANSWER = "no operator has answered yet; what was asked stands on the object"

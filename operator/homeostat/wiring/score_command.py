@@ -4,22 +4,20 @@ Nothing is probed and nothing is written. The same formulas as the operator's (`
 service, and of all that was asked for.
 """
 
-import argparse
 import asyncio
-import json
-import os
 import sys
 from collections.abc import Sequence
 
 from homeostat.api.health_check import KIND
 from homeostat.kube.client import ApiClient, Patience
 from homeostat.kube.credentials import Credentials
-from homeostat.kube.kubeconfig import find_credentials
 from homeostat.kube.objects import ApiObjects
 from homeostat.ports import Forbidden, Gone, Rejected, Unavailable
-from homeostat.wiring.arguments import BadArguments, Parser
-from homeostat.wiring.asked import add_cluster, explained
+from homeostat.wiring.arguments import BadArguments
+from homeostat.wiring.asked import explained, place_of
+from homeostat.wiring.parsers.score import parser
 from homeostat.wiring.score_report import CheckScore, Report, as_json, as_table, check_score_of, report_on
+from homeostat.wiring.showing import show
 from homeostat.wiring.streams import complain
 
 BELOW, FAILED = 1, 2  # exit codes
@@ -31,14 +29,14 @@ PATIENCE = Patience(timeout=10.0, total=10.0)
 def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code: 0, 1 when the score is below --fail-under, 2 when there is no answer."""
     try:
-        asked = _parser().parse_args(arguments)
-        credentials = find_credentials(os.environ, kubeconfig=asked.kubeconfig, context=asked.context)
-        namespace = "" if asked.all_namespaces else asked.namespace or credentials.namespace
+        asked = parser().parse_args(arguments)
+        credentials, namespace = place_of(asked)
         report = asyncio.run(score(credentials, namespace))
     except (BadArguments, Unavailable, Forbidden, Gone, Rejected) as error:
         complain([explained(error, when_gone=_GONE, when_forbidden=_FORBIDDEN)])
         return FAILED
-    print(json.dumps(as_json(report), indent=2) if asked.output == "json" else as_table(report))  # noqa: T201
+    if not show(as_json(report), asked.output, lambda: as_table(report)):
+        return FAILED
     return _verdict(report, asked.fail_under)
 
 
@@ -60,24 +58,3 @@ def _verdict(report: Report, fail_under: int | None) -> int:
     told = "unknown" if value is None else str(value)
     print(f"homeostat: the score is {told}, and should be at least {fail_under}", file=sys.stderr)  # noqa: T201
     return BELOW
-
-
-def _percent(text: str) -> int:
-    if not text.isdecimal() or int(text) > 100:  # noqa: PLR2004 - the best score
-        raise argparse.ArgumentTypeError("not a whole number from 0 to 100")
-    return int(text)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="homeostat score",
-        description="Show how healthy services are, from 0 to 100, as their HealthChecks say.",
-        epilog="Exit code: 0, 1 when the score is unknown or below --fail-under, 2 when it could not be read.",
-    )
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument("-n", "--namespace", default="", help="namespace (default: that of the context)")
-    where.add_argument("-A", "--all-namespaces", action="store_true", help="the whole cluster")
-    parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="how to print")
-    parser.add_argument("--fail-under", type=_percent, metavar="N", help="exit with 1 when the score is below N")
-    add_cluster(parser)
-    return parser

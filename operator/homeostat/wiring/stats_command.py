@@ -5,7 +5,6 @@ kubectl -n homeostat-system exec deploy/homeostat -- homeostat stats
 """
 
 import argparse
-import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
@@ -13,15 +12,16 @@ from pydantic import ValidationError
 
 from homeostat.api.recovery import KIND
 from homeostat.api.recovery_attempt import AttemptRecord
-from homeostat.core.recovery.analytics import KEYS, Told, grouped
+from homeostat.core.recovery.analytics import Told, grouped
 from homeostat.engine.clock import SystemClock
 from homeostat.ports import HistoryUnavailable, StoredAttempt
 from homeostat.store import reading
 from homeostat.store.opening import open_reader, translated
-from homeostat.wiring.arguments import BadArguments, Parser
-from homeostat.wiring.past import add_store_url, moment, store_url
+from homeostat.wiring.arguments import BadArguments
+from homeostat.wiring.parsers.stats import parser
+from homeostat.wiring.past import moment, store_url
 from homeostat.wiring.stats_report import as_data, as_text
-from homeostat.wiring.streams import complain, print_out, where_the_store_is
+from homeostat.wiring.streams import complain, encoded, print_out, where_the_store_is
 
 FAILED = 2  # exit code
 
@@ -29,7 +29,7 @@ FAILED = 2  # exit code
 def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code."""
     try:
-        asked = _parser().parse_args(arguments)
+        asked = parser().parse_args(arguments)
         told = answer(asked, SystemClock().now())
     except HistoryUnavailable as error:
         complain([f"the history store cannot be read: {error}; {where_the_store_is('stats')}"])
@@ -51,8 +51,8 @@ def answer(asked: argparse.Namespace, now: datetime) -> str:
             figures = grouped(_told(stored), asked.by)
     finally:
         engine.dispose()
-    if asked.output == "json":
-        return json.dumps(as_data(figures, asked.by, since), indent=2) + "\n"
+    if asked.output != "text":
+        return encoded(as_data(figures, asked.by, since), asked.output)
     return "".join(f"{line}\n" for line in as_text(figures, asked.by, since))
 
 
@@ -66,22 +66,3 @@ def _told(stored: Sequence[StoredAttempt]) -> Iterator[Told]:
             unread += 1
     if unread:
         complain([f"{unread} attempts on record are of a form that this release cannot read, and are left out"])
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="homeostat stats",
-        description="Show how well policies heal: attempts that acted, how many recovered, and how long (median) it "
-        "took to detect, to decide, to act, and from detection to recovery.",
-        epilog="Exit code: 0, or 2 when there is no answer.",
-    )
-    parser.add_argument(
-        "policy", nargs="?", default="", metavar="NAMESPACE[/NAME]", help="of one namespace, or of one policy"
-    )
-    parser.add_argument("--by", choices=tuple(KEYS), default="policy", help="what to sum up by (default: policy)")
-    parser.add_argument(
-        "--since", default="30d", metavar="TIME", help="30d ago, or 2026-11-21T12:00:00Z (default: 30d)"
-    )
-    parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="how to print")
-    add_store_url(parser)
-    return parser

@@ -1,5 +1,6 @@
 """Lines on the standard streams, also where nobody reads them."""
 
+import json
 import os
 import sys
 from collections.abc import Iterable
@@ -42,6 +43,11 @@ _Dumper.add_representer(str, _text)
 def as_yaml(documents: Iterable[object]) -> str:
     """Write documents, each with its members in the order in which they were made."""
     return yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+
+
+def encoded(told: object, output: str) -> str:
+    """Write data for programs: as JSON, or as YAML."""
+    return as_yaml([told]) if output == "yaml" else json.dumps(told, indent=2, ensure_ascii=False) + "\n"
 
 
 def complain(problems: Iterable[str], prefix: str = "homeostat: ") -> None:

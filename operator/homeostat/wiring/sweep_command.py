@@ -7,6 +7,7 @@ experiments that nothing is left of. Order: faults, agents, guards, finalizers.
 
 import argparse
 import asyncio
+import json
 import os
 from collections.abc import Awaitable, Sequence
 
@@ -17,17 +18,19 @@ from homeostat.core.decision import DropGuard, Ref, Verb
 from homeostat.core.held import Held, Leftover, mark_on, restore_by_mark
 from homeostat.engine.clock import SystemClock
 from homeostat.kube.agents_left import agents_left
-from homeostat.kube.client import ApiClient, Patience
+from homeostat.kube.client import MERGE_PATCH, ApiClient, Patience
 from homeostat.kube.credentials import Credentials
 from homeostat.kube.fields import ApiFields
 from homeostat.kube.guards import ApiGuards
 from homeostat.kube.kubeconfig import find_credentials
 from homeostat.kube.objects import ApiObjects
-from homeostat.kube.remains import Holder, Remains, read_remains
+from homeostat.kube.remains import Holder, Remains, leader_of, read_remains
+from homeostat.kube.resources import WORKLOADS
 from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable
-from homeostat.wiring.arguments import BadArguments, Parser
-from homeostat.wiring.asked import add_cluster, explained
-from homeostat.wiring.streams import complain, print_out
+from homeostat.wiring.arguments import BadArguments
+from homeostat.wiring.asked import explained
+from homeostat.wiring.parsers.sweep import parser
+from homeostat.wiring.streams import complain, encoded, print_out
 from homeostat.wiring.sweep_report import as_json, as_text, compared, found_in, name_of
 
 CLEAN, LEFT, FAILED = 0, 1, 2
@@ -35,6 +38,8 @@ PATIENCE = Patience(timeout=10.0, total=10.0)
 ATTEMPTS = 5
 """So often a target is tried that others write at the same time."""
 POLL = 0.5  # seconds
+STOPPED_WITHIN = 60.0
+"""Seconds that an operator may take to stop: longer than its Pod may, and than its lead lasts when it is killed."""
 TROUBLES = (Unavailable, Forbidden, Gone, Rejected, Conflict)
 _KINDS = {kind.kind: kind for kind in (EXPERIMENT, GAME_DAY)}
 
@@ -42,7 +47,7 @@ _KINDS = {kind.kind: kind for kind in (EXPERIMENT, GAME_DAY)}
 def main(arguments: Sequence[str]) -> int:
     """Sweep; give the exit code: 0 nothing is left, 1 something is, 2 when it could not be asked."""
     try:
-        asked = _parser().parse_args(list(arguments))
+        asked = parser().parse_args(list(arguments))
         credentials = find_credentials(os.environ, kubeconfig=asked.kubeconfig, context=asked.context)
         return asyncio.run(_sweep(credentials, asked))
     except (BadArguments, *TROUBLES) as error:
@@ -55,6 +60,8 @@ def main(arguments: Sequence[str]) -> int:
 
 async def _sweep(credentials: Credentials, asked: argparse.Namespace) -> int:
     async with ApiClient(credentials, patience=PATIENCE) as client:
+        if asked.stop and not asked.dry_run:
+            await _stop(client, asked)
         before = await _read(client, asked)
         if asked.all and not asked.dry_run and before.leader:
             raise BadArguments(
@@ -65,8 +72,25 @@ async def _sweep(credentials: Credentials, asked: argparse.Namespace) -> int:
         if not asked.dry_run:
             await _Broom(client, asked).sweep(before)
             found = compared(found, found_in(await _read(client, asked), is_all=asked.all))
-    is_written = print_out(as_json(found) if asked.output == "json" else as_text(found))
+    is_written = print_out(
+        as_text(found) if asked.output == "text" else encoded(json.loads(as_json(found)), asked.output)
+    )
     return (LEFT if any(one.is_left for one in found) else CLEAN) if is_written else FAILED
+
+
+async def _stop(client: ApiClient, asked: argparse.Namespace) -> None:
+    """Have no replica of the operator run, and wait until none leads; one that is gone already has stopped."""
+    path = WORKLOADS["Deployment"].path(asked.operator_namespace, asked.stop)
+    try:
+        await client.request("PATCH", path, body={"spec": {"replicas": 0}}, content_type=MERGE_PATCH)
+    except Gone:
+        return
+    loop = asyncio.get_running_loop()
+    until = loop.time() + STOPPED_WITHIN
+    while leader := await leader_of(client, asked.operator_namespace, SystemClock().now()):
+        if loop.time() >= until:
+            raise BadArguments(f"sweep: {leader} still leads, {STOPPED_WITHIN:.0f} s after it was told to stop")
+        await asyncio.sleep(POLL)
 
 
 async def _read(client: ApiClient, asked: argparse.Namespace) -> Remains:
@@ -150,28 +174,3 @@ class _Broom:
         body = await objects.get(kind, holder.ref.namespace, holder.ref.name)
         await objects.set_finalizer(kind, holder.ref, body["metadata"]["resourceVersion"], present=False)
         return True
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="homeostat chaos sweep",
-        description="Find what experiments left behind: marked objects, guards, agents that run, experiments that wait "
-        "for an operator. Undo what no experiment answers for.",
-        epilog="Exit code: 0 nothing is left, 1 something is, 2 when it could not be asked.",
-    )
-    parser.add_argument("--dry-run", action="store_true", help="only list it")
-    parser.add_argument(
-        "--all",
-        action="store_true",
-        help="also what experiments hold up; the operator must be stopped",
-    )
-    parser.add_argument("-n", "--namespace", default="", help="only this namespace, and no Nodes (default: all)")
-    parser.add_argument(
-        "--operator-namespace", default="homeostat-system", metavar="NS", help="where the operator and its guards are"
-    )
-    parser.add_argument(
-        "--wait", type=float, default=10.0, metavar="SECONDS", help="how long agents may take to end (default: 10)"
-    )
-    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="as text, or as JSON")
-    add_cluster(parser)
-    return parser

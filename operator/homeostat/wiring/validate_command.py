@@ -1,6 +1,5 @@
 """`homeostat validate -f FILE …`: says of objects what the API server and the controllers would, without either."""
 
-import json
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,9 +9,11 @@ from homeostat.interchange.metadata import is_ours
 from homeostat.interchange.references import cross_problems
 from homeostat.interchange.structural import Problem, Severity
 from homeostat.interchange.validation import Checked, check
-from homeostat.wiring.arguments import BadArguments, Parser
+from homeostat.wiring.arguments import BadArguments
 from homeostat.wiring.check_file import BadInput, Given, objects
-from homeostat.wiring.streams import complain, in_one_line, print_out
+from homeostat.wiring.parsers.validate import parser
+from homeostat.wiring.showing import show
+from homeostat.wiring.streams import complain, in_one_line
 
 VALID, INVALID, UNREADABLE = 0, 1, 2
 _SUFFIXES = (".yaml", ".yml", ".json")
@@ -30,33 +31,15 @@ class Finding:
 def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code."""
     try:
-        asked = _parser().parse_args(arguments)
+        asked = parser().parse_args(arguments)
         findings = _findings([file for path in _paths(asked) for file in _files(path)])
     except (BadArguments, BadInput) as error:
         complain([str(error)])
         return UNREADABLE
-    text = _as_json(findings) if asked.output == "json" else "".join(f"{line}\n" for line in _lines(findings))
-    if not print_out(text):
+    if not show(_as_data(findings), asked.output, lambda: "".join(f"{line}\n" for line in _lines(findings))):
         return UNREADABLE
     is_valid = all(problem.severity is Severity.WARNING for one in findings for problem in one.problems)
     return VALID if is_valid else INVALID
-
-
-def _parser() -> Parser:
-    parser = Parser(
-        prog="homeostat validate",
-        description="Check objects of homeostat as the API server would, with the same rules and defaults, and say "
-        "what the controllers would have against them.",
-        epilog="Exit code: 0 all are valid, 1 one is not, 2 a file cannot be read. What is no object of homeostat is "
-        "left alone.",
-    )
-    parser.add_argument(
-        "-f", "--file", default=[], nargs="+", action="extend", metavar="FILE",
-        help="YAML or JSON, or a directory of it; - for standard input",
-    )  # fmt: skip
-    parser.add_argument("files", nargs="*", metavar="FILE", help="the same, without -f")
-    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="how to print")
-    return parser
 
 
 def _paths(asked: Namespace) -> list[str]:
@@ -99,8 +82,8 @@ def _lines(findings: Sequence[Finding]) -> Iterator[str]:
             yield in_one_line(f"{where}: {problem.path}: {warning}{message}")
 
 
-def _as_json(findings: Sequence[Finding]) -> str:
-    told = [
+def _as_data(findings: Sequence[Finding]) -> list[dict[str, object]]:
+    return [
         {
             "file": one.given.path,
             "document": one.given.place,
@@ -114,4 +97,3 @@ def _as_json(findings: Sequence[Finding]) -> str:
         }
         for one in findings
     ]
-    return json.dumps(told, indent=2) + "\n"

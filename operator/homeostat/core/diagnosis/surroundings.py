@@ -1,0 +1,212 @@
+"""Whether what the operator reads and writes answers, and what it was given fits together."""
+
+from homeostat.core.diagnosis.readings import (
+    MOST_NAMED,
+    Deployed,
+    Diagnosis,
+    Found,
+    ObjectsSeen,
+    Readings,
+    Unread,
+    Verdict,
+    ok,
+    some,
+    unread,
+)
+
+FULL = 0.9
+"""Of the room that history may have."""
+ROOM = "536870912"
+"""The default of the setting historyMaxBytes."""
+
+
+# --- what it reads and writes ---------------------------------------------------------------------------
+
+
+def prometheus(readings: Readings) -> Found:
+    """Say whether what objects ask Prometheus is answered."""
+    objects, deployed = readings.objects, readings.deployed
+    if isinstance(objects, Unread):
+        yield unread("Prometheus", objects)
+        return
+    url = deployed.setting("PROMETHEUS_URL") if isinstance(deployed, Deployed) else ""
+    ills = [one for one in objects.troubles if one.condition == "Prometheus"]
+    if ills:
+        says = f"{ills[0].message} ({some([one.what for one in ills])})"
+        do = (
+            f"kubectl -n {readings.operator_namespace} exec {readings.workload} -- homeostat settings | grep prometheus"
+        )
+        yield Diagnosis("Prometheus", Verdict.FAIL, says, do)
+    elif objects.asks_prometheus and isinstance(deployed, Deployed) and not url:
+        says = "objects ask Prometheus, and the setting prometheusUrl is empty"
+        yield Diagnosis("Prometheus", Verdict.WARN, says, "helm upgrade with --set prometheus.url=http://HOST:9090")
+    else:
+        told = "answers what objects ask it" if objects.asks_prometheus else f"no object{_listed(objects)} asks it"
+        yield ok("Prometheus", f"{url + ': ' if url else ''}{told}")
+
+
+def _listed(objects: ObjectsSeen) -> str:
+    """Take back what is said of all objects where some may not be listed."""
+    return " that you may list" if objects.not_listed else ""
+
+
+def rules(readings: Readings) -> Found:
+    """Say whether the rules of objectives are written and loaded."""
+    objects = readings.objects
+    if isinstance(objects, Unread):
+        yield unread("rules", objects)
+        return
+    ills = [one for one in objects.troubles if one.condition == "RulesReady"]
+    if ills:
+        says = f"{ills[0].reason}: {ills[0].message} ({some([one.what for one in ills])})"
+        yield Diagnosis("rules", Verdict.WARN, says, "homeostat explain slo/NAME -n NAMESPACE")
+    else:
+        yield ok("rules", "written and loaded" if objects.emits_rules else f"no objective{_listed(objects)} writes any")
+
+
+def alertmanager(readings: Readings) -> Found:
+    """Say whether alerts arrive."""
+    deployed, metrics = readings.deployed, readings.metrics
+    if isinstance(deployed, Unread):
+        yield unread("Alertmanager", deployed)
+        return
+    url = deployed.setting("ALERTMANAGER_URL") if deployed else ""
+    if not url:
+        yield ok("Alertmanager", "none is set: alerts stand on objects, as events and in metrics")
+        return
+    if isinstance(metrics, Unread):
+        yield unread("Alertmanager", metrics)
+        return
+    posts = {what: metrics.get(f"homeostat_alertmanager_posts_total{{{what}}}", 0) for what in _POSTS}
+    if posts["Unavailable"] or posts["Refused"]:
+        says = (
+            f"{url}: {posts['Unavailable']:.0f} posts did not arrive and {posts['Refused']:.0f} were refused, since the"
+        )
+        yield Diagnosis("Alertmanager", Verdict.WARN, f"{says} operator started", f"curl -s {url}/-/ready")
+    else:
+        yield ok("Alertmanager", f"{url}: took {posts['Taken']:.0f} posts")
+
+
+_POSTS = ("Taken", "Refused", "Unavailable")
+
+
+def store(readings: Readings) -> Found:
+    """Say whether history is written, and has room."""
+    metrics, deployed = readings.metrics, readings.deployed
+    if isinstance(metrics, Unread):
+        yield unread("history", metrics)
+        return
+    errors, dropped = (
+        metrics.get("homeostat_history_errors_total", 0),
+        metrics.get("homeostat_history_dropped_total", 0),
+    )
+    size = metrics.get("homeostat_history_bytes", 0)
+    is_known = isinstance(deployed, Deployed)
+    room = float(deployed.setting("HISTORY_MAX_BYTES", ROOM)) if isinstance(deployed, Deployed) else 0.0
+    logs = f"{readings.logs} | grep -i history"
+    if errors or dropped:
+        says = f"{errors:.0f} writes failed and {dropped:.0f} records were given up, since the operator started"
+        yield Diagnosis("history", Verdict.WARN, f"{says}: is its volume full or read-only?", logs)
+    elif room and size > FULL * room:
+        says = f"{size / 1e6:.0f} MB of {room / 1e6:.0f} MB: soon the oldest is given up"
+        yield Diagnosis("history", Verdict.WARN, says, "helm upgrade with --set settings.historyMaxBytes=BYTES")
+    else:
+        kept = "" if not is_known or (deployed and deployed.is_history_kept) else "; it is lost with its Pod (emptyDir)"  # type: ignore[union-attr]
+        yield ok("history", f"written, {size / 1e6:.1f} MB{kept}")
+
+
+def pod_security(readings: Readings) -> Found:
+    """Say whether Pod Security lets in what is to run, and no more."""
+    levels, objects, own = readings.levels, readings.objects, readings.operator_namespace
+    if isinstance(levels, Unread):
+        yield unread("Pod Security", levels)
+        return
+    if levels.get(own, "") != "restricted":
+        is_set = f"enforces {levels[own]!r}" if levels.get(own) else "enforces no level"
+        do = f"kubectl label namespace {own} pod-security.kubernetes.io/enforce=restricted --overwrite"
+        yield Diagnosis("Pod Security", Verdict.WARN, f"{own} {is_set}; the operator needs no more than restricted", do)
+    agents = () if isinstance(objects, Unread) else objects.agents
+    barred = [one for one in agents if levels.get(one[0], "privileged") not in {"", "privileged"}]
+    for namespace in dict.fromkeys(one[0] for one in barred):
+        named = some([f"chaos/{name} ({fault})" for where, name, fault in barred if where == namespace])
+        says = f"{namespace} enforces {levels[namespace]!r}: the agents of {named} need capabilities it does not allow"
+        do = f"kubectl label namespace {namespace} pod-security.kubernetes.io/enforce=privileged --overwrite"
+        yield Diagnosis("Pod Security", Verdict.WARN, says, do)
+    if levels.get(own, "") == "restricted" and not barred:
+        yield ok("Pod Security", f"{own} enforces restricted; no experiment needs more than its namespace allows")
+
+
+def leftovers(readings: Readings) -> Found:
+    """Say what experiments left behind."""
+    left = readings.leftovers
+    if isinstance(left, Unread):
+        yield unread("leftovers", left)
+    elif left:
+        says = f"{len(left)} things that no experiment answers for: {some(left)}"
+        yield Diagnosis("leftovers", Verdict.FAIL, says, "homeostat chaos sweep")
+    else:
+        yield ok("leftovers", "no marker, guard or agent without an experiment")
+
+
+def objects(readings: Readings) -> Found:
+    """Say which of our objects are not accepted."""
+    objects = readings.objects
+    if isinstance(objects, Unread):
+        yield unread("objects", objects)
+        return
+    if objects.not_listed:
+        yield Diagnosis("objects", Verdict.WARN, f"may not be listed: {', '.join(objects.not_listed)}")
+    ills = [one for one in objects.troubles if one.condition in {"Stalled", "Ready"}]
+    for one in ills[:MOST_NAMED]:
+        verdict = Verdict.FAIL if one.condition == "Stalled" else Verdict.WARN
+        yield Diagnosis("objects", verdict, f"{one.what}: {one.reason}: {one.message}")
+    if len(ills) > MOST_NAMED:
+        yield Diagnosis("objects", Verdict.WARN, f"{len(ills) - MOST_NAMED} more are not ready", "homeostat status -A")
+    if not ills and not objects.not_listed:
+        yield ok("objects", f"{objects.count}, all accepted")
+
+
+# --- settings -------------------------------------------------------------------------------------------
+
+
+def settings(readings: Readings) -> Found:
+    """Name settings that contradict each other, or what is asked of the operator."""
+    deployed, objects = readings.deployed, readings.objects
+    if not isinstance(deployed, Deployed):
+        return
+    is_namespaced = deployed.setting("SCOPE", "Cluster") == "Namespaced"
+    is_sqlite = deployed.setting("STORE_URL", "sqlite").startswith("sqlite")
+    has_agents = not isinstance(objects, Unread) and bool(objects.agents)
+    contradictions = (
+        (
+            is_namespaced and bool(_names(deployed, "NODE_NAMESPACES") or _names(deployed, "CHAOS_NODE_NAMESPACES")),
+            "scope is Namespaced, and nodeNamespaces or chaosNodeNamespaces is set: Nodes are not of a namespace",
+            "helm upgrade with scope=Cluster, or without nodeNamespaces and chaosNodeNamespaces",
+        ),
+        (
+            deployed.wanted > 1 and is_sqlite and deployed.is_history_kept,
+            f"{deployed.wanted} replicas, and history in a file on one volume: a standby cannot take it over elsewhere",
+            "helm upgrade with history.store=PostgreSQL, or replicas=1",
+        ),
+        (
+            deployed.wanted > 1 and is_sqlite and not deployed.is_history_kept,
+            f"{deployed.wanted} replicas, each with a history of its own, which is lost with its Pod",
+            "helm upgrade with history.store=PostgreSQL, or replicas=1",
+        ),
+        (
+            has_agents and not deployed.setting("AGENT_IMAGE"),
+            "experiments want agents, and the setting agentImage is empty",
+            f"kubectl -n {readings.operator_namespace} set env deployment/{deployed.name} HOMEOSTAT_AGENT_IMAGE=IMAGE",
+        ),
+        (
+            deployed.setting("GUARDS") == "Off",
+            "guards are Off: a fault outlives an operator that dies",
+            f"kubectl -n {readings.operator_namespace} set env deployment/{deployed.name} HOMEOSTAT_GUARDS=Required",
+        ),
+    )
+    told = [Diagnosis("settings", Verdict.WARN, says, do) for holds, says, do in contradictions if holds]
+    yield from told or [ok("settings", "none contradicts another")]
+
+
+def _names(deployed: Deployed, setting: str) -> str:
+    return deployed.setting(setting).strip("[] ")

@@ -1,0 +1,1 @@
+"""What each command may be told. Nothing here costs more to import than argparse: `--help` and completion read it."""
