@@ -17,6 +17,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 BEGAN = time.monotonic()
 NAMESPACE = "shop"
+INSTALLED = ("dist/install.yaml", "dist/rights/recovery.yaml", "dist/rights/chaos.yaml")
 POLICY, CHECK, OBJECTIVE, EXPERIMENT = "restart-checkout", "checkout", "checkout", "kill-checkout"
 SHOWN = "servicelevelobjectives,healthchecks,recoverypolicies,chaosexperiments"
 POLL = 0.25  # seconds between two looks at the API server
@@ -79,10 +80,10 @@ def state(kind: str, name: str, field: str) -> str:
 
 def install() -> None:
     """Install the kinds and the operator. A Freeze would rightly stop the story: somebody wanted everything stopped."""
-    say("installing the kinds (crds/) and the operator (deploy/operator.yaml)")
-    kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds"))
+    say("installing the kinds and the operator (dist/install.yaml), and what it may do (dist/rights/)")
+    for path in INSTALLED:
+        kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / path))
     kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(ROOT / "crds"))
-    kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "deploy" / "operator.yaml"))
     # A demo that is run again runs the operator as it was built now.
     kubectl("-n", "homeostat-system", "rollout", "restart", "deployment/homeostat")
     kubectl("-n", "homeostat-system", "rollout", "status", "deployment/homeostat", "--timeout=120s")
@@ -215,7 +216,7 @@ def budget_spent(bad_before: int, recovered: datetime) -> str:
 def remove() -> None:
     """Take everything out of an existing cluster again."""
     kubectl("delete", "chaosexperiments", "--all", "-A", "--ignore-not-found", "--timeout=120s")
-    for path in ("examples/shop.yaml", "deploy/operator.yaml", "crds"):
+    for path in ("examples/shop.yaml", *reversed(INSTALLED)):
         say(f"deleting {path}")
         kubectl("delete", "-f", str(ROOT / path), "--ignore-not-found", "--timeout=120s")
 

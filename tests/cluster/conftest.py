@@ -62,7 +62,7 @@ def kubectl(kubectl_command: list[str]) -> Kubectl:
 
 @pytest.fixture(scope="session")
 def api(kubectl_command: list[str]) -> Iterator[Api]:
-    """Speak JSON to the API server: `api("GET", "/api", body=None, accept=…, content_type=…)` gives code and answer."""
+    """Speak to the API server: `api("GET", "/api", body=None, accept=…, content_type=…)` gives code and answer."""
     with subprocess.Popen([*kubectl_command, "proxy", "--port=0"], stdout=subprocess.PIPE, text=True) as proxy:
         assert proxy.stdout is not None
         greeting = proxy.stdout.readline()
@@ -85,13 +85,18 @@ def api(kubectl_command: list[str]) -> Iterator[Api]:
             )
             try:
                 with opener.open(request, timeout=PATIENCE) as answer:
-                    return answer.status, json.load(answer)
+                    return answer.status, content_of(answer.headers.get_content_type(), answer.read())
             except urllib.error.HTTPError as refusal:
                 with refusal:
                     return refusal.code, refusal_of(refusal.read())
 
         yield call
         proxy.terminate()
+
+
+def content_of(kind: str, body: bytes) -> dict[str, Any]:
+    """Read an answer; what is no JSON, such as a log, is `text`."""
+    return json.loads(body) if kind == "application/json" else {"text": body.decode(errors="replace")}
 
 
 def refusal_of(body: bytes) -> dict[str, Any]:

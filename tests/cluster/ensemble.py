@@ -1,8 +1,8 @@
 """Plays the stories together, since each of them mostly waits: in threads, ahead of the tests that ask for their end.
 
-First those that share one operator (fixture `shop`): it watches the whole cluster with the rights of deploy/ and
-nothing more, so that each of these stories also proves that these rights are enough. Then those that start and kill an
-operator of their own (fixture `stage`).
+First those that share one operator (fixture `shop`): it runs in a pod, as it is installed for a whole cluster, so that
+each of these stories also proves that its rights are enough. Then those that start and kill one of their own (fixture
+`stage`).
 """
 
 import os
@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from cluster.installation import admit_guards, grant_rights, token_of
-from cluster.operator_process import AGENT_IMAGE, OperatorProcess, kubeconfig_for
+from cluster.installation import account_of, grant_rights
+from cluster.installed import InstalledOperator
 from cluster.stage import Api, Stage, until_takes_pods
 
 AT_ONCE = int(os.environ.get("HOMEOSTAT_TEST_STORIES", "6"))
@@ -51,7 +50,7 @@ class Ensemble:
         """Start no more stories, and wait for those under way."""
         self._pool.shutdown(wait=True, cancel_futures=True)
         if self._operator is not None:
-            self._operator.kill()
+            self._operator.stop()
 
     def _submit(self, item: pytest.Function, name: str, after: "Future[None] | None" = None) -> "Future[None]":
         params = item.callspec.params if hasattr(item, "callspec") else {}
@@ -75,7 +74,7 @@ class Ensemble:
         folder.mkdir()
         stage = Stage(self._api, self._kubeconfig, namespace, folder, self._operator if role == "shop" else None)
         if role == "stage":
-            admit_guards(stage)
+            stage.token = account_of(stage)
         try:
             story(**{role: stage}, **params)
         except BaseException as error:
@@ -85,21 +84,14 @@ class Ensemble:
         finally:
             stage.strike()
 
-    def _share_operator(self) -> OperatorProcess:
-        """Start the operator for the whole cluster, as the ServiceAccount of deploy/operator.yaml."""
-        token = token_of(self._api, SYSTEM, "homeostat")
-        cluster = yaml.safe_load(self._kubeconfig.read_text())["clusters"][0]["cluster"]
-        kubeconfig = kubeconfig_for(self._folder, cluster["server"], token, cluster["certificate-authority-data"])
-        unbounded = ("--action-budget", "1000", "--storm-policies", "1000")  # the stories are no storm
-        faults = ("--agent-image", AGENT_IMAGE)
-        flags = ("--operator-namespace", SYSTEM, *unbounded, "--refreshes-per-second", "50", *faults)
-        operator = OperatorProcess(self._folder, kubeconfig, "shared", flags)
-        operator.start()
-        return operator
+    def _share_operator(self) -> InstalledOperator:
+        """Install the operator for the whole cluster; the stories together are no storm."""
+        unbounded = {"HOMEOSTAT_ACTION_BUDGET": "1000", "HOMEOSTAT_STORM_POLICIES": "1000"}
+        return InstalledOperator(self._api, SYSTEM, unbounded | {"HOMEOSTAT_REFRESHES_PER_SECOND": "50"})
 
     def _close(self, shared: "list[Future[None]]") -> None:
         """Stop the shared operator once nobody needs it: from then on each namespace has its own."""
         for future in shared:
             future.exception()
         if self._operator is not None:
-            self._operator.terminate()
+            self._operator.stop()

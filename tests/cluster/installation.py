@@ -1,4 +1,4 @@
-"""deploy/ applied to a cluster: the rights alone for an operator outside, or all of it for one in a pod."""
+"""dist/ applied to a cluster: the rights alone for an operator outside, or all of it for one in a pod."""
 
 from collections.abc import Iterator
 from copy import deepcopy
@@ -15,17 +15,28 @@ from cluster.waiting import until
 Document = dict[str, Any]
 CLUSTERED = ("Namespace", "ClusterRole", "ClusterRoleBinding")
 CLUSTERED += ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+ACCOUNTING = ("ServiceAccount", "Role", "RoleBinding", "ClusterRoleBinding")
+RIGHTS = ("recovery", "recovery-jobs", "chaos", "chaos-nodes", "probe-jobs", "rules-configmaps")
+"""The files of dist/rights that stories need."""
 
 
 def documents() -> Iterator[Document]:
-    """Give all that can be installed, each as a copy of its own."""
-    yield from deepcopy(_read())
+    """Give what is installed for stories. ConfigMaps of rules are allowed to nobody yet: stories bind that role."""
+    for document in manifests(*RIGHTS):
+        if (document["kind"], document["metadata"]["name"]) != ("ClusterRoleBinding", "homeostat-rules-configmaps"):
+            yield document
+
+
+def manifests(*rights: str) -> list[Document]:
+    """Give what dist/install.yaml has, without the CRDs, and these files of dist/rights, each as a copy of its own."""
+    return deepcopy([one for name in ("install", *(f"rights/{right}" for right in rights)) for one in _read(name)])
 
 
 @cache
-def _read() -> tuple[Document, ...]:
-    names = ("operator.yaml", "job-probes.yaml", "job-steps.yaml", "node-chaos.yaml")
-    return tuple(one for name in names for one in yaml.safe_load_all((ROOT / "deploy" / name).read_text()))
+def _read(name: str) -> tuple[Document, ...]:
+    texts = (ROOT / "dist" / f"{name}.yaml").read_text().split("\n---\n")
+    read = (yaml.safe_load(text) for text in texts if "\nkind: CustomResourceDefinition\n" not in text)
+    return tuple(one for one in read if one)
 
 
 def grant_rights(api: Api) -> None:
@@ -46,21 +57,17 @@ def install(stage: Stage) -> None:
 
 
 def rightful(stage: Stage) -> Path:
-    """Give the stage's own operator, started outside, the rights of deploy/ and no others: its kubeconfig."""
-    for document in _own(stage):
-        if document["kind"] != "Deployment":
-            apply(stage.api, document)
+    """Give the stage's own operator, started outside, the rights of dist/ and no others: its kubeconfig."""
     cluster = yaml.safe_load(stage.kubeconfig.read_text())["clusters"][0]["cluster"]
-    token = token_of(stage.api, stage.system, "homeostat")
-    return kubeconfig_for(stage.folder, cluster["server"], token, cluster["certificate-authority-data"])
+    return kubeconfig_for(stage.folder, cluster["server"], account_of(stage), cluster["certificate-authority-data"])
 
 
-def admit_guards(stage: Stage) -> None:
-    """Let undo Pods into the namespace of the stage's own operator, with the rights of deploy/ and no others."""
+def account_of(stage: Stage) -> str:
+    """Make the accounts of the stage's own operator, with the rights of dist/ and no others; give its token."""
     for document in _own(stage):
-        name = document["metadata"]["name"]
-        if document["kind"] not in CLUSTERED[:2] and name.startswith("homeostat-undo"):
+        if document["kind"] in ACCOUNTING:
             apply(stage.api, document)
+    return token_of(stage.api, stage.system, "homeostat")
 
 
 def token_of(api: Api, namespace: str, account: str) -> str:

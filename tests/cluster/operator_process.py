@@ -8,11 +8,13 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 import yaml
+from typing_extensions import override
 
 from cluster.waiting import until
 
@@ -53,8 +55,46 @@ def kubeconfig_for(folder: Path, server: str, token: str = "", ca_data: str = ""
     return path
 
 
-class OperatorProcess:
-    """One replica. Started again after a kill, it keeps identity, store and log. `hurry`: see hurried.py."""
+class Operator(ABC):
+    """An operator at work, however it was started: what it says, and what it answers."""
+
+    @abstractmethod
+    def words(self) -> str:
+        """Give what it has logged since its last start."""
+
+    @abstractmethod
+    def is_running(self) -> bool:
+        """Whether it still lives."""
+
+    @abstractmethod
+    def get(self, path: str) -> tuple[int, str]:
+        """Ask its own HTTP server."""
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Give the lines of its log that are whole."""
+        return [json.loads(line) for line in self.words().splitlines() if line.startswith("{") and line.endswith("}")]
+
+    def tail(self) -> str:
+        """Give the end of its log."""
+        return self.words()[-4000:]
+
+    def await_log(self, event: str) -> dict[str, Any]:
+        """Wait until it has said something, and give the line."""
+        return until(lambda: self._said(event), f"the operator says {event!r}: {self.tail()}")
+
+    def metric(self, pattern: str) -> float:
+        """Add up the samples whose name and labels match a regular expression."""
+        samples = (line.rsplit(" ", 1) for line in self.get("/metrics")[1].splitlines() if not line.startswith("#"))
+        return sum(float(value) for name, value in samples if re.search(pattern, name))
+
+    def _said(self, event: str) -> dict[str, Any] | None:
+        line = next((line for line in self.lines() if line.get("event") == event), None)
+        assert line or self.is_running(), f"the operator ended: {self.tail()}"
+        return line
+
+
+class OperatorProcess(Operator):
+    """One replica, a process here. Started again it keeps identity, store and log. `hurry`: see hurried.py."""
 
     def __init__(
         self,
@@ -89,25 +129,12 @@ class OperatorProcess:
     def _launch(self, environment: Mapping[str, str], log: BinaryIO) -> Running:
         return subprocess.Popen(self._command, env=environment, stdout=log, stderr=log)
 
-    def await_log(self, event: str) -> dict[str, Any]:
-        """Wait until this process has said something, and give the line."""
-        return until(lambda: self._said(event), f"the operator says {event!r}: {self.tail()}")
+    @override
+    def words(self) -> str:
+        """Give what it has logged since its last start."""
+        return self.log.read_bytes()[self._began :].decode(errors="replace") if self.log.exists() else ""
 
-    def _said(self, event: str) -> dict[str, Any] | None:
-        assert self._process is not None
-        line = next((line for line in self.lines() if line.get("event") == event), None)
-        assert line or self._process.poll() is None, f"the operator ended ({self._process.poll()}): {self.tail()}"
-        return line
-
-    def lines(self) -> list[dict[str, Any]]:
-        """Give what this process has logged since its last start."""
-        text = self.log.read_bytes()[self._began :].decode(errors="replace")
-        return [json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
-
-    def tail(self) -> str:
-        """Give the end of its log."""
-        return self.log.read_text(errors="replace")[-4000:] if self.log.exists() else ""
-
+    @override
     def is_running(self) -> bool:
         """Whether it still lives."""
         return self._process is not None and self._process.poll() is None
@@ -131,6 +158,7 @@ class OperatorProcess:
         """URL of its API (docs/api.md)."""
         return f"http://127.0.0.1:{self.await_log('started')['api_port']}"
 
+    @override
     def get(self, path: str) -> tuple[int, str]:
         """Ask its own HTTP server."""
         url = f"http://127.0.0.1:{self.await_log('started')['port']}{path}"
@@ -140,11 +168,6 @@ class OperatorProcess:
         except urllib.error.HTTPError as refusal:
             with refusal:
                 return refusal.code, refusal.read().decode()
-
-    def metric(self, pattern: str) -> float:
-        """Add up the samples whose name and labels match a regular expression."""
-        samples = (line.rsplit(" ", 1) for line in self.get("/metrics")[1].splitlines() if not line.startswith("#"))
-        return sum(float(value) for name, value in samples if re.search(pattern, name))
 
     def _end(self, number: signal.Signals) -> int:
         process = self._process

@@ -1,7 +1,8 @@
 """A proxy before the API server that breaks what it is told to: the tests' only way into what the operator sees.
 
-Plain HTTP on loopback in front, the real server behind, with the administrator's certificate. Answers stream through,
-so watches and attachments work. A fault meets requests by method and path; without any, the proxy only counts.
+Plain HTTP on loopback in front, the real server behind: there it is who a token is of, else the administrator. Answers
+stream through, so watches and attachments work. A fault meets requests by method and path; without any, the proxy only
+counts.
 """
 
 import asyncio
@@ -61,10 +62,11 @@ class Fault:
 class FaultProxy:
     """The proxy, running in a thread of its own. `url` is where it listens."""
 
-    def __init__(self, kubeconfig: Path) -> None:
+    def __init__(self, kubeconfig: Path, token: str = "") -> None:
         self.seen: list[Seen] = []
         self.url = ""
-        self._server, self._tls = _upstream(kubeconfig)
+        self._server, self._tls = _upstream(kubeconfig, is_administrator=not token)
+        self._identity = {"Authorization": f"Bearer {token}"} if token else {}
         self._faults: list[Fault] = []
         self._is_lost: Callable[[dict[str, Any]], bool] = lambda _event: False
         self._bridges: list[tuple[web.Request, list[asyncio.Task[None]]]] = []
@@ -147,7 +149,7 @@ class FaultProxy:
         async with self._session.request(
             request.method,
             self._server + request.raw_path,
-            headers=headers,
+            headers=headers | self._identity,
             data=await request.read() or None,
             ssl=self._tls,
         ) as answer:
@@ -161,7 +163,9 @@ class FaultProxy:
         """Pass a WebSocket on, message by message; it ends when either side does, or `cut` does."""
         protocols = [one.strip() for one in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
         try:
-            above = await self._session.ws_connect(self._server + request.raw_path, protocols=protocols, ssl=self._tls)
+            above = await self._session.ws_connect(
+                self._server + request.raw_path, protocols=protocols, ssl=self._tls, headers=self._identity
+            )
         except aiohttp.WSServerHandshakeError as error:
             self.seen.append(Seen(request.method, request.path_qs, error.status))
             return web.Response(status=error.status)
@@ -211,8 +215,8 @@ async def _pass_on(source: Socket, to: Socket) -> None:
         await to.send_bytes(message.data)
 
 
-def _upstream(kubeconfig: Path) -> tuple[str, ssl.SSLContext]:
-    """Read the administrator's kubeconfig: where the API server is, and how to be known there."""
+def _upstream(kubeconfig: Path, *, is_administrator: bool) -> tuple[str, ssl.SSLContext]:
+    """Read the administrator's kubeconfig: where the API server is, and how to be known there as who that is of."""
     config = yaml.safe_load(kubeconfig.read_text())
     cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
 
@@ -222,6 +226,8 @@ def _upstream(kubeconfig: Path) -> tuple[str, ssl.SSLContext]:
         return (kubeconfig.parent / holder[name]).read_bytes()
 
     tls = ssl.create_default_context(cadata=pem(cluster, "certificate-authority").decode())
+    if not is_administrator:
+        return cluster["server"], tls
     with tempfile.NamedTemporaryFile() as both:
         both.write(pem(user, "client-certificate") + b"\n" + pem(user, "client-key"))
         both.flush()

@@ -1,18 +1,23 @@
 """A stage for one story: a namespace, the sample shop in it, an operator, and a proxy to break the API with."""
 
 import json
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cluster.manifests import OURS, SHOP, Manifest, deployment, health_check, service
-from cluster.operator_process import AGENT_IMAGE, OperatorProcess, kubeconfig_for
+from cluster.operator_pod import OperatorPod
+from cluster.operator_process import AGENT_IMAGE, Operator, OperatorProcess, kubeconfig_for
 from cluster.proxy import FaultProxy
 from cluster.waiting import until
 
 Api = Callable[..., tuple[int, dict[str, Any]]]
+IN_PODS = os.environ.get("HOMEOSTAT_TEST_OPERATOR") == "pod"
+"""Whether the operators of stories are pods (operator_pod.py) instead of processes."""
 
 APPLY, MERGE = "application/apply-patch+yaml", "application/merge-patch+json"
 PLURALS = {
@@ -56,11 +61,12 @@ class Stage:
     kubeconfig: Path
     namespace: str
     folder: Path
-    operator: OperatorProcess | None = None
+    operator: Operator | None = None
     proxy: FaultProxy | None = None
     processes: list[OperatorProcess] = field(default_factory=list)
     freezes: list[str] = field(default_factory=list)
     cluster_bindings: list[str] = field(default_factory=list)
+    token: str = ""
 
     # --- objects --------------------------------------------------------------------------------------------
 
@@ -291,11 +297,12 @@ class Stage:
         `direct`, or with a `kubeconfig` of its own, it does not. `hurry`: see hurried.py.
         """
         if self.proxy is None:
-            self.proxy = FaultProxy(self.kubeconfig)
+            self.proxy = FaultProxy(self.kubeconfig, self.token)
         if kubeconfig is None:
             kubeconfig = self.kubeconfig if direct else kubeconfig_for(self.folder, self.proxy.url)
         own = ("--namespaces", self.namespace, "--operator-namespace", self.system, "--agent-image", agent_image)
-        process = OperatorProcess(self.folder, kubeconfig, identity, (*own, *flags), hurry)
+        make = partial(OperatorPod, self.api) if IN_PODS else OperatorProcess
+        process = make(self.folder, kubeconfig, identity, (*own, *flags), hurry)
         self.processes.append(process)
         self.operator = self.operator or process
         process.start(wait_for=wait_for)
@@ -308,8 +315,8 @@ class Stage:
         return self.proxy
 
     @property
-    def one(self) -> OperatorProcess:
-        """The operator that serves the stage."""
+    def one(self) -> Any:
+        """The operator that serves the stage: an InstalledOperator where it is shared, else an OperatorProcess."""
         assert self.operator is not None
         return self.operator
 

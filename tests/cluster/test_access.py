@@ -1,4 +1,4 @@
-"""Tokens and rights as a real API server judges them, with the very rights of deploy/: nobody comes in by default."""
+"""Tokens and rights as a real API server judges them, with the very rights of dist/: nobody comes in by default."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from cluster import installation
-from cluster.conftest import ROOT, Api, Kubectl
+from cluster.conftest import Api, Kubectl
 from cluster.operator_process import kubeconfig_for
 from homeostat.kube.access import ApiAccess
 from homeostat.kube.client import ApiClient, Patience
@@ -38,9 +38,8 @@ def client_as(token: str, kubeconfig: Path, folder: Path) -> ApiClient:
 async def access(
     kubectl: Kubectl, crds: None, token_of: TokenOf, kubeconfig: Path, tmp_path: Path  # noqa: ARG001
 ) -> AsyncIterator[ApiAccess]:  # fmt: skip
-    """Judge as the operator does: with its ServiceAccount, which has the rights of deploy/ and no others."""
-    documents = yaml.safe_load_all((ROOT / "deploy" / "operator.yaml").read_text())
-    rights = [document for document in documents if document and document["kind"] != "Deployment"]
+    """Judge as the operator does: with its ServiceAccount, which has the rights of dist/ and no others."""
+    rights = [document for document in installation.manifests() if document["kind"] != "Deployment"]
     kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=yaml.safe_dump_all(rights))
     async with client_as(token_of(SYSTEM, "homeostat"), kubeconfig, tmp_path) as client:
         yield ApiAccess(client)

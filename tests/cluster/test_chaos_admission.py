@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from cluster.conftest import Kubectl
+from cluster.installation import manifests
 from cluster.test_probe_admission import POLICIES, Writer
 from cluster.waiting import until
 from homeostat.api.chaos import KIND
@@ -135,9 +136,8 @@ def asking(**annotations: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def policies(kubectl: Kubectl, crds: None) -> None:  # noqa: ARG001 - they are about what the CRDs define
-    """Install what deploy/ says about who may write what."""
-    documents = yaml.safe_load_all((ROOT / "deploy" / "operator.yaml").read_text())
-    ours = [one for one in documents if one["kind"] in POLICIES]
+    """Install what dist/ says about who may write what."""
+    ours = [one for one in manifests() if one["kind"] in POLICIES]
     kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=yaml.safe_dump_all(ours))
 
 

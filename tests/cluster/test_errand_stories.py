@@ -1,4 +1,4 @@
-"""Runbooks and webhooks of a RecoveryPolicy on real pods, with the very rights of deploy/."""
+"""Runbooks and webhooks of a RecoveryPolicy on real pods, with the very rights of dist/."""
 
 import hashlib
 import hmac

@@ -7,6 +7,7 @@ import yaml
 
 from cluster import proxy
 from cluster.conftest import ROOT, Api, Kubectl
+from cluster.installation import manifests
 from cluster.manifests import OURS, Manifest, freeze, kill_experiment
 from cluster.stage import Stage
 from cluster.test_probe_admission import POLICIES, Writer
@@ -141,9 +142,8 @@ NO_RIGHT = "you are not allowed to patch chaosexperiments"
 
 @pytest.fixture
 def writer(kubectl: Kubectl, namespace: str) -> Writer:
-    """Somebody who may write GameDays and nothing else, where deploy/ says who may write what."""
-    documents = yaml.safe_load_all((ROOT / "deploy" / "operator.yaml").read_text())
-    ours = [one for one in documents if one["kind"] in POLICIES]
+    """Somebody who may write GameDays and nothing else, where dist/ says who may write what."""
+    ours = [one for one in manifests() if one["kind"] in POLICIES]
     kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=yaml.safe_dump_all(ours))
     made = Writer(kubectl, namespace)
     made.allow(WRITES_DAYS)

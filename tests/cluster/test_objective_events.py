@@ -1,4 +1,4 @@
-"""Pushed events through the real API and with the rights of deploy/: what was acknowledged is counted, and once."""
+"""Pushed events through the real API and with the rights of dist/: what was acknowledged is counted, and once."""
 
 import re
 

@@ -91,7 +91,7 @@ def prometheus_rules_served(api: Api) -> Iterator[None]:
 
 
 def test_rules_move_to_a_prometheus_rule_stay_as_they_are_and_are_loaded(stage: Stage) -> None:
-    """S13, S15: with the rights of deploy/: no right to ConfigMaps, then one, then PrometheusRules that are loaded."""
+    """S13, S15: with the rights of dist/: no right to ConfigMaps, then one, then PrometheusRules that are loaded."""
     with running_prometheus(stage.folder / "prometheus") as prometheus:
         stage.put(fed(labels=RELEASE))
         stage.start("--prometheus-url", prometheus.url, kubeconfig=rightful(stage), hurry=HURRIED)
@@ -159,7 +159,7 @@ def until_served(ask: Callable[[], tuple[int, dict[str, Any]]]) -> tuple[int, di
 
 
 def allow_config_maps(stage: Stage) -> None:
-    """Give the right that deploy/ gives to nobody, as it says how to."""
+    """Give the right that dist/ gives to nobody, as it says how to."""
     group = "rbac.authorization.k8s.io"
     binding = {
         "apiVersion": f"{group}/v1",

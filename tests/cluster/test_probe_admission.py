@@ -1,4 +1,4 @@
-"""Who may write which HealthChecks: the admission policies of deploy/, on a real API server."""
+"""Who may write which HealthChecks: the admission policies of dist/, on a real API server."""
 
 import json
 from collections.abc import Iterator
@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster.conftest import ROOT, Kubectl
+from cluster.conftest import Kubectl
+from cluster.installation import manifests
 from cluster.manifests import Manifest, health_check
 from cluster.test_crds import definition
 from cluster.waiting import until
@@ -61,9 +62,8 @@ class Writer:
 
 @pytest.fixture(scope="module")
 def policies(kubectl: Kubectl, crds: None) -> None:  # noqa: ARG001 - they are about what the CRDs define
-    """Install what deploy/ says about who may write what."""
-    texts = [(ROOT / "deploy" / name).read_text() for name in ("operator.yaml", "job-probes.yaml")]
-    documents = [one for text in texts for one in yaml.safe_load_all(text) if one["kind"] in POLICIES]
+    """Install what dist/ says about who may write what."""
+    documents = [one for one in manifests() if one["kind"] in POLICIES]
     kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=yaml.safe_dump_all(documents))
 
 

@@ -1,4 +1,4 @@
-"""Probes that speak to the API server, with the very rights of deploy/: Secrets, Jobs, workloads and what ails them."""
+"""Probes that speak to the API server, with the very rights of dist/: Secrets, Jobs, workloads and what ails them."""
 
 import asyncio
 import json
@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster.conftest import ROOT, Api, Kubectl
-from cluster.installation import token_of
+from cluster.conftest import Api, Kubectl
+from cluster.installation import manifests, token_of
 from cluster.manifests import SAMPLE, Manifest, deployment, health_check, secret
 from cluster.operator_process import kubeconfig_for
 from cluster.waiting import eventually, until
@@ -60,11 +60,9 @@ def kubeconfig_of(api: Api, kubeconfig: Path, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture(scope="module")
 def operators(kubectl: Kubectl, crds: None, kubeconfig_of: MakeKubeconfig) -> Path:  # noqa: ARG001
-    """The kubeconfig of the operator's ServiceAccount, with the rights of deploy/ and no others."""
-    documents = yaml.safe_load_all((ROOT / "deploy" / "operator.yaml").read_text())
-    rights = [document for document in documents if document["kind"] != "Deployment"]
+    """The kubeconfig of the operator's ServiceAccount, with the rights of dist/ and no others."""
+    rights = [document for document in manifests("probe-jobs") if document["kind"] != "Deployment"]
     kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=yaml.safe_dump_all(rights))
-    kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "deploy" / "job-probes.yaml"))
     return kubeconfig_of(SYSTEM, "homeostat")
 
 

@@ -1,4 +1,4 @@
-"""R13: nobody approves, rejects, runs or pauses in another's name, as a real API server has it by deploy/."""
+"""R13: nobody approves, rejects, runs or pauses in another's name, as a real API server has it by dist/."""
 
 import asyncio
 import json
@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster.conftest import ROOT, Kubectl
+from cluster.conftest import Kubectl
+from cluster.installation import manifests
 from cluster.manifests import Manifest, policy
 from cluster.operator_process import kubeconfig_for
 from cluster.test_access import SYSTEM, TokenOf, client_as, token_of
 from cluster.test_probe_admission import POLICIES, Writer
 from cluster.waiting import until
 from homeostat.api.recovery import APPROVE, BY, PAUSE, REJECT, RUN
-from homeostat.engine.recovery.requests import CONSENT_POLICY
+from homeostat.core.rights import CONSENT_POLICY
 from homeostat.kube.admission import ApiAdmission
 from homeostat.wiring.consent_command import main
 
@@ -48,9 +49,8 @@ class Human:
 
 @pytest.fixture(scope="module")
 def policies(kubectl: Kubectl, crds: None) -> None:  # noqa: ARG001 - they are about what the CRDs define
-    """Install what deploy/ says about who may write what, and the operator's rights."""
-    documents = list(yaml.safe_load_all((ROOT / "deploy" / "operator.yaml").read_text()))
-    wanted = [one for one in documents if one["kind"] != "Deployment"]
+    """Install what dist/ says about who may write what, and the operator's rights."""
+    wanted = [one for one in manifests("recovery", "chaos") if one["kind"] != "Deployment"]
     kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=yaml.safe_dump_all(wanted))
     assert {one["kind"] for one in wanted} >= set(POLICIES)
 
@@ -132,7 +132,7 @@ def test_whoever_edits_the_policy_need_not_be_who_approved(
 async def test_the_operator_may_see_that_names_are_guarded_and_believes_them_only_then(
     humans: tuple[Human, Human], kubectl: Kubectl, token_of: TokenOf, kubeconfig: Path, tmp_path: Path  # noqa: ARG001
 ) -> None:  # fmt: skip
-    """R13: with the rights of deploy/ and no others; a binding that only warns guards nothing."""
+    """R13: with the rights of dist/ and no others; a binding that only warns guards nothing."""
     async with client_as(token_of(SYSTEM, "homeostat"), kubeconfig, tmp_path) as client:
         admission = ApiAdmission(client)
         async with asyncio.timeout(60):  # the right to look is in force a moment after it was granted

@@ -1,4 +1,4 @@
-"""Evictions, Nodes and Jobs of steps against the real API server, with the very rights of deploy/ and no others."""
+"""Evictions, Nodes and Jobs of steps against the real API server, with the very rights of dist/ and no others."""
 
 import asyncio
 import json
@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster.conftest import PATIENCE, ROOT, Api, Kubectl
-from cluster.installation import token_of
+from cluster.conftest import PATIENCE, Api, Kubectl
+from cluster.installation import manifests, token_of
 from cluster.manifests import disruption_budget, policy
 from cluster.operator_process import kubeconfig_for
 from cluster.waiting import until
@@ -43,10 +43,9 @@ Post = Callable[..., dict[str, Any]]
 def operators(
     kubectl: Kubectl, api: Api, crds: None, kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory  # noqa: ARG001
 ) -> Path:  # fmt: skip
-    """The kubeconfig of the operator's ServiceAccount, with the rights of deploy/ and no others."""
-    names = ("operator.yaml", "job-steps.yaml", "node-recovery.yaml")
-    texts = [(ROOT / "deploy" / name).read_text() for name in names]
-    rights = [one for text in texts for one in yaml.safe_load_all(text) if one["kind"] != "Deployment"]
+    """The kubeconfig of the operator's ServiceAccount, with the rights of dist/ and no others."""
+    given = manifests("recovery", "recovery-jobs", "recovery-nodes")
+    rights = [one for one in given if one["kind"] != "Deployment"]
     kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=yaml.safe_dump_all(rights))
     token = token_of(api, SYSTEM, "homeostat")
     for right in ("create pods --subresource=eviction", "create jobs.batch", "patch nodes"):

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster.conftest import ROOT, Api, Kubectl
+from cluster.conftest import Api, Kubectl
+from cluster.installation import manifests
 from cluster.manifests import policy
 from cluster.operator_process import OperatorProcess, kubeconfig_for
 from cluster.waiting import until
 
 NAME = "limited"
+CORE = ("homeostat-core", "homeostat-cluster")
 
 
 def role(*rules: dict[str, Any]) -> dict[str, Any]:
@@ -47,13 +49,10 @@ def until_may(kubectl: Kubectl, namespace: str, *what: str) -> None:
 
 @pytest.fixture
 def operator(kubectl: Kubectl, namespace: str, kubeconfig: Path, tmp_path: Path) -> Iterator[OperatorProcess]:
-    """Run the operator with the core role of deploy/ and, in one namespace, evictions and locks: no Deployments."""
-    documents = yaml.safe_load_all((ROOT / "deploy" / "operator.yaml").read_text())
-    core = [
-        one for one in documents if one and one["kind"] == "ClusterRole" and one["metadata"]["name"] == "homeostat-core"
-    ]
-    cluster_wide = binding("ClusterRoleBinding", f"{NAME}-{namespace}", "ClusterRole", "homeostat-core", namespace)
-    kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=yaml.safe_dump_all([*core, cluster_wide]))
+    """Run the operator with the core role of dist/ and, in one namespace, evictions and locks: no Deployments."""
+    core = [one for one in manifests() if one["kind"] == "ClusterRole" and one["metadata"]["name"] in CORE]
+    bound = [binding("ClusterRoleBinding", f"{name}-{namespace}", "ClusterRole", name, namespace) for name in CORE]
+    kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=yaml.safe_dump_all([*core, *bound]))
     kubectl("-n", namespace, "create", "serviceaccount", NAME)
     own = [role(EVICTIONS, LEASES), binding("RoleBinding", NAME, "Role", NAME, namespace)]
     kubectl("-n", namespace, "apply", "-f", "-", stdin=yaml.safe_dump_all(own))
@@ -67,7 +66,7 @@ def operator(kubectl: Kubectl, namespace: str, kubeconfig: Path, tmp_path: Path)
     process.start()
     yield process
     process.kill()
-    kubectl("delete", "clusterrolebinding", f"{NAME}-{namespace}")
+    kubectl("delete", "clusterrolebinding", *(f"{name}-{namespace}" for name in CORE))
 
 
 def permitted(api: Api, namespace: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Who may write which RecoveryPolicies: the admission policies of deploy/ about steps, on a real API server."""
+"""Who may write which RecoveryPolicies: the admission policies of dist/ about steps, on a real API server."""
 
 import json
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster.conftest import ROOT, Kubectl
+from cluster.conftest import Kubectl
+from cluster.installation import manifests
 from cluster.manifests import Manifest, policy
 from cluster.test_probe_admission import GETS_SECRETS, POLICIES, RUNS_JOBS, Writer
 from cluster.waiting import until
@@ -28,9 +29,8 @@ NO_RIGHT_TO_PATCH = "must be allowed to patch, and you are not allowed to patch"
 
 @pytest.fixture(scope="module")
 def policies(kubectl: Kubectl, crds: None) -> None:  # noqa: ARG001 - they are about what the CRDs define
-    """Install what deploy/ says about who may write what."""
-    texts = [(ROOT / "deploy" / name).read_text() for name in ("operator.yaml", "job-steps.yaml")]
-    documents = [one for text in texts for one in yaml.safe_load_all(text) if one["kind"] in POLICIES]
+    """Install what dist/ says about who may write what."""
+    documents = [one for one in manifests() if one["kind"] in POLICIES]
     kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=yaml.safe_dump_all(documents))
 
 
@@ -188,8 +188,8 @@ def test_the_owner_of_a_namespace_cannot_write_what_the_operator_remembers(
 
 
 def test_nobody_but_the_administrator_gives_the_operator_jobs_and_nodes() -> None:
-    """Least privilege: what deploy/operator.yaml binds lets nobody run code or touch a Node."""
-    documents = list(yaml.safe_load_all((ROOT / "deploy" / "operator.yaml").read_text()))
+    """Least privilege: what dist/install.yaml and the rights to recover bind lets nobody run code or touch a Node."""
+    documents = manifests("recovery")
     bound = {one["roleRef"]["name"] for one in documents if one["kind"] == "ClusterRoleBinding"}
     roles = [one for one in documents if one["kind"] == "ClusterRole" and one["metadata"]["name"] in bound]
     granted = {

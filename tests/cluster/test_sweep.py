@@ -171,3 +171,41 @@ async def test_all_is_refused_while_an_operator_leads(client: ApiClient, namespa
 
     assert await sweep("--all") == (2, [])
     assert not await is_clean(client, target)
+
+
+async def lead(client: ApiClient, namespace: str, seconds: int) -> None:
+    """Have somebody lead the operators of the namespace for so long, and not say that they stop."""
+    now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    spec = {"holderIdentity": "operator", "leaseDurationSeconds": seconds, "renewTime": now}
+    await client.request("POST", LEASE.path(namespace), body={"metadata": {"name": "homeostat-leader"}, "spec": spec})
+
+
+async def test_the_operator_is_stopped_first_if_that_is_asked_for(
+    client: ApiClient, namespace: str, sweep: Sweep
+) -> None:
+    """Its lead is waited for: until then it could put on again what is taken off."""
+    target = await broken(client, namespace, await experiment(client, namespace, "Running"))
+    pod = {
+        "metadata": {"labels": {"app": "operator"}},
+        "spec": {"containers": [{"name": "operator", "image": "none.test/x"}]},
+    }
+    spec = {"replicas": 2, "selector": {"matchLabels": {"app": "operator"}}, "template": pod}
+    deployments = WORKLOADS["Deployment"]
+    await client.request("POST", deployments.path(namespace), body={"metadata": {"name": "operator"}, "spec": spec})
+    await lead(client, namespace, 3)
+
+    assert (await sweep("--all", "--stop=operator", "--dry-run"))[0] == 1
+    raw = await client.request("GET", deployments.path(namespace, "operator"))
+    assert raw["spec"]["replicas"] == 2
+
+    assert (await sweep("--all", "--stop=operator"))[0] == 0
+    raw = await client.request("GET", deployments.path(namespace, "operator"))
+    assert raw["spec"]["replicas"] == 0
+    assert await is_clean(client, target)
+
+
+async def test_an_operator_that_is_gone_already_needs_no_stop(client: ApiClient, namespace: str, sweep: Sweep) -> None:
+    target = await broken(client, namespace, "uid-of-one-that-is-gone")
+
+    assert (await sweep("--all", "--stop=operator"))[0] == 0
+    assert await is_clean(client, target)

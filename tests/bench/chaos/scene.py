@@ -1,6 +1,6 @@
 """The scene: lanes with one pod each, a bystander whose health is the hypothesis, and an operator with its own rights.
 
-The operator runs here as a process, with the rights of deploy/ and no others; agents and guards are real containers.
+The operator runs here as a process, with the rights of dist/ and no others; agents and guards are real containers.
 """
 
 import contextlib

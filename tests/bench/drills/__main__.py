@@ -1,7 +1,7 @@
 """`./hack/bench drills`: shipped experiments with the runbooks and the alert that they prove, each run many times.
 
 Each experiment runs in some namespaces of its own, several times in each, and several namespaces at once; one operator
-serves them all, with the rights of deploy/ and no others. A row `stable` is the share of the most frequent verdict. The
+serves them all, with the rights of dist/ and no others. A row `stable` is the share of the most frequent verdict. The
 times of `told` are those of status.proofs, or of status.timings where Kubernetes itself is to heal; those of `seen` are
 what the pods, their users and the Deployment show.
 """

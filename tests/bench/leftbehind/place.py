@@ -58,7 +58,7 @@ class Place:
     # --- what is in it ----------------------------------------------------------------------------------
 
     def _permit(self) -> None:
-        """Give the undo Pods of this place what deploy/ gives them, and no more."""
+        """Give the undo Pods of this place what dist/ gives them, and no more."""
         for document in _documents():
             kind, name = document["kind"], document["metadata"]["name"]
             if kind == "ClusterRoleBinding":
@@ -186,7 +186,7 @@ def shop() -> Manifest:
 
 
 def _documents() -> Iterator[Manifest]:
-    for file in ("operator.yaml", "node-chaos.yaml"):
-        for document in yaml.safe_load_all((ROOT / "deploy" / file).read_text(encoding="utf-8")):
-            if document and document["metadata"]["name"] in UNDO:
+    for file in ("chaos.yaml", "chaos-nodes.yaml"):
+        for document in yaml.safe_load_all((ROOT / "dist" / "rights" / file).read_text(encoding="utf-8")):
+            if document["metadata"]["name"] in UNDO:
                 yield document

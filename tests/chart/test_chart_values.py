@@ -1,0 +1,155 @@
+"""What the chart may be told: every key is described, typos are refused by name, what cannot work is said at once."""
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from pydantic.alias_generators import to_camel
+
+from chart.rendering import CHART, ROOT, refused, rendered, with_values
+from homeostat.wiring.settings import Settings
+
+sys.path.append(str(ROOT / "hack"))
+import chart_values
+
+pytestmark = pytest.mark.helm
+VALUES = (CHART / "values.yaml").read_text()
+SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+NAMESPACED = {"scope": "Namespaced"}
+
+
+def environment(**values: Any) -> dict[str, Any]:
+    """Give the environment of the operator."""
+    [deployment] = [one for one in with_values(**values) if one["kind"] == "Deployment"]
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    return {one["name"]: one.get("value", one.get("valueFrom")) for one in container["env"]}
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        ({"replicaas": 2}, "replicaas"),
+        ({"recovery": {"enable": True}}, "enable"),
+        ({"recovery": {"steps": {"restartPod": True}}}, "restartPod"),
+        ({"chaos": {"faults": {"netwrok": True}}}, "netwrok"),
+        ({"settings": {"actionBugdet": 3}}, "actionBugdet"),
+        ({"metrics": {"serviceMonitor": {"label": {}}}}, "label"),
+        ({"history": {"store": "MySQL"}}, "store"),
+        ({"scope": "namespaced"}, "scope"),
+        ({"image": {"digest": "latest"}}, "digest"),
+        ({"settings": {"actionBudget": -1}}, "actionBudget"),
+        ({"replicas": "two"}, "replicas"),
+    ],
+)
+def test_a_typo_or_a_wrong_value_is_refused_with_its_key(values: dict[str, Any], key: str) -> None:
+    assert key in refused(**values)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"watchNamespaces": ["shop"]}, "watchNamespaces: only scope Namespaced has some"),
+        (NAMESPACED | {"recovery": {"enabled": True, "steps": {"drain": True}}}, "Nodes belong to no namespace"),
+        (NAMESPACED | {"chaos": {"enabled": True, "faults": {"cordon": True}}}, "chaos.faults"),
+        (NAMESPACED | {"chaos": {"enabled": True}}, "operators is the only one that is watched"),
+        ({"history": {"store": "PostgreSQL"}}, "history.postgresql.urlSecret.name"),
+        ({"replicas": 2, "history": {"sqlite": {"persistence": {"enabled": True}}}}, "replicas: an SQLite file"),
+        ({"serviceAccount": {"create": False}}, "serviceAccount.name"),
+    ],
+)  # fmt: skip
+def test_what_cannot_work_is_refused_with_a_reason(values: dict[str, Any], told: str) -> None:
+    assert told in refused(**values)
+
+
+def test_no_namespace_to_watch_means_that_of_the_release() -> None:
+    told = environment(**NAMESPACED)
+
+    assert json.loads(told["HOMEOSTAT_NAMESPACES"]) == ["$(POD_NAMESPACE)"]
+    assert told["HOMEOSTAT_SCOPE"] == "Namespaced"
+
+
+def keys(schema: dict[str, Any], path: str = "") -> Iterator[str]:
+    """Give the places of all values that a schema knows."""
+    for name, one in schema.get("properties", {}).items():
+        place = f"{path}.{name}".lstrip(".")
+        if "properties" in one and place != "settings":
+            yield from keys(one, place)
+        else:
+            yield place
+
+
+def test_the_schema_and_the_values_have_the_same_keys() -> None:
+    there = {one.name for one in chart_values.entries(VALUES) if one.is_value}
+
+    assert set(keys(SCHEMA)) - {"enabled"} == there  # a chart that depends on this one may have that as its condition
+
+
+def test_the_default_values_are_taken_as_they_stand() -> None:
+    assert with_values(**yaml.safe_load(VALUES)) == with_values()
+
+
+def open_objects(schema: dict[str, Any], path: str = "") -> Iterator[str]:
+    """Give the places that take any key although they name some."""
+    if "properties" in schema and schema.get("additionalProperties") is not False:
+        yield path
+    for name, one in schema.get("properties", {}).items():
+        yield from open_objects(one, f"{path}.{name}".lstrip("."))
+
+
+def test_only_what_all_charts_of_a_release_share_takes_keys_that_are_not_known() -> None:
+    assert list(open_objects(SCHEMA)) == ["global"]
+
+
+def test_every_setting_of_the_operator_can_be_told() -> None:
+    told = set(SCHEMA["properties"]["settings"]["properties"])
+
+    assert {to_camel(name) for name in Settings.model_fields} == told | {to_camel(name) for name in chart_values.PLACES}
+
+
+def test_settings_reach_the_operator_as_they_were_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {
+        "keepHoursSeconds": 31708800,
+        "refreshesPerSecond": 0.5,
+        "logLevel": "DEBUG",
+        "denyNetworks": ["10.0.0.0/24"],
+    }
+    for name, value in environment(settings=settings, prometheus={"url": "http://prometheus:9090"}).items():
+        if name.startswith("HOMEOSTAT_") and "$" not in value:
+            monkeypatch.setenv(name, value)
+    read = Settings()
+
+    assert (read.keep_hours_seconds, read.refreshes_per_second, read.log_level) == (31708800, 0.5, "DEBUG")
+    assert [str(one) for one in read.deny_networks] == ["10.0.0.0/24"]
+    assert read.prometheus_url == "http://prometheus:9090"
+    assert read.store_url == "sqlite+aiosqlite:////var/lib/homeostat/history.db"
+    assert set(read.features) == {"probes.secrets", "rules.prometheusRules"}
+
+
+def test_every_pod_is_restricted() -> None:
+    """Pod Security: nothing that the profile `restricted` refuses."""
+    pods = [
+        one["spec"]["template"]["spec"]
+        for one in with_values(uninstall={"sweep": True})
+        if one["kind"] in {"Deployment", "Job"}
+    ]
+
+    assert len(pods) == 2
+    for pod in pods:
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in pod["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
+            }  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ["defaults", "everything", "namespaced", "platform"])
+def test_every_policy_of_the_api_server_stands_or_none(case: str) -> None:
+    is_on = case != "namespaced"
+    policies = rendered(case).count("\nkind: ValidatingAdmissionPolicy\n")
+
+    assert policies == rendered(case).count("\nkind: ValidatingAdmissionPolicyBinding\n")
+    assert (policies >= 10) is is_on

@@ -1,0 +1,57 @@
+"""What is under way when somebody upgrades or uninstalls: faults that are on, and a recovery that is not over."""
+
+from typing import Any
+
+from cluster.experiments import CHAOS, booth, check_of, experiment, is_marked, specs_of, until_content
+from cluster.manifests import Manifest, health_check, policy
+from cluster.waiting import until
+from helm.scene import House
+
+WIRE, FIELD = "wire", "field"
+FAILS = {"http": {"port": 8080, "status": 503}}
+CLOSED = {"scale": {"to": 0}}
+
+
+def hold_faults(house: House, duration: str = "10m") -> dict[str, Manifest]:
+    """Have a fault held by an agent, and one by a guard; give the Deployments as they were."""
+    for name in (WIRE, FIELD):
+        house.put(*booth(name), check_of(name))
+    until_content(house, WIRE, FIELD)
+    before = specs_of(house, WIRE, FIELD)
+    house.put(experiment(WIRE, FAILS, duration=duration), experiment(FIELD, CLOSED, "Deployment", duration=duration))
+    for name in (WIRE, FIELD):
+        house.until_phase("Running", name)
+    until(lambda: is_marked(house, FIELD) and replicas_of(house) == 0, "the field is held")
+    return before
+
+
+def replicas_of(house: House, name: str = FIELD) -> int:
+    return int(house.read("Deployment", name)["spec"]["replicas"])
+
+
+def begin_recovery(house: House) -> dict[str, Any]:
+    """Have a pod fail and be replaced, and the attempt wait for its proof; give the status with it."""
+    patient = policy(verify={"holdFor": "30s", "deadline": "3m"})
+    pods = house.open_shop(patient, replicas=2, check=health_check())
+    house.until_state("Healthy")
+    house.break_pod(min(pods))
+    return house.until_status(
+        "RecoveryPolicy",
+        lambda it: "attempt" in it and "actedAt" in it["attempt"] and not it.get("stats", {}).get("attempts"),
+        "an attempt acted and is not over",
+    )
+
+
+def is_under_way(house: House, attempt: str) -> bool:
+    """Whether an attempt is not over."""
+    return bool(house.status("RecoveryPolicy").get("attempt", {}).get("id") == attempt)
+
+
+def finished(house: House, name: str) -> dict[str, Any]:
+    """Wait until the run of an experiment is over, and give its status."""
+    return house.until_status(CHAOS, lambda it: it.get("phase") == "Finished", "its run is over", name, seconds=120)
+
+
+def finalizers(house: House, kind: str = CHAOS) -> list[str]:
+    """Name the objects of a kind that have finalizers."""
+    return [one["metadata"]["name"] for one in house.all_of(kind) if one["metadata"].get("finalizers")]

@@ -1,0 +1,74 @@
+"""Teams with an operator of their own, each for its own namespaces, side by side; nothing of theirs is cluster-wide."""
+
+import pytest
+
+from cluster.conftest import Kubectl
+from cluster.experiments import booth, check_of, experiment, is_marked, specs_of, until_content, until_nothing_is_left
+from cluster.manifests import health_check
+from cluster.waiting import until
+from helm.broken import CLOSED, FIELD
+from helm.scene import CLUSTER_WIDE, RESTRICTED, Estate, House, Release, opens_with_a_row
+
+pytestmark = pytest.mark.helm
+
+PLATFORM = {"operator": {"enabled": False}}
+TEAM = {"scope": "Namespaced", "crds": {"enabled": False}, "admissionPolicies": {"enabled": False}}
+
+
+def watching(*namespaces: str) -> dict[str, list[str]]:
+    return {"watchNamespaces": list(namespaces)}
+
+
+@pytest.fixture
+def platform(nothing: Estate) -> Estate:
+    """What the platform team installs once: CRDs and policies, and no operator."""
+    made = nothing.release("platform", nothing.namespace("platform", {}))
+    made.install(PLATFORM)
+    assert not made.pods()
+    return nothing
+
+
+def team(estate: Estate) -> tuple[Release, House]:
+    """A team's namespace for its operator, and one for its shop."""
+    system = estate.namespace(labels=RESTRICTED)
+    return estate.release("homeostat", system), estate.house(system)
+
+
+def test_two_teams_each_have_their_own_and_none_acts_for_the_other(platform: Estate, kubectl: Kubectl) -> None:
+    """Two leaders, two rows, a fault of one; who uninstalls takes nothing away from the other."""
+    wide = [platform.ours(path) for path in CLUSTER_WIDE]
+    (one, shop), (two, bank) = team(platform), team(platform)
+    acting = {"chaos": {"enabled": True}, "recovery": {"enabled": True}}
+    one.install(TEAM, watching(shop.namespace), acting)
+    two.install(TEAM, watching(bank.namespace), acting)
+    assert [platform.ours(path) for path in CLUSTER_WIDE] == wide
+    assert one.until_leads() != two.until_leads()
+    for house in (shop, bank):
+        assert opens_with_a_row(house, kubectl)
+    assert f'namespace="{shop.namespace}"' in one.metrics()
+    assert f'namespace="{shop.namespace}"' not in two.metrics()
+
+    shop.put(*booth(FIELD), check_of(FIELD))
+    until_content(shop, FIELD)
+    before = specs_of(shop, FIELD)
+    shop.put(experiment(FIELD, CLOSED, "Deployment", duration="10m"))
+    shop.until_phase("Running", FIELD)
+    until(lambda: is_marked(shop, FIELD), "the fault is on")
+    one.uninstall()
+    until_nothing_is_left(shop, before)
+    bank.put(health_check("later"))
+    bank.until_state("Healthy", "later")
+
+
+def test_a_namespace_has_one_operator_and_whoever_comes_later_is_told_whose(platform: Estate) -> None:
+    """By the name of the release that is there, whether the other is for namespaces or for the whole cluster."""
+    (one, shop), (two, _) = team(platform), team(platform)
+    one.install(TEAM, watching(shop.namespace))
+    told = two.refused(TEAM, watching(shop.namespace))
+    wide = two.refused({"crds": {"enabled": False}, "admissionPolicies": {"enabled": False}})
+
+    for words in (told, wide):
+        assert f"{one.namespace}/{one.name}" in words, words
+        assert shop.namespace in words, words
+    assert not two.pods()
+    assert one.leader()
