@@ -33,6 +33,7 @@ class Image:
     user: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     folder: str = "/"
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     def config(self, layers: Sequence[Layer], architecture: str) -> bytes:
         """The JSON document that the archive refers to by its digest."""
@@ -46,6 +47,7 @@ class Image:
                 "Entrypoint": list(self.entrypoint),
                 "Cmd": list(self.args),
                 "WorkingDir": self.folder,
+                **({"Labels": dict(self.labels)} if self.labels else {}),
             },
             "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer.digest}" for layer in layers]},
             "history": [{"created": EPOCH, "created_by": "hack/build-image"} for _ in layers],

@@ -1,4 +1,7 @@
-"""The Debian root below the operator: debootstrap's smallest variant, the Dockerfile's packages, no manuals."""
+"""The Debian root below the operator: debootstrap's smallest variant, the Dockerfile's packages, no manuals.
+
+Of the documentation the copyright files stay, as Debian's own slim images have them: their licences ask for that.
+"""
 
 import os
 import shutil
@@ -16,14 +19,28 @@ PACKAGES = ("python3", "ca-certificates", "iptables", "nftables", "iproute2")
 # Folders that keep their name and lose their content; /dev, /proc and the rest are the container runtime's to fill.
 EMPTIED = (
     *("dev", "proc", "run", "sys", "tmp", "var/cache", "var/lib/apt/lists", "var/log"),
-    *("usr/share/doc", "usr/share/info", "usr/share/locale", "usr/share/man"),
+    *("usr/share/info", "usr/share/locale", "usr/share/man"),
 )
+DOCUMENTATION, COPYRIGHT = "usr/share/doc", "copyright"
 APPLICATION = "opt/homeostat"
+
+
+def existing_root() -> Path | None:
+    """The root as a folder, if it was made before."""
+    folder = _folder()
+    return folder / "root" if (folder / "layer.tar").exists() else None
+
+
+def _folder() -> Path:
+    content = (*PACKAGES, *EMPTIED, DOCUMENTATION, COPYRIGHT, APPLICATION)
+    return cache_folder() / f"image-base-{hash_of([], SUITE, *content)}"
 
 
 def debian_root() -> tuple[Path, Layer]:
     """The root as a folder (to run its Python in) and as a layer."""
-    folder = cache_folder() / f"image-base-{hash_of([], SUITE, *PACKAGES, *EMPTIED, APPLICATION)}"
+    folder = (
+        cache_folder() / f"image-base-{hash_of([], SUITE, *PACKAGES, *EMPTIED, DOCUMENTATION, COPYRIGHT, APPLICATION)}"
+    )
     root, layer = folder / "root", folder / "layer.tar"
     with only_one("image-base"):
         if not layer.exists():
@@ -45,6 +62,7 @@ def _bootstrap(folder: Path, root: Path) -> None:
     run(f"making a Debian root ({SUITE})", command, log=folder / "debootstrap.log", environment=_environment())
     for name in EMPTIED:
         _empty(root / name)
+    _keep_copyrights(root / DOCUMENTATION)
     (root / "tmp").chmod(0o1777)
     (root / APPLICATION).mkdir(parents=True)
 
@@ -74,7 +92,21 @@ def _mirror() -> list[str]:
 
 def _empty(folder: Path) -> None:
     for child in folder.iterdir() if folder.is_dir() else ():
-        if child.is_dir() and not child.is_symlink():
-            shutil.rmtree(child)
-        else:
-            child.unlink()
+        _remove(child)
+
+
+def _remove(file: Path) -> None:
+    if file.is_dir() and not file.is_symlink():
+        shutil.rmtree(file)
+    else:
+        file.unlink()
+
+
+def _keep_copyrights(folder: Path) -> None:
+    """Leave the copyright files, and the links of packages that share one."""
+    for package in folder.iterdir():
+        if package.is_symlink() or not package.is_dir():
+            continue
+        for file in package.iterdir():
+            if file.name != COPYRIGHT:
+                _remove(file)
