@@ -12,7 +12,7 @@ from hypothesis import settings
 PROGRAMS = frozenset({"prometheus", "alertmanager", "postgres"})
 """Fixtures that start a program of Debian: a test that uses one is of the stage `programs`."""
 
-CONTRACTS = tuple(Path(__file__).parent / folder for folder in ("contract", "wiring"))
+CONTRACTS = tuple(Path(__file__).parent / folder for folder in ("contract", "cli", "wiring"))
 """What is tested against local servers takes about as long as all the rest of the stage `unit`: it runs beside it."""
 
 

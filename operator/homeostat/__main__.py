@@ -9,7 +9,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from homeostat.wiring.commands import BY_NAME, COMPLETE, Command
+from homeostat.cli.commands import BY_NAME, COMPLETE, Command
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def complete(arguments: Sequence[str] | None = None) -> int:
     """Print what may come next on a command line: what the completion of a shell, or of kubectl, asks."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    code: int = import_module("homeostat.wiring.completing").main(words)
+    code: int = import_module("homeostat.cli.completing").main(words)
     return code
 
 
@@ -47,12 +47,12 @@ def _run(command: Command, rest: list[str]) -> int:
         return _version_help() if _HELP & set(rest) else _version()
     if command.name in {"run", "settings"}:
         if command.name == "run" and any("/" in one for one in rest):
-            consent = import_module("homeostat.wiring.consent_command")
+            consent = import_module("homeostat.cli.consent.command")
             if consent.is_by_hand(rest):
                 by_hand: int = consent.main("run", rest)
                 return by_hand
         return _help_of_settings(command.name) if _HELP & set(rest) else _with_settings(command.name, rest)
-    module = f"homeostat.wiring.{command.module}"
+    module = f"homeostat.cli.{command.module}"
     if find_spec(module) is None:
         print(f"homeostat: {command.name} is not part of this installation", file=sys.stderr)  # noqa: T201
         return FAILED
@@ -73,7 +73,7 @@ def _version() -> int:
 
 
 def _help(arguments: Sequence[str]) -> int:
-    from homeostat.wiring import helping  # noqa: PLC0415 - a command that runs needs none
+    from homeostat.cli import helping  # noqa: PLC0415 - a command that runs needs none
 
     name = next((one for one in arguments if not one.startswith("-")), "")
     if not name:
@@ -94,14 +94,14 @@ def _version_help() -> int:
 
 
 def _help_of_settings(command: str) -> int:
-    from homeostat.wiring.settings_help import settings_help  # noqa: PLC0415
+    from homeostat.cli.settings_help import settings_help  # noqa: PLC0415
 
     print(settings_help(command), end="")  # noqa: T201
     return 0
 
 
 def _unknown(name: str) -> int:
-    from homeostat.wiring import helping  # noqa: PLC0415
+    from homeostat.cli import helping  # noqa: PLC0415
 
     print(helping.not_known(name) if name else helping.overview(), end="", file=sys.stderr)  # noqa: T201
     return FAILED

@@ -7,7 +7,7 @@ import pytest
 
 from cluster.manifests import SHOP, Manifest, bystander, kill_experiment, objective, policy, scale_experiment
 from cluster.stage import Stage
-from homeostat.wiring.gate_command import main as gate
+from homeostat.cli.budgets.gate import main as gate
 
 pytestmark = pytest.mark.cluster
 

@@ -12,7 +12,7 @@ from cluster.manifests import Manifest, deployment, health_check, policy
 from cluster.operator_process import OperatorProcess
 from cluster.test_recovery_consent import OTHER, apply, policies
 from cluster.waiting import until
-from homeostat.wiring.consent_command import main
+from homeostat.cli.consent.command import main
 
 pytestmark = pytest.mark.cluster
 __all__ = ["policies"]

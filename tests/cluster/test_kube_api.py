@@ -109,6 +109,20 @@ async def test_what_a_hand_wrote_into_a_status_goes_with_our_next_write(client: 
     assert {one["type"] for one in after["status"]["conditions"]} == {"Theirs", "Ready"}
 
 
+async def test_a_condition_of_ours_that_ended_goes_although_a_hand_wrote_it_too(
+    client: ApiClient, namespace: str
+) -> None:
+    """Stalled and DependenciesHealthy are there only at times; of others' conditions nothing is taken."""
+    objects = ApiObjects(client)
+    ref, _ = await _check(client, namespace)
+    ours = [_condition("Ready"), _condition("Stalled"), _condition("DependenciesHealthy")]
+    await objects.apply_status(HEALTH_CHECK, ref, {"conditions": ours})
+    await _by_hand(client, ref, {"conditions": [*ours, _condition("Theirs")]})
+
+    after = await objects.apply_status(HEALTH_CHECK, ref, {"conditions": [_condition("Ready")]})
+    assert {one["type"] for one in after["status"]["conditions"]} == {"Theirs", "Ready"}
+
+
 async def test_a_status_that_a_hand_has_made_impossible_to_apply_is_replaced(client: ApiClient, namespace: str) -> None:
     """R2: an attempt by hand, of which we wrote parts anew, cannot be taken off by an apply: the rest is no attempt."""
     objects = ApiObjects(client)

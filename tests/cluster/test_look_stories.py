@@ -10,7 +10,10 @@ import pytest
 from cluster.conftest import Kubectl
 from cluster.operator_process import OperatorProcess, kubeconfig_for
 from cluster.waiting import until
-from homeostat.wiring import budget_command, doctor_command, freeze_command, status_command
+from homeostat.cli import freeze as freeze_command
+from homeostat.cli.budgets import budget as budget_command
+from homeostat.cli.doctor import command as doctor_command
+from homeostat.cli.status import command as status_command
 
 pytestmark = pytest.mark.apiserver
 Say = Callable[..., tuple[int, Any]]

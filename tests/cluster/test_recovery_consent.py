@@ -16,9 +16,9 @@ from cluster.test_access import SYSTEM, TokenOf, client_as, token_of
 from cluster.test_probe_admission import POLICIES, Writer
 from cluster.waiting import until
 from homeostat.api.recovery import APPROVE, BY, PAUSE, REJECT, RUN
+from homeostat.cli.consent.command import main
 from homeostat.core.rights import CONSENT_POLICY
 from homeostat.kube.admission import ApiAdmission
-from homeostat.wiring.consent_command import main
 
 pytestmark = pytest.mark.apiserver
 __all__ = ["token_of"]

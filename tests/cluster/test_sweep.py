@@ -13,6 +13,7 @@ import pytest
 from cluster.hands import client
 from homeostat.api.chaos import KIND, MARKER
 from homeostat.api.meta import API_VERSION
+from homeostat.cli.chaos import sweep as sweep_command
 from homeostat.core.decision import HoldFields, KeepGuard, Outcome, Ref, Verb
 from homeostat.core.held import Mark, Restorable, write_records
 from homeostat.kube.client import APPLY_PATCH, ApiClient
@@ -21,7 +22,6 @@ from homeostat.kube.guards import ApiGuards
 from homeostat.kube.objects import FINALIZER
 from homeostat.kube.resources import LEASE, POD, WORKLOADS, resource_of
 from homeostat.ports import Conflict, Gone
-from homeostat.wiring import sweep_command
 
 pytestmark = pytest.mark.apiserver
 __all__ = ["client"]

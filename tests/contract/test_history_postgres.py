@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import inspect, text
 
 from fakes import FakeClock
+from homeostat.cli.checks import history as history_command
 from homeostat.core.history import Known, Retention, Runs
 from homeostat.core.ledger import Closed
 from homeostat.core.window import DAY
@@ -24,7 +25,6 @@ from homeostat.store.history import SqlHistory
 from homeostat.store.migrate import migrate
 from homeostat.store.opening import database_of, open_engine, open_reader
 from homeostat.telemetry.metrics import Metrics
-from homeostat.wiring import history_command
 from postgres_process import PASSWORD, PostgresServer
 
 pytestmark = pytest.mark.programs

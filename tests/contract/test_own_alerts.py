@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from homeostat.wiring.commands import COMMANDS
+from homeostat.cli.commands import COMMANDS
 from homeostat.wiring.settings import Settings
 from prometheus_process import promtool
 from shown_metrics import SHOWN

@@ -25,6 +25,7 @@ from contract.asking import LOOPBACK, network
 from contract.certificates import AUTHORITY, GOOD, GOOD_UNTIL, identity
 from contract.hostile import Served, answer, hearing, on_uvloop, open_files, serving, silent, until
 from contract.prometheus_server import serving_prometheus, vector
+from homeostat.cli.nowhere import Nowhere
 from homeostat.core.probing import (
     Content,
     DnsRequest,
@@ -48,7 +49,6 @@ from homeostat.probe.child import _environment
 from homeostat.probe.ending import Ending, verdict_of
 from homeostat.probe.pool import WORKER, ProberPool, _peer
 from homeostat.probe.pool_wire import RECORD, record, reply_of
-from homeostat.wiring.nowhere import Nowhere
 from homeostat.wiring.outside import prober_on
 from homeostat.wiring.settings import Settings
 

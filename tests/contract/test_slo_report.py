@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from homeostat.cli.reports.command import main
 from homeostat.core.history import Known
 from homeostat.core.ledger import Closed
 from homeostat.store.history import SqlHistory
-from homeostat.wiring.report_command import main
 
 HOUR = 3600
 OCTOBER = int(datetime(2025, 10, 1, tzinfo=UTC).timestamp())

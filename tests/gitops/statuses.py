@@ -18,6 +18,7 @@ from homeostat.api.freeze import FreezeSpec, FreezeStatus
 from homeostat.api.gameday_status import DayPhase
 from homeostat.api.meta import API_VERSION, Model, Status
 from homeostat.core import freeze as freezes
+from homeostat.core.gameday import decide as decide_day
 from homeostat.core.health import HealthSeen
 from homeostat.core.health import decide as decide_check
 from homeostat.core.objective.evaluation import decide as decide_objective
@@ -165,6 +166,8 @@ def _policies() -> Iterator[Story]:
     asking = RecoveryWorld(spec=policy_spec(mode="Approve"), sick={"checkout-1"})
     yield _story(kind, "awaiting-approval", asking.spec, asking.run("10s"), "Healthy")
     yield _story(kind, "edited", spec, rests.status, "Progressing", generation=2)
+    nowhere = RecoveryWorld(spec=policy_spec(windows=[{"from": "08:00", "to": "18:00", "timeZone": "Mars/Olympus"}]))
+    yield _story(kind, "invalid-time-zone", nowhere.spec, nowhere.run("5s"), "Degraded")
 
 
 def _experiments() -> Iterator[Story]:
@@ -221,6 +224,9 @@ def _days() -> Iterator[Story]:
     rests = DayWorld(spec=a_day(suspend=True))
     rests.run(3)
     yield _story(kind, "suspended", rests.spec, rests.status, "Suspended")
+    odd = DayWorld()
+    refused = decide_day(spec, odd.status, replace(odd.seen(), problem=("Invalid", "spec.steps: odd")), odd.now)
+    yield _story(kind, "invalid", spec, refused.status, "Degraded")
 
 
 def _freezes() -> Iterator[Story]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from homeostat.wiring import validate_command
+from homeostat.cli.files import validate as validate_command
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 EXAMPLE = REPOSITORY / "examples" / "gitops"

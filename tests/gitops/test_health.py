@@ -18,12 +18,21 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 ARGO, FLUX = REPOSITORY / "gitops" / "argo-cd", REPOSITORY / "gitops" / "flux"
 STORIES = tuple(stories())
 each_story = pytest.mark.parametrize("story", STORIES, ids=lambda story: f"{story.kind}-{story.name}")
+STALLED = {"invalid", "invalid-query", "invalid-time-zone"}
+"""Stories of a spec that only its author can mend."""
 SAID = {"current": {"Healthy", "Suspended"}, "inProgress": {"Progressing"}, "failed": {"Degraded"}}
 
 
 def config_map() -> dict[str, str]:
     data: dict[str, str] = yaml.safe_load((ARGO / "argocd-cm.yaml").read_text())["data"]
     return data
+
+
+def test_what_only_its_author_can_mend_is_stalled_and_nothing_else_is() -> None:
+    stalled = [story for story in STORIES if "Stalled" in {one["type"] for one in story.status.get("conditions", ())}]
+
+    assert {story.path for story in stalled} == {story.path for story in STORIES if story.name in STALLED}
+    assert {story.kind for story in stalled} == set(KINDS) - {"Freeze"}
 
 
 def ready(story: Story) -> dict[str, Any]:
@@ -54,7 +63,7 @@ def test_every_health_is_shown_by_some_story_of_each_kind_that_can_have_it() -> 
 
 
 def test_a_stalled_object_is_degraded_and_one_that_is_reconciled_is_progressing() -> None:
-    """The rules of kstatus, which the operator has no need of today."""
+    """The rules of kstatus; of Reconciling the operator has no need today."""
     script = (ARGO / "health.lua").read_text()
     body = next(story for story in STORIES if story.name == "passing").body()
     given = body["status"]["conditions"]
@@ -121,8 +130,10 @@ def test_flux_has_an_expression_for_each_kind() -> None:
 
 
 @pytest.mark.helm
-def test_kstatus_itself_waits_where_argo_cd_does_and_never_for_a_breach(tmp_path: Path) -> None:
-    """It knows no reasons: to it, what is refused is in progress until the wait is over."""
+def test_kstatus_itself_waits_where_argo_cd_does_never_for_a_breach_and_fails_only_where_an_edit_is_needed(
+    tmp_path: Path,
+) -> None:
+    """It knows no reasons: what others may mend is in progress to it until the wait is over."""
     go = shutil.which("go")
     if go is None:
         pytest.skip("no Go compiler to build kstatus with")
@@ -134,6 +145,8 @@ def test_kstatus_itself_waits_where_argo_cd_does_and_never_for_a_breach(tmp_path
     for story, word in zip(STORIES, said, strict=True):
         if story.is_deleting:
             assert word == "Terminating"
+        elif story.name in STALLED:
+            assert word == "Failed", story.path
         elif story.health == "Progressing" or ready(story).get("status") == "False":
             assert word == "InProgress", story.path
         else:

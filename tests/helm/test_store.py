@@ -70,7 +70,10 @@ def test_an_operator_whose_volume_is_full_goes_on_and_says_so(
     body = {"spec": {"template": {"spec": {"volumes": [volume]}}}}
     path = f"/apis/apps/v1/namespaces/{SYSTEM}/deployments/{NAME}"
     before = release.until_leads()
-    assert release.api("PATCH", path, body, content_type=STRATEGIC)[0] == 200
-    until(lambda: release.leader() not in {"", before}, "another process leads")
-    until(lambda: len(release.pods()) == 1, "the one before is gone")
-    goes_on_and_says_so(release, estate, kubectl)
+    try:
+        assert release.api("PATCH", path, body, content_type=STRATEGIC)[0] == 200
+        until(lambda: release.leader() not in {"", before}, "another process leads")
+        until(lambda: len(release.pods()) == 1, "the one before is gone")
+        goes_on_and_says_so(release, estate, kubectl)
+    finally:  # Helm would not take back what somebody else changed
+        release.uninstall()

@@ -8,8 +8,8 @@ import yaml
 
 from homeostat.api.chaos import ChaosExperimentSpec
 from homeostat.api.chaos_status import ChaosExperimentStatus
-from homeostat.wiring import report_command
-from homeostat.wiring.chaos_report import as_data, as_markdown
+from homeostat.cli.reports import command as report_command
+from homeostat.cli.reports.experiment import as_data, as_markdown
 
 EXPERIMENT = """
 apiVersion: homeostat.dev/v1alpha1

@@ -12,7 +12,8 @@ import yaml
 import tutorials
 from homeostat.api.kinds import KINDS
 from homeostat.api.meta import Kind
-from homeostat.core.health_reason import DEPENDENCIES_HEALTHY, FLAPPING, HEALTHY, READY
+from homeostat.core.condition import READY
+from homeostat.core.health_reason import DEPENDENCIES_HEALTHY, FLAPPING, HEALTHY
 from homeostat.core.objective.conditions import EVALUATED
 from homeostat.interchange.validation import check
 
@@ -112,6 +113,15 @@ TYPES = {
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
 def test_the_conditions_in_the_reference_are_those_that_are_set(kind: Kind) -> None:
     assert set(reference.EXTRAS[kind.kind].conditions) == TYPES[kind.kind]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
+def test_the_reference_says_for_which_reasons_a_kind_is_stalled(kind: Kind) -> None:
+    stalling = reference.EXTRAS[kind.kind].stalling
+    row = next(line for line in reference.page(kind).splitlines() if line.startswith("| `Stalled` "))
+
+    assert {"Invalid", "NotImplemented"} <= set(stalling)
+    assert set(re.findall(r"`(\w+)`", row.split("|")[3])) == set(stalling)
 
 
 def test_the_reasons_beside_a_condition_are_words_of_the_code() -> None:

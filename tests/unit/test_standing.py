@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from homeostat.cli.status.objects import finding_of, freeze_of
 from homeostat.core.standing import GOOD, Finding, Level, by_service, worst
-from homeostat.wiring.status_objects import finding_of, freeze_of
 
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 

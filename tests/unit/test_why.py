@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from homeostat.wiring.why_report import BLOCKED, PASSED, UNKNOWN, Why, as_data, lines, why
+from homeostat.cli.reasons.why_report import BLOCKED, PASSED, UNKNOWN, Why, as_data, lines, why
 
 SINCE = "2026-11-22T00:24:00.123Z"
 

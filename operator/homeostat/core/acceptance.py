@@ -1,4 +1,7 @@
-"""What of a spec the schema accepts and this release cannot do yet: such an object fails closed, whole."""
+"""What of a spec the schema accepts and this release cannot do yet: such an object fails closed, whole.
+
+And in which words an object of any kind says that its spec is not accepted.
+"""
 
 from collections.abc import Iterator
 from functools import cache
@@ -10,6 +13,12 @@ from homeostat.api.meta import Later, Model
 
 REASON = "NotImplemented"
 """The reason of `Ready=False` on an object that asks for what is not built yet."""
+INVALID = "Invalid"
+"""The reason of `Ready=False` on an object whose spec cannot be read, or does not hold together."""
+INVALID_TIME_ZONE = "InvalidTimeZone"
+"""The reason of `Ready=False` on an object that names a time zone which is not known here."""
+UNACCEPTED = frozenset({INVALID, REASON})
+"""Of any kind: only an edit of the spec ends it. A later release may do so, too, and nobody waits for that."""
 
 
 def unimplemented(spec: Model) -> tuple[str, ...]:

@@ -1,11 +1,14 @@
-"""The conditions of a HealthCheck: Ready, Healthy, Flapping and, with `dependsOn`, DependenciesHealthy."""
+"""The conditions of a HealthCheck: Ready, Healthy, Flapping and, where they have something to say, two more.
+
+These are DependenciesHealthy, with `dependsOn`, and Stalled, where only an edit of the check helps.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
 
 from homeostat.api.health_check import HealthCheckSpec, HealthCheckStatus, HealthState
 from homeostat.api.meta import Conditions, ConditionStatus
-from homeostat.core.condition import set_condition
+from homeostat.core.condition import READY, set_condition, stalled
 from homeostat.core.dependencies import unclear
 from homeostat.core.health_events import Outlook, flapping_note
 from homeostat.core.health_finding import Finding, HealthSeen
@@ -15,7 +18,7 @@ from homeostat.core.health_reason import (
     FLAPPING,
     HEALTHY,
     HEALTHY_REASON,
-    READY,
+    STALLING,
     HealthReason,
     state_before,
 )
@@ -43,7 +46,7 @@ def conditions(
     kept = tuple(one for one in status.conditions if one.type != DEPENDENCIES_HEALTHY or spec.depends_on)
     for type_, (is_so, reason, message) in said.items():
         kept = set_condition(kept, type_, is_so, reason, message, seen.generation, now)
-    return kept
+    return stalled(kept, STALLING, now)
 
 
 def unhealthy_note(names: Sequence[str]) -> str:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from homeostat.api.health_check import HealthCheckSpec, HealthCheckStatus, HealthState
 from homeostat.api.meta import format_duration
+from homeostat.core.condition import READY
 from homeostat.core.decision import Event, EventType
 from homeostat.core.health_finding import Finding
 from homeostat.core.health_reason import (
     DEPENDENCIES_HEALTHY,
     FLAPPING,
     HEALTHY,
-    READY,
     HealthReason,
     has_reason,
     state_before,

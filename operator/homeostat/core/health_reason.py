@@ -1,11 +1,15 @@
 """The reasons of a HealthCheck's conditions, and what they tell the next decision: status is all that it remembers."""
 
 from enum import StrEnum
+from typing import Final
 
 from homeostat.api.health_check import HealthCheckStatus, HealthState
-from homeostat.core.condition import condition
+from homeostat.core.acceptance import UNACCEPTED
+from homeostat.core.asking import Refusal
+from homeostat.core.condition import READY, condition
+from homeostat.core.probing import Reason
 
-READY, HEALTHY, FLAPPING, DEPENDENCIES_HEALTHY = "Ready", "Healthy", "Flapping", "DependenciesHealthy"
+HEALTHY, FLAPPING, DEPENDENCIES_HEALTHY = "Healthy", "Flapping", "DependenciesHealthy"
 
 
 class HealthReason(StrEnum):
@@ -35,6 +39,25 @@ class HealthReason(StrEnum):
     DEPENDENCY_UNKNOWN = "DependencyUnknown"
 
 
+STALLING: Final = frozenset(
+    {
+        *UNACCEPTED,
+        *Refusal,
+        Reason.INVALID_REQUEST,
+        Reason.INVALID_EXPRESSION,
+        Reason.INVALID_QUERY,  # also several values where one is expected: the query does not sum them up
+    }
+)
+"""Reasons of Ready=False that only an edit of the check ends.
+
+Not among them, as others or time may end them:
+- DependencyCycle: any check of the circle may let go, and an edit of several passes through one;
+- AddressNotAllowed, NoPrometheus: settings of the operator, or what a name resolves to;
+- UnknownPort: the Service may still get the port;
+- InvalidJob: the API server refuses a Job for a quota or a policy in the same words as for its template;
+- SecretNotFound, SecretUnusable: the Secret may come, or be mended;
+- Stale, NotPermitted: data and rights.
+"""
 HEALTHY_REASON = {
     HealthState.HEALTHY: HealthReason.PASSING,
     HealthState.DEGRADED: HealthReason.DEGRADED,

@@ -1,7 +1,7 @@
 """How all stands, by service and worst first: what a human wants to know at three in the morning.
 
 A finding is one object with what is to be said of it. A service stands as its worst finding does, and all of them
-together as the worst service. How a kind's own words are weighed is read from its status in `wiring/status_objects.py`.
+together as the worst service. How a kind's own words are weighed is read from its status in `cli/status/objects.py`.
 """
 
 from collections import defaultdict

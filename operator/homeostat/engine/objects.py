@@ -17,8 +17,8 @@ from homeostat.api import recovery
 from homeostat.api.chaos import ABORT, RUN
 from homeostat.api.kinds import KINDS
 from homeostat.api.meta import Kind, Model, Status
+from homeostat.core.acceptance import INVALID, unimplemented
 from homeostat.core.acceptance import REASON as NOT_IMPLEMENTED
-from homeostat.core.acceptance import unimplemented
 from homeostat.core.decision import Ref
 from homeostat.kube.objects import FINALIZER
 
@@ -200,7 +200,7 @@ def _parse_spec(kind: str, raw: bytes) -> Model | str:
 def _problem_of(kind: str, raw: bytes) -> Problem | None:
     spec = _parse_spec(kind, raw)
     if isinstance(spec, str):
-        return "Invalid", spec
+        return INVALID, spec
     paths = unimplemented(spec)
     return (NOT_IMPLEMENTED, f"not implemented in this release: {', '.join(paths)}") if paths else None
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import structlog
 
-from homeostat.api.meta import ConditionStatus, Model, Status
+from homeostat.api.meta import Conditions, ConditionStatus, Model, Status
 from homeostat.api.recovery_decision import DecisionRecord
 from homeostat.api.recovery_decision import Verdict as RecoveryVerdict
-from homeostat.core.condition import set_condition
+from homeostat.core.acceptance import INVALID, UNACCEPTED
+from homeostat.core.condition import READY, set_condition, stalled
 from homeostat.core.decision import Action, Decision, HoldAgent, KeepGuard, Outcome, Outcomes, Verb
 from homeostat.core.schedule import until
 from homeostat.core.significance import Significance
@@ -241,11 +242,8 @@ class Reconciler:
 
     async def _refuse(self, entry: Entry, problem: Problem | None) -> None:
         """Say on the object that its spec cannot be read. What was last accepted keeps running."""
-        status, (reason, message) = entry.status(), problem or ("Invalid", "")
-        conditions = set_condition(
-            status.conditions, "Ready", ConditionStatus.FALSE, reason, message, entry.generation,
-            self._world.clock.now(),
-        )  # fmt: skip
+        status, (reason, message) = entry.status(), problem or (INVALID, "")
+        conditions = self._unready(entry, status, reason, message)
         refused = status.model_copy(update={"conditions": conditions, "observed_generation": entry.generation})
         if refused != status:
             body = await self._world.objects.apply_status(entry.kind, entry.ref, refused.wire())
@@ -257,10 +255,7 @@ class Reconciler:
         if isinstance(status, str) or self._failures.get(entry.key):
             return
         message = f"The operator lacks a right that it needs for this: {what}"[:_LONGEST_MESSAGE]
-        conditions = set_condition(
-            status.conditions, "Ready", ConditionStatus.FALSE, "NotPermitted", message, entry.generation,
-            self._world.clock.now(),
-        )  # fmt: skip
+        conditions = self._unready(entry, status, "NotPermitted", message)
         waiting = status.model_copy(update={"conditions": conditions})
         if waiting == status:
             return
@@ -272,6 +267,14 @@ class Reconciler:
             log.debug("not said", **entry.ref_fields, error=type(error).__name__)
         else:
             self._take(entry, body)
+
+    def _unready(self, entry: Entry, status: Status, reason: str, message: str) -> Conditions:
+        """Set Ready to False for a reason that is the same for all kinds, and Stalled if only an edit ends it."""
+        now = self._world.clock.now()
+        conditions = set_condition(
+            status.conditions, READY, ConditionStatus.FALSE, reason, message, entry.generation, now
+        )
+        return stalled(conditions, UNACCEPTED, now)
 
     async def _read_again(self, entry: Entry) -> None:
         try:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from homeostat.api.meta import API_VERSION, GROUP, Kind
+from homeostat.core.condition import OCCASIONAL
 from homeostat.core.decision import Ref
 from homeostat.kube.answers import ServerError
 from homeostat.kube.client import APPLY_PATCH, JSON_PATCH, METADATA_LIST, ApiClient
@@ -69,6 +70,7 @@ class ApiObjects:
                 raise
             return await self._replace(kind, ref, status, current, urgency)
         is_left = any(not _is_same(status.get(part), written["status"].get(part)) for part in _by_others(written))
+        is_left = is_left or bool(_left_behind(status, written["status"]))
         return await self._replace(kind, ref, status, written, urgency) if is_left else written
 
     async def _replace(
@@ -197,10 +199,19 @@ def _in_order(value: Any) -> Any:  # noqa: ANN401 - any JSON
     return value
 
 
+def _left_behind(status: Mapping[str, Any], current: Mapping[str, Any]) -> set[str]:
+    """Name the conditions of ours that stand although we say nothing of them: another's hand wrote them as well."""
+    return {one["type"] for one in current.get("conditions") or ()} & OCCASIONAL - _types(status)
+
+
+def _types(status: Mapping[str, Any]) -> set[str]:
+    return {one["type"] for one in status.get("conditions") or ()}
+
+
 def _with_others(status: Mapping[str, Any], current: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Give our conditions, and after them those of other types that stand."""
+    """Give our conditions, and after them those of types that are not ours."""
     ours: list[dict[str, Any]] = status.get("conditions") or []
-    types = {one["type"] for one in ours}
+    types = _types(status) | OCCASIONAL
     return [*ours, *(one for one in current.get("conditions") or () if one["type"] not in types)]
 
 

@@ -80,6 +80,7 @@ class WatchedWorld(World):
             fault = self.spec.fault
             # an eviction asks by itself; a cordon, and the rollout of a workload as small as this one, take no pod away
             takes_none = any(one is not None for one in (fault.pod_evict, fault.cordon, fault.rollout_break))
+            takes_none |= self.ready == 0  # nor is there one to take
             assert takes_none or not any(one.disruptions_allowed == 0 for one in self.budgets), "C10: PDB"
         if puts_on:
             assert self.guard is not None, "C3: nobody would restore it"

@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from homeostat.core.acceptance import UNACCEPTED
+
 
 class ChaosReason(StrEnum):
     """Why a phase or a verdict is what it is."""
@@ -87,3 +89,11 @@ class ChaosReason(StrEnum):
     NOTHING_MET = "NothingMet"  # the fault was on, and met no traffic, no name, no request
     # no verdict
     DRY_RUN = "DryRun"
+
+
+STALLING = frozenset({*UNACCEPTED, ChaosReason.INVALID_SCHEDULE})
+"""Reasons of Ready=False that only an edit of the experiment ends.
+
+Not NotPermitted, and not NotEvaluated, of which nobody knows what would end it. What refuses or fails a run is no such
+reason, although it may lie in the spec: the experiment is accepted, and the run has a verdict.
+"""

@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from homeostat.core.acceptance import UNACCEPTED
+
 
 class DayReason(StrEnum):
     """Why a phase or a verdict of a day, or of a step that came to no run, is what it is."""
@@ -41,3 +43,7 @@ class DayReason(StrEnum):
     NOT_BEGUN = "NotBegun"  # the day ended before it took the run up
     # no verdict
     DRY_RUN = "DryRun"
+
+
+STALLING = UNACCEPTED
+"""Reasons of Ready=False that only an edit of the game day ends: all but NotPermitted and NotEvaluated."""

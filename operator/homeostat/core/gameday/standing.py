@@ -6,8 +6,8 @@ from homeostat.api.chaos_status import Verdict
 from homeostat.api.gameday import GameDaySpec
 from homeostat.api.gameday_status import DayPhase, GameDayStatus
 from homeostat.api.meta import ConditionStatus
-from homeostat.core.condition import set_condition
-from homeostat.core.gameday.reasons import DayReason
+from homeostat.core.condition import set_condition, stalled
+from homeostat.core.gameday.reasons import STALLING, DayReason
 from homeostat.core.gameday.seen import Case, current
 from homeostat.core.significance import Significance
 
@@ -22,7 +22,7 @@ def with_conditions(case: Case) -> GameDayStatus:
     conditions, generation = case.status.conditions, max(-1, case.seen.generation)
     for name, standing in {"Ready": _ready(case), "Succeeded": _succeeded(case.status)}.items():
         conditions = set_condition(conditions, name, *standing, generation, case.now)
-    return case.status.model_copy(update={"conditions": conditions})
+    return case.status.model_copy(update={"conditions": stalled(conditions, STALLING, case.now)})
 
 
 def significance(old: GameDayStatus, new: GameDayStatus) -> Significance:

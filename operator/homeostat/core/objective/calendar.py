@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from homeostat.api.objective import CalendarUnit, CalendarWindow, Window
+from homeostat.core.acceptance import INVALID, INVALID_TIME_ZONE
 
 _DAYS = {CalendarUnit.DAY: 1, CalendarUnit.WEEK: 7}
 _MONTHS = {CalendarUnit.MONTH: 1, CalendarUnit.QUARTER: 3, CalendarUnit.YEAR: 12}
@@ -40,11 +41,11 @@ def problem(window: Window) -> tuple[str, str] | None:
     if window.rolling is not None:
         return None
     if calendar is None:
-        return "Invalid", "spec.window needs rolling or calendar."
+        return INVALID, "spec.window needs rolling or calendar."
     if _zone(calendar.time_zone) is None:
         told = f'spec.window.calendar.timeZone is no IANA time zone that is known here: "{calendar.time_zone}".'
-        return "InvalidTimeZone", told
-    return None if _start(calendar) else ("Invalid", "spec.window.calendar.start is no date and time.")
+        return INVALID_TIME_ZONE, told
+    return None if _start(calendar) else (INVALID, "spec.window.calendar.start is no date and time.")
 
 
 def period_at(window: Window, now: datetime) -> Period:

@@ -8,9 +8,11 @@ from enum import StrEnum
 from homeostat.api.meta import Conditions, ConditionStatus
 from homeostat.api.objective_indicator import MOST_GROUPS
 from homeostat.api.objective_status import Hold, ObjectiveState
-from homeostat.core.condition import condition, set_condition
+from homeostat.core.acceptance import INVALID_TIME_ZONE, UNACCEPTED
+from homeostat.core.condition import READY, condition, set_condition, stalled
 from homeostat.core.objective.burn import Pair
 from homeostat.core.objective.figures import Figures
+from homeostat.core.prometheus.answer import Trouble
 from homeostat.core.rules.installation import RulesDecision
 
 TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
@@ -64,6 +66,24 @@ class ObjectiveReason(StrEnum):
     BUDGET_LOW = "BudgetLow"  # it does
 
 
+STALLING = frozenset(
+    {
+        *UNACCEPTED,
+        INVALID_TIME_ZONE,
+        Trouble.INVALID_QUERY,  # also several series where one is expected: the query does not sum them up
+        ObjectiveReason.SHORT_WINDOW_TOO_SHORT,  # an alert that the spec itself lists, for what it measures
+    }
+)
+"""Reasons of Ready=False that only an edit of the objective ends.
+
+Not among them, as others or time may end them:
+- HealthCheckNotRunning, NotCounted: what is measured may still come;
+- CompositeCycle, CompositeTooLarge: members may let go, and an edit of several passes through a circle;
+- PrometheusNotConfigured: the operator may be given one;
+- BucketMissing: the application that is being rolled out may bring the bucket;
+- AnswerTooLarge: how many series there are is not the objective's doing;
+- NotPermitted: rights.
+"""
 PARTIAL = frozenset({
     ObjectiveReason.TOO_MANY_GROUPS, ObjectiveReason.MEMBER_MISSING, ObjectiveReason.PARTIAL_ANSWER
 })  # fmt: skip
@@ -138,17 +158,17 @@ def evaluated(conditions: Conditions, found: Findings, generation: int, now: dat
     )
     for kind, status, reason, message in verdicts:
         conditions = set_condition(conditions, kind, status, reason, message, generation, now)
-    return conditions
+    return stalled(conditions, STALLING, now)
 
 
 def not_evaluated(conditions: Conditions, reason: str, message: str, generation: int, now: datetime) -> Conditions:
     """Set Ready to False for a reason, and all else to Unknown."""
-    conditions = set_condition(conditions, "Ready", FALSE, reason, message, generation, now)
+    conditions = set_condition(conditions, READY, FALSE, reason, message, generation, now)
     for kind in EVALUATED:
         conditions = set_condition(
             conditions, kind, UNKNOWN, ObjectiveReason.NOT_EVALUATED, "See Ready.", generation, now
         )
-    return conditions
+    return stalled(conditions, STALLING, now)
 
 
 def is_true(conditions: Conditions, kind: str) -> bool:
@@ -170,10 +190,10 @@ def names(pairs: Iterable[Pair]) -> str:
 
 def _ready(found: Findings) -> Verdict:
     if found.trouble and not found.is_accepted:
-        return "Ready", FALSE, found.trouble.reason, found.trouble.message
+        return READY, FALSE, found.trouble.reason, found.trouble.message
     if found.too_short and found.are_alerts_listed:
-        return "Ready", FALSE, ObjectiveReason.SHORT_WINDOW_TOO_SHORT, _too_short(found)
-    return "Ready", TRUE, ObjectiveReason.EVALUATED, "The objective is evaluated."
+        return READY, FALSE, ObjectiveReason.SHORT_WINDOW_TOO_SHORT, _too_short(found)
+    return READY, TRUE, ObjectiveReason.EVALUATED, "The objective is evaluated."
 
 
 def _query(found: Findings) -> Verdict:

@@ -5,12 +5,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 
-from homeostat.api.meta import ConditionStatus
 from homeostat.api.recovery import Mode, RecoveryPolicySpec
 from homeostat.api.recovery_attempt import Attempt, AttemptPhase, InFlight, Outcome
 from homeostat.api.recovery_decision import EscalationReason
 from homeostat.api.recovery_status import Blocked, Phase, Proof, RecoveryPolicyStatus, Signal, SignalState
-from homeostat.core.condition import condition, set_condition
 from homeostat.core.decision import Action, Decision, Event
 from homeostat.core.recovery import signals
 from homeostat.core.recovery.attempt import sequence
@@ -48,7 +46,7 @@ def decide(
     """Decide what to do for the policy's target now. Total, and the same again for its own result."""
     problem = seen.problem or windows.problem(spec.windows) or patching.problem(spec.steps)
     if problem:
-        case = _not_evaluated(Case(spec, status, seen, now), problem)
+        case = _not_evaluated(Case(spec, status, replace(seen, problem=problem), now), *problem)
         return Decision(case.status, events=blocked_events(status, case))
     case = at_hand(Case(spec, status, seen, now))
     to_do: tuple[Action, ...] = ()
@@ -224,20 +222,12 @@ def _of_now(entry: InFlight, now: datetime) -> InFlight:
     return entry.model_copy(update={"deadline": min(entry.deadline, now + LONGEST_STEP)})
 
 
-def _not_evaluated(case: Case, problem: tuple[str, str]) -> Case:
+def _not_evaluated(case: Case, reason: str, message: str) -> Case:
     """Show that the policy does nothing, and why, wherever one looks: it must not pass for one at rest (R15)."""
-    reason, message = problem
     known = case.status.blocked
     since = known.since if known and known.reason == reason else case.now
     shown_ = shown(case.with_status(blocked=Blocked(reason=reason, since=since, message=message[:1024])))
-    unready = condition(
-        set_condition(
-            case.status.conditions, "Ready", ConditionStatus.FALSE, reason, message, case.seen.generation, case.now
-        ),
-        "Ready",
-    )
-    conditions = tuple(unready if unready and one.type == "Ready" else one for one in shown_.conditions)
-    return replace(case, status=shown_.model_copy(update={"phase": Phase.BLOCKED, "conditions": conditions}))
+    return replace(case, status=shown_.model_copy(update={"phase": Phase.BLOCKED}))
 
 
 def _essence(status: RecoveryPolicyStatus) -> RecoveryPolicyStatus:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from homeostat.core.acceptance import INVALID_TIME_ZONE, UNACCEPTED
+
 
 class BlockReason(StrEnum):
     """Why nothing is done although something should be."""
@@ -68,6 +70,13 @@ class BlockReason(StrEnum):
     REFUSED = "Refused"  # the API server said no for another reason
     API_UNAVAILABLE = "ApiUnavailable"  # no answer: whether it happened is seen from the cluster
 
+
+STALLING = frozenset({*UNACCEPTED, INVALID_TIME_ZONE, BlockReason.PATCH_REFUSED})
+"""Reasons of Ready=False that only an edit of the policy ends: all but NotPermitted.
+
+PatchRefused is one where the spec alone says that a step may not patch what it wants to; as what blocks a policy, it
+leaves Ready True.
+"""
 
 IMPOSSIBLE = frozenset(
     {

@@ -5,9 +5,9 @@ import re
 from homeostat.api.chaos import ChaosExperimentSpec, Reaction
 from homeostat.api.chaos_status import ChaosExperimentStatus, Phase, TargetPhase, Verdict
 from homeostat.api.meta import ConditionStatus
-from homeostat.core.chaos.reasons import ChaosReason
+from homeostat.core.chaos.reasons import STALLING, ChaosReason
 from homeostat.core.chaos.seen import Case, target_selector
-from homeostat.core.condition import set_condition
+from homeostat.core.condition import set_condition, stalled
 from homeostat.core.significance import Significance
 
 TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
@@ -53,7 +53,7 @@ def with_conditions(case: Case) -> ChaosExperimentStatus:
         "Succeeded": _succeeded(case.status),
     }.items():
         conditions = set_condition(conditions, name, status, reason, message, max(-1, case.seen.generation), case.now)
-    return case.status.model_copy(update={"conditions": conditions})
+    return case.status.model_copy(update={"conditions": stalled(conditions, STALLING, case.now)})
 
 
 def significance(old: ChaosExperimentStatus, new: ChaosExperimentStatus) -> Significance:

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from homeostat.api.recovery_limits import Weekday, Window
+from homeostat.core.acceptance import INVALID_TIME_ZONE
 
 DAY = timedelta(days=1)
 AHEAD = 15
@@ -25,7 +26,7 @@ def problem(windows: Sequence[Window]) -> tuple[str, str] | None:
     unknown = next((window.time_zone for window in windows if _zone(window.time_zone) is None), None)
     if unknown is None:
         return None
-    return "InvalidTimeZone", f'spec.windows: timeZone is no IANA time zone that is known here: "{unknown}".'
+    return INVALID_TIME_ZONE, f'spec.windows: timeZone is no IANA time zone that is known here: "{unknown}".'
 
 
 def is_open(windows: Sequence[Window], now: datetime) -> bool:

@@ -7,9 +7,9 @@ from homeostat.api.meta import Condition, ConditionStatus
 from homeostat.api.recovery_attempt import AttemptPhase, TargetPhase
 from homeostat.api.recovery_decision import PlanState
 from homeostat.api.recovery_status import Phase, RecoveryPolicyStatus
-from homeostat.core.condition import set_condition
+from homeostat.core.condition import set_condition, stalled
 from homeostat.core.decision import Event, EventType
-from homeostat.core.recovery.reasons import BlockReason
+from homeostat.core.recovery.reasons import STALLING, BlockReason
 from homeostat.core.recovery.seen import Case
 from homeostat.core.recovery.signals import aging, due_at, firing
 from homeostat.core.recovery.targets import gitops
@@ -148,7 +148,7 @@ def _must_poll(case: Case) -> bool:
 def _conditions(case: Case) -> tuple[Condition, ...]:
     conditions = case.status.conditions
     for type_, (is_true, reason, message) in {
-        "Ready": (True, "Accepted", "Evaluated."),
+        "Ready": _ready(case),
         "Acting": _acting(case),
         "Blocked": _blocked(case),
         "Escalated": _escalated(case),
@@ -162,7 +162,11 @@ def _conditions(case: Case) -> tuple[Condition, ...]:
         conditions = set_condition(conditions, "GitOwned", status, reason, message, case.seen.generation, case.now)
     for type_, (standing, reason, message) in standings(case).items():
         conditions = set_condition(conditions, type_, standing, reason, message, case.seen.generation, case.now)
-    return conditions
+    return stalled(conditions, STALLING, case.now)
+
+
+def _ready(case: Case) -> Said:
+    return (False, *case.seen.problem) if case.seen.problem else (True, "Accepted", "Evaluated.")
 
 
 def _acting(case: Case) -> Said:

@@ -1,0 +1,1 @@
+"""`homeostat budget` and `gate`: what is left, and whether it is enough."""

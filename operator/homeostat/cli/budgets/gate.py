@@ -1,0 +1,51 @@
+"""`homeostat gate slo/NAME`: its exit code says whether the error budget lets a rollout go on.
+
+The answer is the operator's own, as it stands in the objective's status; nothing is written.
+"""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from homeostat.api.objective import KIND
+from homeostat.api.objective_status import Hold
+from homeostat.cli.arguments import BadArguments
+from homeostat.cli.asked import explained, name_of
+from homeostat.cli.budgets.gate_report import Answer, as_json, as_line, judge, settled
+from homeostat.cli.parsers.gate import parser
+from homeostat.cli.showing import show
+from homeostat.cli.streams import complain
+from homeostat.kube.client import ApiClient, Patience
+from homeostat.kube.credentials import Credentials
+from homeostat.kube.kubeconfig import find_credentials
+from homeostat.kube.objects import ApiObjects
+from homeostat.ports import Forbidden, Gone, Rejected, Unavailable
+
+CODES = {Answer.GO: 0, Answer.STOP: 1, Answer.UNKNOWN: 3}
+FAILED = 2
+PATIENCE = Patience(timeout=10.0, total=10.0)
+"""Somebody waits, be it a pipeline."""
+_GONE = "is there such an objective in this namespace, and are the CRDs of homeostat installed?"
+_FORBIDDEN = "may you get servicelevelobjectives there? Try -n NAMESPACE"
+_UNKNOWN = {"fail": Answer.UNKNOWN, "go": Answer.GO, "stop": Answer.STOP}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; give the exit code: 0 go, 1 stop, 3 unknown, 2 when there is no answer."""
+    try:
+        asked = parser().parse_args(arguments)
+        name = name_of(asked.objective, KIND, "gate")
+        credentials = find_credentials(os.environ, kubeconfig=asked.kubeconfig, context=asked.context)
+        body = asyncio.run(read(credentials, asked.namespace or credentials.namespace, name))
+    except (BadArguments, Unavailable, Forbidden, Gone, Rejected) as error:
+        complain([explained(error, when_gone=_GONE, when_forbidden=_FORBIDDEN)])
+        return FAILED
+    verdict = settled(judge(body, Hold(asked.hold)), _UNKNOWN[asked.unknown])
+    return CODES[verdict.answer] if show(as_json(verdict), asked.output, lambda: as_line(verdict)) else FAILED
+
+
+async def read(credentials: Credentials, namespace: str, name: str) -> dict[str, Any]:
+    """Read one objective. Raises what `ports.Objects` raises."""
+    async with ApiClient(credentials, patience=PATIENCE) as client:
+        return await ApiObjects(client).get(KIND, namespace, name)

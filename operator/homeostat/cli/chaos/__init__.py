@@ -1,0 +1,1 @@
+"""`homeostat chaos` and `undo`: experiments and game days by hand."""

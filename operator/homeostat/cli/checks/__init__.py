@@ -1,0 +1,1 @@
+"""`homeostat probe`, `history` and `score`: checks, now and before."""

@@ -1,0 +1,60 @@
+"""`homeostat score`: how healthy services are, from what the operator has written into their HealthChecks.
+
+Nothing is probed and nothing is written. The same formulas as the operator's (`core/score.py`) make one score of a
+service, and of all that was asked for.
+"""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+
+from homeostat.api.health_check import KIND
+from homeostat.cli.arguments import BadArguments
+from homeostat.cli.asked import explained, place_of
+from homeostat.cli.checks.score_report import CheckScore, Report, as_json, as_table, check_score_of, report_on
+from homeostat.cli.parsers.score import parser
+from homeostat.cli.showing import show
+from homeostat.cli.streams import complain
+from homeostat.kube.client import ApiClient, Patience
+from homeostat.kube.credentials import Credentials
+from homeostat.kube.objects import ApiObjects
+from homeostat.ports import Forbidden, Gone, Rejected, Unavailable
+
+BELOW, FAILED = 1, 2  # exit codes
+_GONE, _FORBIDDEN = "are the CRDs of homeostat installed?", "may you list healthchecks there? Try -n NAMESPACE"
+PATIENCE = Patience(timeout=10.0, total=10.0)
+"""Somebody waits at a terminal."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; give the exit code: 0, 1 when the score is below --fail-under, 2 when there is no answer."""
+    try:
+        asked = parser().parse_args(arguments)
+        credentials, namespace = place_of(asked)
+        report = asyncio.run(score(credentials, namespace))
+    except (BadArguments, Unavailable, Forbidden, Gone, Rejected) as error:
+        complain([explained(error, when_gone=_GONE, when_forbidden=_FORBIDDEN)])
+        return FAILED
+    if not show(as_json(report), asked.output, lambda: as_table(report)):
+        return FAILED
+    return _verdict(report, asked.fail_under)
+
+
+async def score(credentials: Credentials, namespace: str) -> Report:
+    """Read the HealthChecks of a namespace, "" for all, and score them. Raises what `ports.Objects` raises."""
+    async with ApiClient(credentials, patience=PATIENCE) as client:
+        found: dict[tuple[str, str], CheckScore] = {}
+        async for body in ApiObjects(client).list(KIND, (namespace,)):
+            check = check_score_of(body)
+            found[check.namespace, check.name] = check
+    return report_on(found.values(), namespace)
+
+
+def _verdict(report: Report, fail_under: int | None) -> int:
+    """Hold the score against what was asked for; a score that nobody knows does not reach it."""
+    value = report.score.value
+    if fail_under is None or (value is not None and value >= fail_under):
+        return 0
+    told = "unknown" if value is None else str(value)
+    print(f"homeostat: the score is {told}, and should be at least {fail_under}", file=sys.stderr)  # noqa: T201
+    return BELOW

@@ -1,0 +1,1 @@
+"""`homeostat approve`, `reject`, `pause`, `resume`, and steps by hand."""

@@ -1,0 +1,1 @@
+"""`homeostat doctor`: the installation, read and told."""

@@ -1,0 +1,1 @@
+"""`homeostat validate`, `rules`, `import` and `export`: objects in files."""

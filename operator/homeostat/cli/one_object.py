@@ -1,0 +1,46 @@
+"""One object of ours that a command is about: read from the cluster, or from a file as kubectl wrote it."""
+
+import argparse
+import asyncio
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from homeostat.api.meta import Kind
+from homeostat.cli.asked import kind_names
+from homeostat.cli.checks.check_file import BadInput, objects
+from homeostat.kube.client import ApiClient, Patience
+from homeostat.kube.credentials import Credentials
+from homeostat.kube.kubeconfig import find_credentials
+from homeostat.kube.objects import ApiObjects
+
+PATIENCE = Patience(timeout=10.0, total=10.0)
+"""Somebody waits at a terminal."""
+
+
+def is_named(kind: Kind, arguments: Sequence[str]) -> bool:
+    """Whether one of the arguments is `KIND/NAME` of this kind."""
+    return any("/" in one and one.partition("/")[0].lower() in kind_names(kind) for one in arguments)
+
+
+def read_object(kind: Kind, asked: argparse.Namespace, name: str) -> dict[str, Any]:
+    """Read it; raises BadInput, CredentialsError and what `ports` has for the API server's answers."""
+    if asked.file:
+        return _in_file(kind, asked.file, asked.namespace, name)
+    credentials = find_credentials(os.environ, kubeconfig=asked.kubeconfig, context=asked.context)
+    return asyncio.run(_in_cluster(kind, credentials, asked.namespace or credentials.namespace, name))
+
+
+async def _in_cluster(kind: Kind, credentials: Credentials, namespace: str, name: str) -> dict[str, Any]:
+    async with ApiClient(credentials, patience=PATIENCE) as client:
+        return await ApiObjects(client).get(kind, namespace, name)
+
+
+def _in_file(kind: Kind, path: str, namespace: str, name: str) -> dict[str, Any]:
+    for body in (one.body for one in objects(path)):
+        metadata = body.get("metadata") if isinstance(body, dict) and body.get("kind") == kind.kind else None
+        if not isinstance(metadata, dict) or metadata.get("name") != name:
+            continue
+        if not namespace or metadata.get("namespace", namespace) == namespace:
+            return dict(body)
+    raise BadInput(f"{path}: there is no {kind.kind} {name}")

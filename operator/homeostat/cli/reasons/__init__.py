@@ -1,0 +1,1 @@
+"""`homeostat why` and `explain`: what happened and why not, what stands and what would be done."""

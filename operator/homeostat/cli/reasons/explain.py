@@ -1,0 +1,102 @@
+"""`homeostat explain rp/NAME`: what each gate of a RecoveryPolicy says now, and what would be done next.
+
+Of an objective, a check, an experiment or a game day it is how it stands now, as the operator last found.
+
+Read with the rights of whoever asks: what they may not read is not known, and said to be. Nothing is written.
+"""
+
+import argparse
+import asyncio
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from homeostat.api import chaos, gameday, health_check, objective
+from homeostat.api.meta import Kind
+from homeostat.api.recovery import KIND
+from homeostat.cli.arguments import BadArguments
+from homeostat.cli.asked import credentials_of, explained, kind_and_name
+from homeostat.cli.parsers.explain import parser
+from homeostat.cli.reasons.explain_reading import Reach, Unreadable, report_on
+from homeostat.cli.reasons.explain_report import Report, as_json, lines
+from homeostat.cli.reasons.why_report import as_data, why
+from homeostat.cli.reasons.why_report import lines as why_lines
+from homeostat.cli.showing import show
+from homeostat.cli.streams import complain
+from homeostat.engine.clock import SystemClock
+from homeostat.kube.budget import ActionBudget
+from homeostat.kube.client import ApiClient, Patience
+from homeostat.kube.credentials import Credentials
+from homeostat.kube.errands import ApiJobReader
+from homeostat.kube.kubeconfig import find_credentials
+from homeostat.kube.locks import Locks
+from homeostat.kube.objects import ApiObjects
+from homeostat.kube.revisions import ApiRevisions
+from homeostat.kube.targets import ApiTargets
+from homeostat.kube.workloads import ApiCluster
+from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable
+
+KINDS = (KIND, objective.KIND, health_check.KIND, chaos.KIND, gameday.KIND)
+PASSES, REFUSES, FAILED, NOT_KNOWN = 0, 1, 2, 3
+PATIENCE = Patience(timeout=10.0, total=10.0)
+"""Somebody waits."""
+_GONE = "is there such an object in this namespace, and are the CRDs of homeostat installed?"
+_FORBIDDEN = "may you get it there? Try -n NAMESPACE"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; give the exit code: 0 passes, 1 refuses, 3 none known refuses, 2 when there is no answer."""
+    try:
+        asked = parser().parse_args(arguments)
+        kind, name = kind_and_name(asked.object, KINDS, "explain")
+        if kind is not KIND:
+            return _explain_status(asked, kind, name)
+        credentials = find_credentials(os.environ, kubeconfig=asked.kubeconfig, context=asked.context)
+        namespace = asked.namespace or credentials.namespace
+        report = asyncio.run(read(credentials, namespace, name, asked.operator_namespace, SystemClock().now()))
+    except Unreadable as error:
+        complain([str(error)])
+        return FAILED
+    except (BadArguments, Unavailable, Forbidden, Gone, Rejected, Conflict) as error:
+        complain([explained(error, when_gone=_GONE, when_forbidden=_FORBIDDEN)])
+        return FAILED
+    is_told = show(as_json(report), asked.output, lambda: "\n".join(lines(report)))
+    return code_of(report) if is_told else FAILED
+
+
+def _explain_status(asked: argparse.Namespace, kind: Kind, name: str) -> int:
+    """Explain an object whose gates the operator alone can ask: what it found last, without the past."""
+    credentials = credentials_of(asked)
+    body = asyncio.run(_body(credentials, asked.namespace or credentials.namespace, kind, name))
+    told = replace(why(kind.kind, kind.short_names[0], body), past=())
+    if not show(as_data(told), asked.output, lambda: "\n".join(why_lines(told))):
+        return FAILED
+    return REFUSES if told.is_blocked else PASSES
+
+
+async def _body(credentials: Credentials, namespace: str, kind: Kind, name: str) -> dict[str, Any]:
+    async with ApiClient(credentials, patience=PATIENCE) as client:
+        return await ApiObjects(client).get(kind, namespace, name)
+
+
+async def read(credentials: Credentials, namespace: str, name: str, operator_namespace: str, now: datetime) -> Report:
+    """Read and explain one policy. Raises what the ports raise, and Unreadable."""
+    async with ApiClient(credentials, patience=PATIENCE) as client:
+        return await report_on(reach(client, operator_namespace), namespace, name, now)
+
+
+def reach(client: ApiClient, operator_namespace: str) -> Reach:
+    """Make the ports that are read."""
+    locks = Locks(client, operator_namespace)
+    budget = ActionBudget(client, operator_namespace, of=0, per=timedelta(hours=1))  # never read: `of` is a setting
+    cluster = ApiCluster(client, locks, budget)
+    return Reach(ApiObjects(client), cluster, ApiTargets(client, cluster, ApiRevisions(client), ApiJobReader(client)))
+
+
+def code_of(report: Report) -> int:
+    """Give the exit code of a report."""
+    if report.refusals:
+        return REFUSES
+    return NOT_KNOWN if report.unknown else PASSES

@@ -1,0 +1,1 @@
+"""`homeostat report`: a month of an objective, a run, a game day."""

@@ -1,0 +1,1 @@
+"""`homeostat simulate`: history, replayed."""

@@ -1,0 +1,1 @@
+"""`homeostat status`: everything by service, worst first."""
