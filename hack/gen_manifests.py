@@ -90,8 +90,8 @@ class Document:
 @cache
 def render(*values: str) -> tuple[Document, ...]:
     """Render the chart without what only Helm needs, in the order in which it is to be applied."""
-    told = [part for value in ("uninstall.sweep=false", *values) for part in ("--set", value)]
-    command = ["helm", "template", "homeostat", str(CHART), "--namespace", NAMESPACE, *told]
+    told = [part for value in values for part in ("--set", value)]
+    command = ["helm", "template", "homeostat", str(CHART), "--namespace", NAMESPACE, "--no-hooks", *told]
     try:
         text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     except FileNotFoundError:

@@ -15,6 +15,10 @@ PROGRAMS = frozenset({"prometheus", "alertmanager", "postgres"})
 CONTRACTS = tuple(Path(__file__).parent / folder for folder in ("contract", "cli", "wiring"))
 """What is tested against local servers takes about as long as all the rest of the stage `unit`: it runs beside it."""
 
+_STORIES = tuple(f"helm/test_{name}.py" for name in ("namespaced", "next_steps", "store", "tutorials"))
+APART = tuple(Path(__file__).parent / place for place in ("chart", "gitops", *_STORIES))
+"""Of the stage `helm`: what needs no cluster, and stories that can have another one than the rest. It runs beside."""
+
 
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
@@ -27,6 +31,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(item.path.is_relative_to(folder) for folder in CONTRACTS):
             item.add_marker(pytest.mark.contract)
+        if any(item.path.is_relative_to(place) for place in APART):
+            item.add_marker(pytest.mark.apart)
         uses = PROGRAMS & set(getattr(item, "fixturenames", ()))
         if uses and item.get_closest_marker("cluster") is None and item.get_closest_marker("apiserver") is None:
             item.add_marker(pytest.mark.programs)

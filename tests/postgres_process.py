@@ -23,21 +23,22 @@ import pytest
 from programs import free_port
 
 PASSWORD = "p@ss/w:rd%1"  # noqa: S105 - of a server that nobody else sees; with all that must be quoted in a URL
+LOOPBACK = "127.0.0.1"
 OLDEST = 15
 
 
 class PostgresServer:
     """A server that can be restarted; its databases are made by `create`."""
 
-    def __init__(self, folder: Path, binaries: Path) -> None:
-        self.folder, self._binaries = folder, binaries
+    def __init__(self, folder: Path, binaries: Path, address: str = LOOPBACK) -> None:
+        self.folder, self._binaries, self.address = folder, binaries, address
         self._data, self._log = folder / "data", folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
         self._databases = 0
         self.port = free_port()
 
     def prepare(self) -> None:
-        """Make the cluster; the password is asked for over the loopback interface."""
+        """Make the cluster; the password is asked for, whoever comes over a network."""
         secret = self.folder / "password"
         secret.write_text(PASSWORD)
         _own(self.folder)
@@ -47,10 +48,13 @@ class PostgresServer:
             "--auth-host", "scram-sha-256", "--auth-local", "trust", "--encoding", "UTF8", "--locale", "C.UTF-8",
         ]  # fmt: skip
         subprocess.run(command, check=True, capture_output=True, cwd=self.folder, **_user())
+        if self.address != LOOPBACK:
+            with (self._data / "pg_hba.conf").open("a") as rules:
+                rules.write("host all all all scram-sha-256\n")
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        options = {"listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": self.folder}
+        options = {"listen_addresses": self.address, "port": self.port, "unix_socket_directories": self.folder}
         settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         with self._log.open("ab") as log:
             command = [self._binaries / "postgres", "-D", self._data, *settings]
@@ -78,7 +82,7 @@ class PostgresServer:
 
     def url(self, name: str) -> str:
         """Give the URL of a database."""
-        return f"postgresql+asyncpg://homeostat:{quote(PASSWORD, safe='')}@127.0.0.1:{self.port}/{name}"
+        return f"postgresql+asyncpg://homeostat:{quote(PASSWORD, safe='')}@{self.address}:{self.port}/{name}"
 
     def dsn(self, name: str = "postgres") -> str:
         """Give the same for psycopg."""
@@ -93,10 +97,10 @@ class PostgresServer:
 
 
 @contextmanager
-def running() -> Iterator[PostgresServer]:
-    """Run a server; nothing is left of it afterwards."""
+def running(address: str = LOOPBACK) -> Iterator[PostgresServer]:
+    """Run a server, which listens on an address of this machine; nothing is left of it afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="homeostat-postgres-"))
-    server = PostgresServer(folder, _binaries())
+    server = PostgresServer(folder, _binaries(), address)
     try:
         server.prepare()
         server.start()

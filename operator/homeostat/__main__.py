@@ -3,11 +3,13 @@
 Also `kubectl homeostat`. Nothing is imported that a command does not need: `--help` and `version` wait for nothing.
 """
 
+import gc
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from homeostat.cli.commands import BY_NAME, COMPLETE, Command
 
@@ -32,7 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _unknown(name)
     if _HELP & set(rest) and command.parser and not any("/" in one for one in rest):
         return _help([name])
-    return _run(command, rest)
+    try:
+        return _run(command, rest)
+    except KeyboardInterrupt:  # whoever has seen enough wants no traceback; a command that has more to say did
+        return FAILED
 
 
 def complete(arguments: Sequence[str] | None = None) -> int:
@@ -111,10 +116,11 @@ def _unknown(name: str) -> int:
 
 
 def _with_settings(command: str, flags: list[str]) -> int:
-    from pydantic import ValidationError  # noqa: PLC0415 - a guard must be there soon, and needs none
-    from pydantic_settings import CliApp, SettingsError  # noqa: PLC0415
+    with _sparing_garbage():
+        from pydantic import ValidationError  # noqa: PLC0415 - a guard must be there soon, and needs none
+        from pydantic_settings import CliApp, SettingsError  # noqa: PLC0415
 
-    from homeostat.wiring.settings import Settings  # noqa: PLC0415
+        from homeostat.wiring.settings import Settings  # noqa: PLC0415
 
     try:
         settings = CliApp.run(Settings, cli_args=flags)
@@ -133,13 +139,16 @@ def _with_settings(command: str, flags: list[str]) -> int:
 
 
 def _operate(settings: "Settings") -> int:
-    import asyncio  # noqa: PLC0415 - and what the operator consists of: only `run` needs them
+    if settings.log_format != "text":
+        _import_without("structlog", "rich")  # which it would draw tracebacks with, for people: 3 MiB
+    with _sparing_garbage():
+        import asyncio  # noqa: PLC0415 - and what the operator consists of: only `run` needs them
 
-    import uvloop  # noqa: PLC0415
+        import uvloop  # noqa: PLC0415
 
-    from homeostat.ports import Unavailable  # noqa: PLC0415
-    from homeostat.telemetry import log  # noqa: PLC0415
-    from homeostat.wiring.process import run  # noqa: PLC0415
+        from homeostat.ports import Unavailable  # noqa: PLC0415
+        from homeostat.telemetry import log  # noqa: PLC0415
+        from homeostat.wiring.process import run  # noqa: PLC0415
 
     log.set_up(settings.log_level, is_for_humans=settings.log_format == "text")
     try:
@@ -150,6 +159,26 @@ def _operate(settings: "Settings") -> int:
     except asyncio.CancelledError:
         return 1
     return 0
+
+
+@contextmanager
+def _sparing_garbage() -> Iterator[None]:
+    """Look for no garbage while something is imported: it stays for good, and looking is a sixth of the time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _import_without(name: str, unwanted: str) -> None:
+    """Import a package as if one that it can do without were not installed; too late if either is imported already."""
+    modules: dict[str, Any] = sys.modules
+    if name in modules or unwanted in modules:
+        return
+    modules[unwanted] = None  # not to be found
+    import_module(name)
+    del modules[unwanted]
 
 
 def _complain(error: "ValidationError") -> None:

@@ -59,6 +59,13 @@ def test_events_are_not_guessed_from_a_window_that_is_not_covered() -> None:
     assert line.why == "provisional: the window is not covered yet"
 
 
+async def test_figures_of_an_earlier_spec_are_said_to_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edited = objective("a", "50")
+    edited["metadata"]["generation"] = 2
+    await run(main, tmp_path, {PATH: items(edited)})
+    assert capsys.readouterr().out.splitlines()[-1] == "a: its figures are about an earlier spec"
+
+
 def test_what_is_known_of_none_comes_after_what_is_gone() -> None:
     lines = [line_of(objective("x", None)), line_of(objective("y", "-10"))]
     assert [one.name for one in least_left_first(lines)] == ["y", "x"]

@@ -11,8 +11,10 @@ import pytest
 from homeostat.__main__ import main
 from homeostat.api import chaos, gameday, health_check, objective, recovery
 from homeostat.api.objective_status import Hold
+from homeostat.api.recovery import KIND
 from homeostat.cli import commands, helping
-from homeostat.cli.asked import OPERATOR_NAMESPACE
+from homeostat.cli.arguments import BadArguments
+from homeostat.cli.asked import OPERATOR_NAMESPACE, kind_and_name, name_of
 from homeostat.cli.commands import BY_NAME, COMMANDS, GROUPS, Command
 from homeostat.cli.completing import PLURALS
 from homeostat.cli.files import importing as import_command
@@ -117,3 +119,19 @@ def test_what_parsers_offer_is_what_there_is() -> None:
     assert Settings.model_fields["operator_namespace"].default == OPERATOR_NAMESPACE
     kinds = (recovery.KIND, chaos.KIND, gameday.KIND, objective.KIND, health_check.KIND)
     assert {kind.short_names[0]: kind.plural for kind in kinds} == PLURALS
+
+
+def test_who_has_seen_enough_gets_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: object, __: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("homeostat.__main__._run", interrupted)
+    assert main(["why", "rp/cart"]) == 2
+
+
+@pytest.mark.parametrize("text", ["", "rp/", ".", "..", "rp/..", "Cart", "a b", "a" * 254, "-a"])
+def test_what_is_no_name_is_refused_before_it_is_a_path(text: str) -> None:
+    with pytest.raises(BadArguments):
+        name_of(text, KIND, "why")
+    with pytest.raises(BadArguments):
+        kind_and_name(text, (KIND,), "why")

@@ -133,3 +133,35 @@ async def test_a_freeze_is_lifted_and_one_that_is_not_there_is_said(
     assert json.loads(told.out) == {"lifted": ["a"], "missing": ["b"]}
     assert "there is no freeze 'b'" in told.err
     assert [path for _, path, _ in api.writes] == [f"{PATH}/a", f"{PATH}/b"]
+
+
+@pytest.mark.parametrize("name", ["", "freeze/", ".", "..", "outage/../x", "Outage"])
+async def test_what_is_no_name_lifts_nothing_at_all(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No name, as of a variable that is not set, would be the path of all freezes there are."""
+    code, api = await run(main, tmp_path, {f"DELETE {PATH}": {}, f"DELETE {PATH}/a": {}}, "lift", "a", name)
+    assert (code, api.writes) == (2, [])
+    assert "nothing is lifted" in capsys.readouterr().err
+
+
+async def test_a_freeze_that_is_made_is_said_to_stand_although_the_api_server_falls_silent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table: Answers = {f"POST {PATH}": lambda body: body, f"{PATH}/outage": 503}
+    code, _ = await run(main, tmp_path, table, "--reason", "r", "--name", "outage")
+    told = capsys.readouterr()
+    assert code == 1
+    assert "outage stands" in told.out
+    assert "it is made, and cannot be looked at" in told.err
+
+
+async def test_that_nothing_was_under_way_is_not_said_before_the_operator_has_looked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = operator({"engaged": True})
+    code, _ = await run(main, tmp_path, table, "--reason", "r", "--name", "outage", "--timeout", "0.1")
+    told = capsys.readouterr().out
+    assert code == 0
+    assert "nothing was under way" not in told
+    assert "what it stopped is not known yet" in told

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from cli.test_score_command import kubeconfig
 from contract.kube_server import Behaviour, answers, refuses, resets, serving
@@ -74,9 +75,18 @@ def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
 
 
+def has(body: dict[str, Any]) -> Behaviour:
+    """Answer with the objective, and know no operator's Lease."""
+
+    async def behave(request: web.Request) -> web.StreamResponse:
+        return await answers(404)(request) if "/leases" in request.path else await answers(200, body)(request)
+
+    return behave
+
+
 async def run(folder: Path, behaviour: Behaviour | dict[str, Any], *arguments: str) -> int:
     """Run the command as a shell would, beside a server that has this objective."""
-    answer = answers(200, behaviour) if isinstance(behaviour, dict) else behaviour
+    answer = has(behaviour) if isinstance(behaviour, dict) else behaviour
     async with serving(answer) as api:
         return await asyncio.to_thread(main, ["--kubeconfig", kubeconfig(folder, api.url), *arguments])
 
@@ -134,11 +144,18 @@ def test_what_is_not_known_of_now_is_unknown(body: dict[str, Any], why: str) -> 
 # --- the command ----------------------------------------------------------------------------------------
 
 
+def test_a_budget_that_no_operator_counts_lets_nothing_go() -> None:
+    told = judge(objective(), Hold.ROLLOUTS, "no operator has led since 2026-11-22T00:00:00Z")
+    assert (told.answer, told.why) == (Answer.UNKNOWN, "no operator has led since 2026-11-22T00:00:00Z")
+    assert judge(objective(), Hold.ROLLOUTS).answer is Answer.GO
+
+
 async def test_the_objective_is_read_and_nothing_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    async with serving(answers(200, objective())) as api:
+    async with serving(has(objective())) as api:
         code = await asyncio.to_thread(main, ["--kubeconfig", kubeconfig(tmp_path, api.url), "slo/checkout"])
 
-        assert [(one.method, one.path) for one in api.seen] == [("GET", PATH)]
+        assert {one.method for one in api.seen} == {"GET"}
+        assert [one.path for one in api.seen if "/leases" not in one.path] == [PATH]
     assert code == 0
     assert capsys.readouterr().out.startswith("shop/checkout: go: Met")
 

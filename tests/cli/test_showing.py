@@ -38,6 +38,27 @@ def test_a_plain_text_ends_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "all is well\n"
 
 
+EVIL = "gone\x1b[2J\x9b2J\u202egnp.exe\rwell"
+
+
+@pytest.mark.parametrize("drawn", [EVIL, Text(EVIL)], ids=["text", "rich"])
+def test_nothing_that_the_cluster_says_commands_the_terminal(
+    drawn: str | Text, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert show({}, "text", lambda: drawn)
+    told = capsys.readouterr().out
+    assert not {"\x1b", "\x9b", "\u202e", "\r"} & set(told)
+    assert "gone" in told
+
+
+@pytest.mark.parametrize("output", ["json", "yaml"])
+def test_data_commands_no_terminal_and_is_read_back_as_it_was(output: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert show({"why": EVIL}, output, table)
+    told = capsys.readouterr().out
+    assert not {"\x1b", "\x9b", "\u202e", "\r"} & set(told)
+    assert yaml.safe_load(told) == {"why": EVIL}
+
+
 @pytest.mark.parametrize("command", LIGHT)
 def test_help_loads_nothing_that_takes_long(command: str) -> None:
     """`--help` answers at once: neither models nor an HTTP client are loaded before there is something to ask."""

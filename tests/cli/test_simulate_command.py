@@ -149,3 +149,63 @@ def test_the_finest_is_read_of_each_time_and_none_twice(
     hour: int, five: int, minute: int, expected: tuple[int, int]
 ) -> None:
     assert finest_from({HOUR: hour, FIVE_MINUTES: five, MINUTE: minute}) == expected
+
+
+def rp(*triggers: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    spec = {
+        "target": {"kind": "Deployment", "name": "checkout"}, "mode": "Auto", "triggers": list(triggers),
+        "steps": [{"restartPods": {}}],
+    }  # fmt: skip
+    return {
+        "apiVersion": "homeostat.dev/v1alpha1", "kind": "RecoveryPolicy", "metadata": META, "spec": spec | changes,
+    }  # fmt: skip
+
+
+def test_what_history_does_not_reach_is_not_told_as_quiet(
+    tmp_path: Path, past: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = rp({"healthCheck": {"name": "checkout"}, "for": "1m"}, suspend=True)
+    assert main(["simulate", "-f", written(tmp_path / "rp.yaml", body), "--history", past, "--since", "9h"]) == 0
+    told = capsys.readouterr().out
+    assert "history begins at" in told
+    assert "before that nothing is known of it" in told
+    assert "spec.suspend is true" in told
+
+
+def test_one_file_is_not_taken_for_the_past_of_several_triggers(
+    tmp_path: Path, past: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    triggers = [{"healthCheck": {"name": name}, "for": "1m"} for name in ("checkout", "cart")]
+    assert main(["simulate", "-f", written(tmp_path / "rp.yaml", rp(*triggers)), "--history", past]) == 1
+    assert "several triggers" in capsys.readouterr().err
+
+
+def test_events_are_not_replayed_as_slices(tmp_path: Path, past: str, capsys: pytest.CaptureFixture[str]) -> None:
+    budgeting = {"method": "Timeslices", "slice": "1m", "sliceObjective": "95"}
+    changed = written(tmp_path / "changed.yaml", slo(budgeting=budgeting))
+    assert main(["simulate", "-f", changed, "--history", past]) == 1
+    assert "counts slices" in capsys.readouterr().err
+
+
+def test_an_objective_that_counts_slices_is_not_compared_by_events(
+    tmp_path: Path, past: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    budgeting = {"method": "Timeslices", "slice": "1m", "sliceObjective": "95"}
+    changed, present = (
+        written(tmp_path / "changed.yaml", slo()), written(tmp_path / "present.yaml", slo(budgeting=budgeting)),
+    )  # fmt: skip
+    assert main(["simulate", "-f", changed, "--against", present, "--history", past, "-o", "json"]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["present"] is None
+    assert "not compared" in told.err
+
+
+def test_a_time_of_which_history_holds_nothing_has_no_answer(
+    tmp_path: Path, past: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = json.loads(Path(past).read_text(encoding="utf-8"))["steps"][:60]
+    old = tmp_path / "old.json"
+    old.write_text(json.dumps({"steps": steps}), encoding="utf-8")
+    changed = written(tmp_path / "changed.yaml", slo())
+    assert main(["simulate", "-f", changed, "--history", str(old), "--since", "1h"]) == 1
+    assert "history knows nothing of slo/checkout in shop since" in capsys.readouterr().err

@@ -1,21 +1,23 @@
 """`homeostat status`: what it reads, what it shows, and what it says when it cannot read."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from cli.routed import GROUP, Answers, items, routed, run
 from contract.kube_server import client_of
+from homeostat.api.meta import format_precise_time
 from homeostat.cli.showing import as_text
+from homeostat.cli.silence import silence
 from homeostat.cli.status import look as status_look
 from homeostat.cli.status.command import main
 from homeostat.cli.status.look import Blocks, Watching
 from homeostat.cli.status.report import Standing, as_screen
 from homeostat.kube.client import Patience
-from homeostat.ports import Unavailable
+from homeostat.ports import Clock, Unavailable
 
 SHOP = f"{GROUP}/namespaces/shop"
 KINDS = ("servicelevelobjectives", "healthchecks", "recoverypolicies", "chaosexperiments", "gamedays")
@@ -161,6 +163,73 @@ async def test_a_name_from_the_cluster_does_not_command_the_terminal(
     told = capsys.readouterr().out
     assert "\x1b" not in told
     assert "[red]gone next" in told
+
+
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/{}/leases/homeostat-leader"
+
+
+def lease(namespace: str, renewed: datetime) -> dict[str, Any]:
+    metadata = {"name": "homeostat-leader", "namespace": namespace, "uid": "u", "resourceVersion": "1"}
+    spec = {"holderIdentity": "homeostat-1", "leaseDurationSeconds": 15, "renewTime": format_precise_time(renewed)}
+    return {"metadata": metadata, "spec": spec}
+
+
+async def test_that_all_is_well_is_not_said_when_no_operator_has_looked_for_long(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dead = lease("homeostat-system", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+    code, _ = await run(main, tmp_path, cluster(WELL) | {LEASE.format("homeostat-system"): dead})
+    told = capsys.readouterr().out
+    assert code == 2
+    assert told.startswith("OLD: no operator has led since 2026-01-02T03:04:05Z")
+    assert "1 well" in told
+
+
+@pytest.mark.parametrize("own", [403, 404, "lives"])
+async def test_an_operator_of_the_namespace_counts_and_one_that_may_not_be_seen_is_no_alarm(
+    own: Any, tmp_path: Path
+) -> None:
+    now = datetime.now(UTC)
+    old = LEASE.format("homeostat-system"), lease("homeostat-system", now - timedelta(days=1))
+    leases = dict([old]) | {LEASE.format("shop"): lease("shop", now)} if own == "lives" else {old[0]: own}
+    assert (await run(main, tmp_path, cluster(WELL) | leases))[0] == 0
+
+
+async def test_an_operator_anywhere_counts_for_who_may_see_it(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    leases = items(lease("homeostat-system", now - timedelta(days=1)), lease("elsewhere", now))
+    assert (await run(main, tmp_path, cluster(WELL) | {"/apis/coordination.k8s.io/v1/leases": leases}))[0] == 0
+
+
+async def test_a_clock_that_is_fast_here_makes_nothing_old() -> None:
+    class Fast:
+        def now(self) -> datetime:
+            return datetime.now(UTC) + timedelta(hours=1)
+
+    table = {LEASE.format("homeostat-system"): lease("homeostat-system", datetime.now(UTC))}
+    async with routed(table) as api, client_of(api.url) as client:
+        assert await silence(client, "shop", cast("Clock", Fast())) == ""
+
+
+async def test_a_spec_that_no_operator_has_looked_at_yet_is_not_called_well(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edited = WELL | {"metadata": WELL["metadata"] | {"generation": 2}}
+    code, _ = await run(main, tmp_path, cluster(edited))
+    assert code == 1
+    assert "its status is about an earlier spec" in capsys.readouterr().out
+
+
+async def test_that_there_is_nothing_is_not_said_of_what_may_not_be_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _ = await run(main, tmp_path, cluster() | {f"{SHOP}/gamedays": 403})
+    assert code == 2
+    assert "there is nothing of homeostat here that you may list" in capsys.readouterr().out
+
+
+def test_a_watch_rests_for_longer_the_longer_a_look_takes() -> None:
+    assert [status_look.rest_after(took, every=2.0) for took in (0.0, 0.1, 3.0)] == [2.0, 2.0, 12.0]
 
 
 def test_many_services_that_are_well_fit_on_a_screen() -> None:

@@ -52,7 +52,7 @@ class InstalledOperator(Operator):
         until(lambda: self._api("GET", self._pod)[0] == 404, "the operator that was installed is gone")
 
     def _text(self, rest: str) -> tuple[int, str]:
-        code, answer = self._api("GET", f"{self._pod}{rest}", accept="text/plain")
+        code, answer = self._api("GET", f"{self._pod}{rest}", accept="*/*")
         return code, answer.get("text", "")
 
     def _ready_pod(self) -> str | None:

@@ -1,23 +1,18 @@
 """A stage for one story: a namespace, the sample shop in it, an operator, and a proxy to break the API with."""
 
 import json
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cluster.manifests import OURS, SHOP, Manifest, deployment, health_check, service
-from cluster.operator_pod import OperatorPod
 from cluster.operator_process import AGENT_IMAGE, Operator, OperatorProcess, kubeconfig_for
 from cluster.proxy import FaultProxy
 from cluster.waiting import until
 
 Api = Callable[..., tuple[int, dict[str, Any]]]
-IN_PODS = os.environ.get("HOMEOSTAT_TEST_OPERATOR") == "pod"
-"""Whether the operators of stories are pods (operator_pod.py) instead of processes."""
 
 APPLY, MERGE = "application/apply-patch+yaml", "application/merge-patch+json"
 PLURALS = {
@@ -301,8 +296,7 @@ class Stage:
         if kubeconfig is None:
             kubeconfig = self.kubeconfig if direct else kubeconfig_for(self.folder, self.proxy.url)
         own = ("--namespaces", self.namespace, "--operator-namespace", self.system, "--agent-image", agent_image)
-        make = partial(OperatorPod, self.api) if IN_PODS else OperatorProcess
-        process = make(self.folder, kubeconfig, identity, (*own, *flags), hurry)
+        process = OperatorProcess(self.folder, kubeconfig, identity, (*own, *flags), hurry)
         self.processes.append(process)
         self.operator = self.operator or process
         process.start(wait_for=wait_for)

@@ -109,17 +109,21 @@ async def test_what_a_hand_wrote_into_a_status_goes_with_our_next_write(client: 
     assert {one["type"] for one in after["status"]["conditions"]} == {"Theirs", "Ready"}
 
 
+@pytest.mark.parametrize("change", [{"message": "by hand"}, {"status": "False", "reason": "ByHand"}])
+@pytest.mark.parametrize("part", [{}, {"message": "theirs"}], ids=["conditions", "more"])
 async def test_a_condition_of_ours_that_ended_goes_although_a_hand_wrote_it_too(
-    client: ApiClient, namespace: str
+    client: ApiClient, namespace: str, change: dict[str, str], part: dict[str, str]
 ) -> None:
     """Stalled and DependenciesHealthy are there only at times; of others' conditions nothing is taken."""
     objects = ApiObjects(client)
     ref, _ = await _check(client, namespace)
-    ours = [_condition("Ready"), _condition("Stalled"), _condition("DependenciesHealthy")]
+    ours = [_condition("Ready"), _condition("Stalled")]
     await objects.apply_status(HEALTH_CHECK, ref, {"conditions": ours})
-    await _by_hand(client, ref, {"conditions": [*ours, _condition("Theirs")]})
+    by_hand = [*(one | change for one in ours), _condition("DependenciesHealthy"), _condition("Theirs")]
+    await _by_hand(client, ref, part | {"conditions": by_hand})
 
     after = await objects.apply_status(HEALTH_CHECK, ref, {"conditions": [_condition("Ready")]})
+    assert after["status"].get("message") is None
     assert {one["type"] for one in after["status"]["conditions"]} == {"Theirs", "Ready"}
 
 

@@ -86,7 +86,8 @@ def test_what_a_hand_wrote_beside_it_does_not_keep_an_object_stalled(stage: Stag
     stage.start()
     apply(stage, ODD[0][1])
     until_stalled(stage, "HealthCheck", "UnknownCapture")
-    by_hand = {"status": {"conditions": stage.status("HealthCheck")["conditions"]}}
+    theirs = [one | {"message": "a hand was here"} for one in stage.status("HealthCheck")["conditions"]]
+    by_hand = {"status": {"conditions": theirs}}
     shell(
         stage,
         f"kubectl -n {stage.namespace} patch hc {SHOP} --subresource=status --type=merge -p '{json.dumps(by_hand)}'",

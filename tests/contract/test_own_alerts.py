@@ -210,7 +210,7 @@ def test_an_alert_says_how_bad_it_is_what_is_wrong_and_where_its_runbook_is(aler
 
     assert rule["labels"]["severity"] in {"critical", "warning", "info"}
     assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
-    assert rule["annotations"]["runbook_url"] == f"RUNBOOK_URL/{alert}"
+    assert rule["annotations"]["runbook_url"] == f"RUNBOOK_URL/{alert}.html"
 
 
 @pytest.mark.parametrize("alert", ALERTS)

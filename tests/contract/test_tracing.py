@@ -407,6 +407,24 @@ async def test_what_cannot_be_encoded_is_given_up_and_the_rest_goes_on() -> None
     assert "work" in {span.name for span in collector.spans}
 
 
+async def test_a_bug_of_every_batch_is_rested_from_and_not_told_at_every_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: object) -> None:
+        raise ValueError("a bug")
+
+    told = Told()
+    async with collecting() as collector, tracer_to(collector.url, told) as tracer:
+        with monkeypatch.context() as patch:
+            patch.setattr(ours, "encode_spans", broken)
+            do(tracer)
+            await tracer.flush()
+            rested = tracer.is_reachable
+        do(tracer)
+        await tracer.flush()
+        is_back = tracer.is_reachable
+
+    assert (told["Dropped"], rested, is_back) == (1, False, True)
+
+
 # --- off ------------------------------------------------------------------------------------------------
 
 

@@ -8,17 +8,18 @@ from cluster.waiting import until
 from helm.scene import House
 
 WIRE, FIELD = "wire", "field"
+CUT = {"network": {"loss": "100%", "ports": [8080], "direction": "Ingress"}}
 FAILS = {"http": {"port": 8080, "status": 503}}
 CLOSED = {"scale": {"to": 0}}
 
 
-def hold_faults(house: House, duration: str = "10m") -> dict[str, Manifest]:
+def hold_faults(house: House, duration: str = "10m", wire: Manifest = FAILS) -> dict[str, Manifest]:
     """Have a fault held by an agent, and one by a guard; give the Deployments as they were."""
     for name in (WIRE, FIELD):
         house.put(*booth(name), check_of(name))
     until_content(house, WIRE, FIELD)
     before = specs_of(house, WIRE, FIELD)
-    house.put(experiment(WIRE, FAILS, duration=duration), experiment(FIELD, CLOSED, "Deployment", duration=duration))
+    house.put(experiment(WIRE, wire, duration=duration), experiment(FIELD, CLOSED, "Deployment", duration=duration))
     for name in (WIRE, FIELD):
         house.until_phase("Running", name)
     until(lambda: is_marked(house, FIELD) and replicas_of(house) == 0, "the field is held")

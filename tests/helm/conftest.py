@@ -56,6 +56,7 @@ def nothing(estate: Estate) -> Estate:
 @pytest.fixture
 def release(estate: Estate) -> Release:
     """A cluster-wide release that may do everything, as most stories need it; it stays for the next one."""
+    estate.make_way()
     found = estate.release(NAME, SYSTEM)
     estate.namespace(SYSTEM, RESTRICTED)
     estate.made.remove(SYSTEM)

@@ -44,16 +44,14 @@ class Release:
 
     def install(self, *values: Values, flags: tuple[str, ...] = (), chart: Path = CHART) -> Done:
         """Install it, or upgrade it to these values and no others, and wait until it is ready."""
-        where = ("-n", self.namespace, "--create-namespace", "--wait", "--timeout", MINUTES, "--reset-values")
+        how = ("--wait", "--timeout", MINUTES, "--reset-values", *flags)
         told = merged(BASE, *values)
-        return self.helm.run("upgrade", "--install", self.name, str(chart), *where, *flags, values=told)
+        return self.helm.run("upgrade", "--install", self.name, str(chart), *self._where(), *how, values=told)
 
     def refused(self, *values: Values, flags: tuple[str, ...] = ()) -> str:
         """Try to install it, and give Helm's words, for it must not succeed."""
-        where = ("-n", self.namespace, "--create-namespace")
-        return self.helm.refused(
-            "upgrade", "--install", self.name, str(CHART), *where, *flags, values=merged(BASE, *values)
-        )
+        told = merged(BASE, *values)
+        return self.helm.refused("upgrade", "--install", self.name, str(CHART), *self._where(), *flags, values=told)
 
     def uninstall(self, *flags: str) -> Done:
         """Take it away, and wait until it is gone."""
@@ -62,6 +60,15 @@ class Release:
     def is_there(self) -> bool:
         """Whether Helm knows of it."""
         return any((one["name"], one["namespace"]) == (self.name, self.namespace) for one in self.helm.releases())
+
+    def notes(self) -> list[str]:
+        """Give the commands that it tells whoever installed it to type next."""
+        told = self.helm.run("get", "notes", self.name, "-n", self.namespace).stdout
+        return re.findall(r"^ {3}(\S.*)$", told, re.MULTILINE)
+
+    def _where(self) -> tuple[str, ...]:
+        """Name its namespace, which whoever is no administrator cannot make."""
+        return ("-n", self.namespace) if self.helm.user else ("-n", self.namespace, "--create-namespace")
 
     # --- its operator ---------------------------------------------------------------------------------------
 
@@ -167,6 +174,11 @@ class Estate:
         self.api("DELETE", f"/api/v1/namespaces/{SYSTEM}")
         until(lambda: not self.ours(CRDS), "the CRDs are gone")
         until(lambda: not self._metadata(SYSTEM), f"{SYSTEM} is gone")
+
+    def make_way(self) -> None:
+        """Have no release but the cluster-wide one that stories share: what others have installed is in its way."""
+        if any((one["name"], one["namespace"]) != (NAME, SYSTEM) for one in self.helm.releases()):
+            self.clean()
 
     def ours(self, path: str) -> list[str]:
         """Name what is ours in a collection of the whole cluster."""

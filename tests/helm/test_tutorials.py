@@ -17,7 +17,7 @@ pytestmark = pytest.mark.helm
 PATIENCE = 300
 SHOP = "shop"
 HOW_TOS = [path for path in sorted((ROOT / "docs" / "how-to").glob("*.md")) if "charts/homeostat " in path.read_text()]
-NOT_FOR_TEMPLATES = ("--reuse-values", "--wait")
+NOT_FOR_TEMPLATES = ("--reuse-values", "--reset-then-reuse-values", "--wait")
 
 
 @pytest.mark.parametrize("lesson", LESSONS)
@@ -25,6 +25,7 @@ def test_a_lesson_can_be_followed_word_by_word(
     lesson: str, estate: Estate, kubectl_command: list[str], kubeconfig: Path, tmp_path: Path
 ) -> None:
     """Every command ends well, and prints tables with the columns that the lesson shows."""
+    estate.make_way()
     estate.until_gone(SHOP)
     estate.made.append(SHOP)
     folder = str(Path(kubectl_command[0]).parent)

@@ -6,7 +6,7 @@ from cluster.experiments import CHAOS, until_nothing_is_left
 from cluster.manifests import SHOP
 from cluster.stage import MERGE
 from cluster.waiting import until
-from helm.broken import begin_recovery, finalizers, hold_faults, is_under_way
+from helm.broken import CUT, WIRE, begin_recovery, finalizers, hold_faults, is_under_way
 from helm.scene import ACTING, CLUSTER_WIDE, CRDS, NAME, SYSTEM, Estate, House, Release
 
 pytestmark = pytest.mark.helm
@@ -32,8 +32,8 @@ def stop(release: Release) -> None:
 def test_uninstalled_in_the_middle_of_experiments_and_of_a_recovery(
     release: Release, house: House, estate: Estate
 ) -> None:
-    """Faults come off, finalizers go, CRDs and objects stay; a new release ends what the old one began."""
-    before = hold_faults(house)
+    """Faults come off, in pods as well, finalizers go, CRDs and objects stay; a new release ends what was begun."""
+    before = hold_faults(house, wire=CUT)
     attempt = begin_recovery(house)["attempt"]["id"]
     release.uninstall()
 
@@ -45,6 +45,7 @@ def test_uninstalled_in_the_middle_of_experiments_and_of_a_recovery(
 
     release.install(ACTING)
     assert house.until_recovered()["id"] == attempt
+    house.until_state("Healthy", WIRE)
     assert house.status("RecoveryPolicy")["stats"]["attempts"] == 1
 
 

@@ -24,13 +24,16 @@ class Helm:
     program: str
     kubeconfig: Path
     folder: Path
+    user: str = ""
+    """Who types it; "" for the administrator of the kubeconfig."""
 
     def run(self, *args: str, values: Values | None = None, check: bool = True) -> Done:
         """Run it; `values` are told as a file is. What fails where it should not ends the test with Helm's words."""
         told = ("--values", "-") if values is not None else ()
+        who = ("--kube-as-user", self.user) if self.user else ()
         homes = {f"HELM_{kind}_HOME": str(self.folder / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
         done = subprocess.run(
-            [self.program, *args, *told],
+            [self.program, *args, *told, *who],
             input=yaml.safe_dump(values) if values is not None else "",
             env=os.environ | homes | {"KUBECONFIG": str(self.kubeconfig)},
             capture_output=True,

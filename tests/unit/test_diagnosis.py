@@ -88,7 +88,7 @@ def test_of_a_good_installation_nothing_is_said_but_that_it_is_good() -> None:
         ({"objects": ObjectsSeen(asks_prometheus=True)}, "Prometheus", "warn", "prometheusUrl is", "prometheus.url"),
         (
             {"objects": ObjectsSeen((Trouble("shop/slo/a", "RulesReady", "NotLoaded", "Not yet."),))},
-            "rules", "warn", "NotLoaded: Not yet. (shop/slo/a)", "homeostat explain",
+            "rules", "warn", "NotLoaded: Not yet. (shop/slo/a)", "homeostat explain slo/a -n shop",
         ),
         (
             {
@@ -115,7 +115,11 @@ def test_of_a_good_installation_nothing_is_said_but_that_it_is_good() -> None:
             {"objects": ObjectsSeen((Trouble("shop/slo/a", "Stalled", "Invalid", "No such query."),))},
             "objects", "fail", "shop/slo/a: Invalid: No such query.", "",
         ),
-        ({"objects": ObjectsSeen(not_listed=("freezes",))}, "objects", "warn", "may not be listed: freezes", ""),
+        (
+            {"objects": ObjectsSeen((Trouble("shop/rp/a", "Permitted", "RightsMissing", "It may not evict."),))},
+            "objects", "warn", "shop/rp/a: RightsMissing: It may not evict.", "",
+        ),
+        ({"objects": ObjectsSeen(not_listed=("freezes",))}, "objects", "unknown", "may not be listed: freezes", ""),
         (
             {"deployed": replace(DEPLOYED, wanted=2, ready=2)},
             "settings", "warn", "2 replicas, and history in a file", "history.store=PostgreSQL",
@@ -159,7 +163,7 @@ def test_what_could_not_be_read_is_said_and_is_no_failure() -> None:
     """Somebody who may read next to nothing learns what they may not, and is told of no fault that there is not."""
     nothing = Readings(program="1.2.3", operator_namespace=OWN, server="v1.34.4")
     told = bad(nothing)
-    assert {one.verdict for one in told} == {Verdict.WARN}
+    assert {one.verdict for one in told} == {Verdict.UNKNOWN}
     assert all(one.says == "not known: it was not looked for" for one in told)
     assert len({one.check for one in told}) >= 12
 
@@ -172,7 +176,7 @@ def test_what_could_not_be_read_is_said_and_is_no_failure() -> None:
 def test_one_thing_that_cannot_be_read_does_not_keep_the_others_from_being_checked(name: str) -> None:
     told = bad(replace(GOOD, **{name: Unread("you may not")}))  # type: ignore[arg-type]
     assert told
-    assert all(one.verdict is Verdict.WARN and one.says == "not known: you may not" for one in told)
+    assert all(one.verdict is Verdict.UNKNOWN and one.says == "not known: you may not" for one in told)
     assert len(diagnose(replace(GOOD, **{name: Unread("x")}))) >= len(diagnose(GOOD)) - 2  # type: ignore[arg-type]
 
 
@@ -202,3 +206,23 @@ def test_a_feature_that_the_installation_says_is_on_fails_without_its_rights() -
     assert (told.check, told.verdict) == ("rights", Verdict.FAIL)
     assert told.says == "recovery.steps.scale is on, and the operator may not patch deployments.apps"
     assert told.do == "helm upgrade with --set recovery.steps.scale=true, or dist/rights/"
+
+
+@pytest.mark.parametrize("lease", [None, LeaseSeen("", 1.0, 15), LeaseSeen("homeostat-1", 3600.0, 15)])
+def test_without_a_leader_what_objects_say_of_themselves_is_not_known(lease: LeaseSeen | None) -> None:
+    deployed = replace(DEPLOYED, settings={"HOMEOSTAT_PROMETHEUS_URL": "http://prometheus:9090"})
+    objects = ObjectsSeen(count=3, asks_prometheus=True, emits_rules=True)
+    told = {one.check: one for one in diagnose(replace(GOOD, lease=lease, objects=objects, deployed=deployed))}
+    assert {told[check].verdict for check in ("Prometheus", "rules", "objects")} == {Verdict.UNKNOWN}
+    assert told["leader"].verdict is Verdict.FAIL
+
+
+def test_of_experiments_that_may_not_be_listed_nothing_is_claimed() -> None:
+    told = {one.check: one for one in diagnose(replace(GOOD, objects=ObjectsSeen(not_listed=("chaosexperiments",))))}
+    assert "no experiment that you may list needs more" in told["Pod Security"].says
+
+
+def test_of_an_operator_that_is_not_there_no_setting_is_claimed() -> None:
+    told = {one.check: one for one in diagnose(replace(GOOD, deployed=None))}
+    assert told["Alertmanager"].verdict is Verdict.UNKNOWN
+    assert "settings" not in told

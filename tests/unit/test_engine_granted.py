@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from fakes import FakeClock
 from homeostat.core.cluster import Right
 from homeostat.core.rights import Grant, Missing, Place, Scope
-from homeostat.engine.granted import GrantsWatch
+from homeostat.engine.granted import ROUND, GrantsWatch
 from homeostat.ports import Unavailable
 
 PODS = Grant("homeostat-core", "", "pods", ("get", "list"), Place.WATCHED, "looking at pods")
@@ -60,6 +60,19 @@ async def test_what_is_missing_is_said_once_a_role_and_again_only_when_it_change
     ]  # fmt: skip
     assert told[0]["needed_for"] == ["looking at pods"]
     assert shown.words == []
+
+
+async def test_between_rounds_what_is_missing_alone_is_asked_for() -> None:
+    port, clock = Reviews("list pods"), FakeClock()
+    rights = GrantsWatch(port, clock, Shown(), (PODS, CHECKS), scope=Scope.CLUSTER, watched=(), own="own")
+    asked = []
+    for _ in range(3):
+        await rights.look()
+        asked.append(len(port.asked))
+    clock.advance(ROUND)
+    await rights.look()
+    assert [*asked, len(port.asked)] == [4, 1, 1, 4]
+    assert [one.words for one in rights.missing] == ["list pods"]
 
 
 async def test_rights_of_another_account_are_not_ours_to_ask_for() -> None:

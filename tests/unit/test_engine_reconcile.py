@@ -402,6 +402,21 @@ async def test_a_bug_in_one_object_spares_the_others() -> None:
     assert bench.sample("homeostat_evaluations_put_off_total", kind="HealthCheck", reason="Bug") == 1
 
 
+async def test_a_right_that_is_missing_takes_the_place_of_a_spec_that_was_bad_and_stalls_nobody() -> None:
+    def decide(_subject: Subject[Any, Any], _now: Any) -> Decision[Any]:
+        raise Forbidden("GET /api/v1/pods")
+
+    bench = Bench(decide)
+    bench.put(check_body(spec={"interval": "soon"}, generation=2))
+    await bench.reconcile()
+    assert [one["type"] for one in bench.objects.body(KEY)["status"]["conditions"]] == ["Ready", "Stalled"]
+    bench.put(check_body(generation=3, status=bench.objects.body(KEY)["status"]))
+    await bench.reconcile()
+
+    (ready,) = bench.objects.body(KEY)["status"]["conditions"]
+    assert (ready["type"], ready["status"], ready["reason"]) == ("Ready", "False", "NotPermitted")
+
+
 # --- specs that cannot be read --------------------------------------------------------------------------
 
 
@@ -417,6 +432,10 @@ async def test_a_spec_that_cannot_be_read_is_refused_on_the_object_and_not_decid
     assert ready is not None
     assert (ready.status, ready.reason, ready.observed_generation) == (ConditionStatus.FALSE, "Invalid", 2)
     assert "spec.interval" in ready.message
+    stalled = condition(written.conditions, "Stalled")
+    assert stalled is not None
+    assert (stalled.status, stalled.reason, stalled.message) == (ConditionStatus.TRUE, "Invalid", ready.message)
+    assert stalled.observed_generation == 2
     assert written.message == "as before"
     assert again is None
     assert bench.controller.asked == []

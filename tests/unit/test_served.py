@@ -4,7 +4,7 @@ from copy import deepcopy
 from typing import Any
 
 from homeostat.core.served import MOST_SHOWN, outdated, schemas_of
-from homeostat.wiring.granting import our_schemas
+from homeostat.interchange.schema import our_schemas
 
 OURS: dict[str, Any] = {kind: dict(schema) for kind, schema in our_schemas().items()}
 

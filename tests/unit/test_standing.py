@@ -21,6 +21,7 @@ def level(kind: str, spec: dict[str, Any], status: dict[str, Any] | None) -> Lev
 
 
 CHECK_ON = {"triggers": [{"healthCheck": {"name": "front"}}]}
+NO_RIGHT = {"type": "Permitted", "status": "False", "reason": "RightsMissing"}
 ALERT = {"type": "BurnRate", "severity": "Page", "long": "1h", "short": "5m", "since": "2026-11-22T02:50:00Z"}
 
 
@@ -50,6 +51,8 @@ ALERT = {"type": "BurnRate", "severity": "Page", "long": "1h", "short": "5m", "s
         ("rp", {}, {"phase": "CoolingDown", "lastOutcome": "Recovered"}, Level.NOTE),
         ("rp", {}, {"phase": "CoolingDown", "lastOutcome": "Failed"}, Level.ATTENTION),
         ("rp", {"suspend": True}, {"phase": "Idle"}, Level.NOTE),
+        ("rp", {"mode": "Auto"}, {"phase": "Idle", "conditions": [NO_RIGHT]}, Level.ATTENTION),
+        ("rp", {"mode": "Observe"}, {"phase": "Idle", "conditions": [NO_RIGHT]}, Level.WELL),
         ("chaos", {}, {"phase": "Running"}, Level.NOTE),
         ("chaos", {}, {"phase": "Finished", "verdict": "Passed"}, Level.WELL),
         ("chaos", {}, {"phase": "Finished", "verdict": "Failed"}, Level.ATTENTION),
@@ -74,7 +77,7 @@ def test_what_is_wrong_is_said_in_words_and_what_is_well_is_not() -> None:
 def test_a_plan_that_waits_is_shown_with_the_command_that_approves_it() -> None:
     plan = {"hash": "abc", "does": ["EvictPod a"]}
     told = finding_of("rp", body("careful", {}, {"phase": "AwaitingApproval", "plan": plan})).why
-    assert told == "wants to EvictPod a: `homeostat approve rp/careful --plan abc`"
+    assert told == "wants to EvictPod a: `homeostat approve rp/careful -n shop --plan abc`"
 
 
 def test_the_worst_service_comes_first_and_among_equals_the_lower_score() -> None:

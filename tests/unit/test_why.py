@@ -1,17 +1,25 @@
 """Why: the answer comes first, then what stands against it and since when, then what would change it."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from homeostat.cli.reasons.why_report import BLOCKED, PASSED, UNKNOWN, Why, as_data, lines, why
+from homeostat.cli.reasons import why_report
+from homeostat.cli.reasons.why_findings import BLOCKED, PASSED, UNKNOWN
+from homeostat.cli.reasons.why_report import Why, as_data, lines
 
+NOW = datetime(2026, 11, 22, 3, tzinfo=UTC)
 SINCE = "2026-11-22T00:24:00.123Z"
 
 
 def body(name: str, status: dict[str, Any], **spec: Any) -> dict[str, Any]:
     metadata = {"name": name, "namespace": "shop", "generation": 2}
     return {"metadata": metadata, "spec": spec, "status": {"observedGeneration": 2} | status}
+
+
+def why(kind: str, short: str, read: dict[str, Any]) -> Why:
+    return why_report.why(kind, short, read, NOW)
 
 
 def states(told: Why) -> dict[str, str]:
@@ -40,6 +48,25 @@ def test_a_quiet_policy_does_nothing_because_no_trigger_fires() -> None:
     status = {"phase": "Idle", "signals": [{"trigger": 0, "state": "Quiet", "since": SINCE}]}
     told = why("RecoveryPolicy", "rp", body("cart", status, mode="Auto"))
     assert told.answer == "it does nothing because no trigger fires."
+
+
+@pytest.mark.parametrize(
+    ("mode", "is_told"), [("Auto", True), ("Approve", True), ("Suggest", False), ("Observe", False)]
+)
+def test_a_policy_that_could_not_act_says_so_before_it_has_to(mode: str, is_told: bool) -> None:  # noqa: FBT001
+    """Whoever forgot to ask for recovery hears it at rest; a policy that only tells needs no right."""
+    status = {
+        "phase": "Idle",
+        "signals": [{"trigger": 0, "state": "Quiet", "since": SINCE}],
+        "conditions": [
+            {"type": "Permitted", "status": "False", "reason": "RightsMissing", "message": "The operator lacks rights."}
+        ],
+    }
+    told = why("RecoveryPolicy", "rp", body("cart", status, mode=mode))
+
+    assert told.answer.startswith("it does nothing because no trigger fires.")
+    assert ("It could not act: RightsMissing: The operator lacks rights." in told.answer) is is_told
+    assert any("recovery.enabled" in what and "dist/rights" in what for what, _ in told.changes) is is_told
 
 
 def test_a_policy_that_acts_says_which_step() -> None:
@@ -108,3 +135,57 @@ def test_programs_are_told_the_same() -> None:
     told = as_data(why("RecoveryPolicy", "rp", body("cart", {}, suspend=True)))
     assert set(told) == {"object", "namespace", "answer", "gates", "toChange", "past", "docs"}
     assert told["toChange"] == [{"what": "set spec.suspend: false", "command": None}]
+
+
+def test_the_gate_is_that_of_the_block_and_not_of_an_earlier_decision() -> None:
+    status = {
+        "signals": [{"trigger": 0, "state": "Firing", "since": SINCE}],
+        "blocked": {"reason": "Frozen", "since": SINCE, "message": "outage: hands off"},
+        "decision": {"at": SINCE, "verdict": "Refuse", "gate": "cooling_down", "reason": "CoolingDown"},
+    }
+    found = states(why("RecoveryPolicy", "rp", body("cart", status, mode="Auto")))
+    assert found["gates"] == BLOCKED
+    assert "cooling_down" not in found
+
+
+def test_a_quiet_trigger_stands_against_nothing_while_another_fires() -> None:
+    signals = [{"trigger": 0, "state": "Quiet", "since": SINCE}, {"trigger": 1, "state": "Firing", "since": SINCE}]
+    told = why("RecoveryPolicy", "rp", body("cart", {"signals": signals, "phase": "Pending"}, mode="Auto"))
+    assert states(told)["trigger 0"] == PASSED
+    assert not told.is_blocked
+
+
+def test_triggers_of_which_nothing_is_known_are_no_leave_to_act() -> None:
+    status = {"phase": "Idle", "signals": [{"trigger": 0, "state": "Unknown", "since": SINCE}]}
+    told = why("RecoveryPolicy", "rp", body("cart", status, mode="Auto"))
+    assert told.answer == "it is not known whether a trigger fires; its phase is Idle."
+
+
+@pytest.mark.parametrize(("until", "is_against"), [("2026-11-22T03:00:01Z", True), ("2026-11-22T03:00:00Z", False)])
+def test_a_rest_stands_against_acting_until_it_is_over(until: str, is_against: bool) -> None:  # noqa: FBT001
+    status = {"signals": [{"trigger": 0, "state": "Firing", "since": SINCE}], "cooldownUntil": until}
+    assert ("cooldown" in states(why("RecoveryPolicy", "rp", body("cart", status, mode="Auto")))) is is_against
+
+
+def test_a_message_of_several_lines_is_one_and_commands_no_terminal() -> None:
+    status = {"state": "Unhealthy", "message": "refused\n  passed   evaluated\x1b[2J"}
+    told = list(lines(why("HealthCheck", "hc", body("cart", status))))
+    assert told[0] == "hc/cart in shop: it is Unhealthy: refused   passed   evaluated [2J"
+    assert not any("\n" in line or "\x1b" in line for line in told)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        (
+            "ServiceLevelObjective",
+            {"burnRates": [{"window": "1h", "rate": "fast"}], "bad": 3, "groups": [{"state": "X"}]},
+        ),
+        ("HealthCheck", {"failing": [{}], "streak": {"count": 1}}),
+        ("RecoveryPolicy", {"signals": [{}], "blocked": {"reason": "New"}, "plan": {}, "decision": {}, "last": [{}]}),
+        ("ChaosExperiment", {"phase": "Later", "conditions": [{"type": "Permitted"}], "runs": [{}]}),
+        ("GameDay", {"verdict": "Odd"}),
+    ],
+)
+def test_what_a_newer_release_wrote_is_told_as_far_as_it_can_be_read(kind: str, status: dict[str, Any]) -> None:
+    assert list(lines(why(kind, "x", body("cart", status))))

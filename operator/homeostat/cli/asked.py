@@ -5,6 +5,7 @@ Imports nothing that takes long: `--help` and a bad option are answered before a
 
 import argparse
 import os
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 OPERATOR_NAMESPACE = "homeostat-system"
 """Where the operator runs, unless one says otherwise: the default of its setting."""
+_NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?")
 
 
 def add_cluster(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +57,13 @@ def credentials_of(asked: argparse.Namespace) -> "Credentials":
 def place_of(asked: argparse.Namespace) -> "tuple[Credentials, str]":
     """Find the cluster, and the namespace ("" for all), that was asked for. Raises CredentialsError."""
     credentials = credentials_of(asked)
-    return credentials, "" if asked.all_namespaces else asked.namespace or credentials.namespace
+    is_for_all = getattr(asked, "all_namespaces", False)
+    return credentials, "" if is_for_all else asked.namespace or credentials.namespace
+
+
+def is_name(text: str) -> bool:
+    """Whether an object can be called so. No name at all, or `.`, would be the path of a whole collection."""
+    return _NAME.fullmatch(text) is not None
 
 
 def kind_names(kind: "Kind") -> frozenset[str]:
@@ -66,7 +74,7 @@ def kind_names(kind: "Kind") -> frozenset[str]:
 def name_of(text: str, kind: "Kind", command: str) -> str:
     """Read `rp/NAME`, as kubectl writes it, or a bare name. Raises BadArguments."""
     said, slash, name = text.rpartition("/")
-    if not name or (slash and said.lower() not in kind_names(kind)):
+    if not is_name(name) or (slash and said.lower() not in kind_names(kind)):
         raise BadArguments(f"{command}: {text!r} is not {kind.short_names[0]}/NAME")
     return name
 
@@ -91,6 +99,6 @@ def kind_and_name(text: str, kinds: "Sequence[Kind]", command: str) -> "tuple[Ki
     said = text.rpartition("/")[0].lower()
     kind = next((kind for kind in kinds if said in kind_names(kind)), kinds[0])
     name = text.rpartition("/")[2]
-    if not name or (said and said not in kind_names(kind)):
+    if not is_name(name) or (said and said not in kind_names(kind)):
         raise BadArguments(f"{command}: {text!r} is not {' or '.join(f'{one.short_names[0]}/NAME' for one in kinds)}")
     return kind, name

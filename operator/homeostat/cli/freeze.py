@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from homeostat.cli.arguments import BadArguments
-from homeostat.cli.asked import credentials_of, explained
+from homeostat.cli.asked import credentials_of, explained, is_name
 from homeostat.cli.parsers.freeze import STOPS, parser
 from homeostat.cli.showing import show
 from homeostat.cli.streams import complain, in_one_line
@@ -38,7 +38,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         return asyncio.run(_run(command, asked))
     except Conflict:
-        complain([f"freeze: there is a freeze {asked.name!r} already"])
+        called = repr(asked.name) if asked.name else "of this second"
+        complain([f"freeze: there is a freeze {called} already"])
     except Rejected as error:
         complain([f"freeze: the API server refused: {error}"])
     except (BadArguments, Unavailable, Forbidden, Gone) as error:
@@ -70,8 +71,9 @@ async def _freeze(client: "ApiClient", asked: "Namespace", now: datetime) -> int
     from homeostat.kube.resources import resource_of  # noqa: PLC0415
 
     made = await client.request("POST", resource_of(KIND).path(), body=manifest(asked, now))
-    told = _told(await _engaged(client, made, asked.timeout), now)
-    if not show(told, asked.output, lambda: in_words(told)):
+    found, is_seen_out = await _engaged(client, made, asked.timeout)
+    told = _told(found, now)
+    if not show(told, asked.output, lambda: in_words(told, is_seen_out=is_seen_out)):
         return FAILED
     if told["engaged"]:
         return DONE
@@ -101,26 +103,34 @@ def manifest(asked: "Namespace", now: datetime) -> dict[str, Any]:
     return {"apiVersion": API_VERSION, "kind": KIND.kind, "metadata": {"name": name}, "spec": spec}
 
 
-async def _engaged(client: "ApiClient", made: Mapping[str, Any], seconds: float) -> Mapping[str, Any]:
+async def _engaged(client: "ApiClient", made: Mapping[str, Any], seconds: float) -> tuple[Mapping[str, Any], bool]:
     """Wait until the operator says that it holds, or time is over; give the freeze as it is then.
 
-    It says so before it has looked at what it stops: it is asked once more, for the record of that.
+    It says so before it has looked at what it stops: it is asked once more, for the record of that. Whether there was
+    time for it is given too. The freeze is made: an API server that does not answer now takes nothing of that back.
     """
     from homeostat.api.freeze import KIND  # noqa: PLC0415 - not for --help
     from homeostat.core.freeze import LOOK_AGAIN  # noqa: PLC0415
     from homeostat.kube.resources import resource_of  # noqa: PLC0415
+    from homeostat.ports import Forbidden, Gone, Rejected, Unavailable  # noqa: PLC0415
 
     loop = asyncio.get_running_loop()
     path, until = resource_of(KIND).path("", made["metadata"]["name"]), loop.time() + seconds
     found, engaged_at = made, 0.0
     while loop.time() < until:
         await asyncio.sleep(POLL)
-        found = await client.request("GET", path)
+        try:
+            found = await client.request("GET", path)
+        except Gone:
+            raise BadArguments(f"freeze: somebody lifted {made['metadata']['name']!r} at once") from None
+        except (Unavailable, Forbidden, Rejected) as error:
+            complain([f"freeze: it is made, and cannot be looked at: {error}"])
+            return found, False
         status = found.get("status") or {}
         engaged_at = engaged_at or (loop.time() if status.get("engaged") else 0.0)
         if status.get("stopped") or (engaged_at and loop.time() - engaged_at > LOOK_AGAIN.total_seconds() + POLL):
-            break
-    return found
+            return found, True
+    return found, False
 
 
 # --- list, lift -----------------------------------------------------------------------------------------
@@ -140,8 +150,12 @@ async def _lift(client: "ApiClient", names: Sequence[str], output: str) -> int:
     from homeostat.kube.resources import resource_of  # noqa: PLC0415
     from homeostat.ports import Gone  # noqa: PLC0415
 
+    meant = list(dict.fromkeys(one.removeprefix("freeze/") for one in names))
+    for name in meant:  # before the first is lifted: the path of no name is that of all freezes
+        if not is_name(name):
+            raise BadArguments(f"freeze lift: {name!r} is no name of a freeze; nothing is lifted")
     lifted, missing = [], []
-    for name in dict.fromkeys(one.removeprefix("freeze/") for one in names):
+    for name in meant:
         try:
             await client.request("DELETE", resource_of(KIND).path("", name))
             lifted.append(name)
@@ -168,18 +182,23 @@ def _told(body: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     return ended | {"over": True}
 
 
-def in_words(told: Mapping[str, Any]) -> str:
-    """Say what a freeze does."""
+def in_words(told: Mapping[str, Any], *, is_seen_out: bool) -> str:
+    """Say what a freeze does; `is_seen_out`: the operator has had the time to say what it stopped."""
     where = ", ".join(told["namespaces"]) or "the whole cluster"
     until = told["until"] or "it is lifted"
     state = "holds" if told["engaged"] else "stands"
     lines = [
         f"{told['name']} {state}: no {' and no '.join(one.lower() for one in told['stops'])} in {where} until {until}",
         *(f"  stopped: {one}" for one in told["stopped"]),
-        *(["  nothing was under way"] if told["engaged"] and not told["stopped"] else []),
+        *(_none_stopped(is_seen_out) if told["engaged"] and not told["stopped"] else []),
         f"end it with `homeostat freeze lift {told['name']}`",
     ]
     return "\n".join(map(in_one_line, lines)) + "\n"
+
+
+def _none_stopped(is_seen_out: bool) -> list[str]:  # noqa: FBT001 - the one thing that it is about
+    told = "nothing was under way" if is_seen_out else "what it stopped is not known yet: `homeostat freeze list`"
+    return [f"  {told}"]
 
 
 def as_table(rows: Sequence[Mapping[str, Any]]) -> "RenderableType":

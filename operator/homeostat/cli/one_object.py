@@ -2,16 +2,14 @@
 
 import argparse
 import asyncio
-import os
 from collections.abc import Sequence
 from typing import Any
 
 from homeostat.api.meta import Kind
-from homeostat.cli.asked import kind_names
+from homeostat.cli.asked import kind_names, place_of
 from homeostat.cli.checks.check_file import BadInput, objects
 from homeostat.kube.client import ApiClient, Patience
 from homeostat.kube.credentials import Credentials
-from homeostat.kube.kubeconfig import find_credentials
 from homeostat.kube.objects import ApiObjects
 
 PATIENCE = Patience(timeout=10.0, total=10.0)
@@ -27,8 +25,7 @@ def read_object(kind: Kind, asked: argparse.Namespace, name: str) -> dict[str, A
     """Read it; raises BadInput, CredentialsError and what `ports` has for the API server's answers."""
     if asked.file:
         return _in_file(kind, asked.file, asked.namespace, name)
-    credentials = find_credentials(os.environ, kubeconfig=asked.kubeconfig, context=asked.context)
-    return asyncio.run(_in_cluster(kind, credentials, asked.namespace or credentials.namespace, name))
+    return asyncio.run(_in_cluster(kind, *place_of(asked), name))
 
 
 async def _in_cluster(kind: Kind, credentials: Credentials, namespace: str, name: str) -> dict[str, Any]:

@@ -1,19 +1,20 @@
 """How a command shows what it found: as text for people, or as JSON or YAML for programs.
 
-`rich` draws tables and colours and is imported only when something is drawn; a plain text never needs it.
+`rich` draws tables and colours and is imported only when something is drawn; a plain text never needs it. Whatever the
+cluster says, in names and in messages, nothing of it commands the terminal that it is shown on.
 """
 
 import argparse
-import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from homeostat.cli.streams import as_yaml, print_out
+from homeostat.cli.streams import encoded, in_lines, print_out
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
 
 FORMATS = ("text", "json", "yaml")
 WIDEST = 200
@@ -36,21 +37,33 @@ def written(
     told: Mapping[str, object] | Sequence[object], output: str, text: "Callable[[], str | RenderableType]"
 ) -> str:
     """Write what a command found, as it was asked for."""
-    if output == "json":
-        return json.dumps(told, indent=2, ensure_ascii=False) + "\n"
-    if output == "yaml":
-        return as_yaml([told])
+    if output != "text":
+        return encoded(told, output)
     drawn = text()
-    return _ended(drawn) if isinstance(drawn, str) else as_text(drawn)
+    return _ended(in_lines(drawn)) if isinstance(drawn, str) else as_text(drawn)
 
 
 def as_text(drawn: "RenderableType") -> str:
     """Draw something of rich's for standard output: with colours only where a terminal shows them."""
     console = console_of_stdout()
     with console.capture() as captured:
-        console.print(drawn)
+        console.print(Harmless(drawn))
     told = captured.get()
     return told if console.is_terminal else "".join(f"{line.rstrip()}\n" for line in told.splitlines())
+
+
+class Harmless:
+    """Something of rich's, drawn without anything that commands a terminal but rich's own colours."""
+
+    def __init__(self, drawn: "RenderableType") -> None:
+        self._drawn = drawn
+
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "Iterator[Segment]":
+        """Draw it, as rich asks for."""
+        from rich.segment import Segment  # noqa: PLC0415 - only what is drawn needs it
+
+        for segment in console.render(self._drawn, options):
+            yield segment if segment.control else Segment(in_lines(segment.text), segment.style)
 
 
 def console_of_stdout() -> "Console":

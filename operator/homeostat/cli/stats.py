@@ -16,7 +16,7 @@ from homeostat.cli.arguments import BadArguments
 from homeostat.cli.parsers.stats import parser
 from homeostat.cli.past import moment, store_url
 from homeostat.cli.stats_report import as_data, as_text
-from homeostat.cli.streams import complain, encoded, print_out, where_the_store_is
+from homeostat.cli.streams import complain, encoded, in_one_line, print_out, where_the_store_is
 from homeostat.core.recovery.analytics import Told, grouped
 from homeostat.engine.clock import SystemClock
 from homeostat.ports import HistoryUnavailable, StoredAttempt
@@ -53,7 +53,7 @@ def answer(asked: argparse.Namespace, now: datetime) -> str:
         engine.dispose()
     if asked.output != "text":
         return encoded(as_data(figures, asked.by, since), asked.output)
-    return "".join(f"{line}\n" for line in as_text(figures, asked.by, since))
+    return "".join(f"{in_one_line(line)}\n" for line in as_text(figures, asked.by, since))
 
 
 def _told(stored: Sequence[StoredAttempt]) -> Iterator[Told]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable
 from io import TextIOWrapper
@@ -24,6 +25,10 @@ def print_out(text: str) -> bool:
     return True
 
 
+_COMMANDING = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""What JSON and YAML let stand as it is, and a terminal may obey: more control characters, and turned writing."""
+
+
 class _Dumper(yaml.SafeDumper):
     """Writes a text of several lines as such, and nothing by reference."""
 
@@ -34,7 +39,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+    style = '"' if _COMMANDING.search(text) else "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _Dumper.add_representer(str, _text)
@@ -42,12 +48,20 @@ _Dumper.add_representer(str, _text)
 
 def as_yaml(documents: Iterable[object]) -> str:
     """Write documents, each with its members in the order in which they were made."""
-    return yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+    text = yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+    return _COMMANDING.sub(_escaped, text)  # each stands in double quotes, where that is how it is written
 
 
 def encoded(told: object, output: str) -> str:
-    """Write data for programs: as JSON, or as YAML."""
-    return as_yaml([told]) if output == "yaml" else json.dumps(told, indent=2, ensure_ascii=False) + "\n"
+    """Write data for programs: as JSON, or as YAML. A human may look at it all the same."""
+    if output == "yaml":
+        return as_yaml([told])
+    text = json.dumps(told, indent=2, ensure_ascii=False)
+    return _COMMANDING.sub(_escaped, text) + "\n"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
 
 
 def complain(problems: Iterable[str], prefix: str = "homeostat: ") -> None:
@@ -59,6 +73,11 @@ def complain(problems: Iterable[str], prefix: str = "homeostat: ") -> None:
 def in_one_line(text: str) -> str:
     """Show a text that may have parts of a file in it: no character of it ends the line, or commands a terminal."""
     return "".join(character if character.isprintable() else " " for character in text)
+
+
+def in_lines(text: str) -> str:
+    """Show a text of several lines of which nothing commands a terminal."""
+    return "\n".join(map(in_one_line, text.split("\n")))
 
 
 def where_the_store_is(command: str) -> str:

@@ -18,7 +18,7 @@ log = structlog.get_logger("homeostat.rights")
 ROUND = 300.0
 """Seconds until all is asked for again."""
 SOON = 15.0
-"""Seconds until it is while something is missing, or the API server did not say."""
+"""Seconds until what is missing is asked for again, or all of it where the API server did not say."""
 
 Show = Callable[[Sequence[Missing]], None]
 """Shows what is missing as a metric."""
@@ -44,6 +44,7 @@ class GrantsWatch:
         self._show = show
         self._wanted = tuple((grant, rights_of(grant, scope, watched, own)) for grant in ours)
         self._missing: tuple[Missing, ...] | None = None
+        self._all_again_at = 0.0  # monotonic s
         self._was_asked, self._may_work = asyncio.Event(), asyncio.Event()
 
     @property
@@ -72,13 +73,21 @@ class GrantsWatch:
             await asyncio.sleep(SOON if self.missing or not is_told else ROUND)
 
     async def look(self) -> bool:
-        """Ask for everything once; give whether the API server said."""
-        wanted = tuple(dict.fromkeys(right for _, rights in self._wanted for right in rights))
+        """Ask for everything, or between rounds for what was missing alone; give whether the API server said.
+
+        There are hundreds of rights, in each of many namespaces: to ask for all of them every few seconds, for want of
+        one, would be a load of its own.
+        """
+        is_round = self._missing is None or self._clock.monotonic() >= self._all_again_at
+        rights = (right for _, rights in self._wanted for right in rights)
+        wanted = tuple(dict.fromkeys(rights if is_round else (one.right for one in self.missing)))
         try:
             missing = lacking(self._wanted, await self._port.missing(wanted))
         except Unavailable:
             log.debug("rights not known")
             return False
+        if is_round:
+            self._all_again_at = self._clock.monotonic() + ROUND
         if missing != self._missing:
             self._tell(missing)
         return True

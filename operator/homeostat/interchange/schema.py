@@ -4,7 +4,7 @@ Pydantic knows what a scalar is; this module knows what the API server wants of 
 references, CEL rules, merge keys, static defaults, and a description on every field.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -12,6 +12,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 
+from homeostat.api.kinds import KINDS
 from homeostat.api.meta import Kind, Later, ListMap, ListSet, Model, Rule
 
 BEFORE_FIRST_EVALUATION = {"observedGeneration": -1}
@@ -49,6 +50,11 @@ Schema = dict[str, Any]
 
 class UnsupportedError(Exception):
     """A model says something that a structural schema cannot hold."""
+
+
+def our_schemas(kinds: Sequence[Kind] = KINDS) -> dict[str, Schema]:
+    """Give the schemas of whole objects that this release has, by kind."""
+    return {kind.kind: root_schema(kind) for kind in kinds}
 
 
 def root_schema(kind: Kind) -> Schema:

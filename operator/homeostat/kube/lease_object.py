@@ -54,6 +54,11 @@ class Leases:
         except Gone:
             return None
 
+    async def named(self, name: str) -> list[LeaseObject]:
+        """Read all of a name, of whatever namespace: what may be listed in the whole cluster only."""
+        found = await self._client.collect(LEASE.path(), query={"fieldSelector": f"metadata.name={name}"})
+        return [_lease_of(raw) for raw in found]
+
     async def create(
         self, namespace: str, name: str, spec: Mapping[str, Any], metadata: Mapping[str, Any] | None = None
     ) -> LeaseObject:

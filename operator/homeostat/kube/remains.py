@@ -41,13 +41,13 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Remains:
-    """All that there is of experiments. `leader`: who leads the operators now; "" when nobody does."""
+    """All that there is of experiments. `leader`: who leads the operators now; "" nobody, None if that is not known."""
 
     marked: tuple[Held, ...]
     guards: tuple[Leftover, ...]
     agents: tuple[AgentLeft, ...]
     holders: tuple[Holder, ...]
-    leader: str
+    leader: str | None
 
     @property
     def experiments(self) -> dict[str, ChaosExperimentStatus]:
@@ -105,10 +105,10 @@ def _status(raw: Mapping[str, Any]) -> ChaosExperimentStatus:
         return ChaosExperimentStatus()
 
 
-async def leader_of(client: ApiClient, operators: str, now: datetime) -> str:
-    """Give who leads the operators now; "" when nobody does, or we may not know."""
+async def leader_of(client: ApiClient, operators: str, now: datetime) -> str | None:
+    """Give who leads the operators now; "" when nobody does, None when we may not know."""
     try:
         lease = await Leases(client).read(operators, LEADER)
     except Forbidden:
-        return ""
+        return None
     return lease.holder if lease and lease.holder and lease.until and lease.until > now else ""

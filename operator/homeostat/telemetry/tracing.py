@@ -206,6 +206,7 @@ class OtlpTracer(Tracer):
         except Exception:  # a bug: this batch would fail for ever, and traces are nobody's safety
             log.exception("traces given up", spans=len(batch))
             self._count("Dropped", len(batch))
+            self._failed("bug")  # and not once a second
             return False
         if status is None or status == 429 or status >= 500:  # noqa: PLR2004 - too many requests, and its own faults
             self._waiting.extendleft(reversed(batch))

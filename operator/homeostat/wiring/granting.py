@@ -14,7 +14,7 @@ from homeostat.core.cluster import Right
 from homeostat.core.rights import Missing, Scope, granted
 from homeostat.core.served import REMEDY, Outdated, Schema, outdated
 from homeostat.engine.granted import GrantsWatch
-from homeostat.interchange.schema import root_schema
+from homeostat.interchange.schema import our_schemas
 from homeostat.kube.client import ApiClient
 from homeostat.kube.served import served_schemas
 from homeostat.ports import Clock, Rights, Unavailable
@@ -79,11 +79,6 @@ class Definitions:
         if found and found != self._known:
             log.error("definitions are older than the operator", outdated=[one.words for one in found], remedy=REMEDY)
         self._known = found
-
-
-def our_schemas(kinds: Sequence[Kind] = KINDS) -> dict[str, Schema]:
-    """Give the schemas of whole objects that this release has, by kind."""
-    return {kind.kind: root_schema(kind) for kind in kinds}
 
 
 @asynccontextmanager

@@ -188,7 +188,7 @@ async def lead(
             tasks.create_task(until_stopped(life, operator))
             tasks.create_task(operator.archive.run())
             tasks.create_task(operator.herald.run())
-            await safely("definitions not compared", operator.look_at_definitions)
+            tasks.create_task(safely("definitions not compared", operator.look_at_definitions))  # nobody waits for that
             await patiently(operator.prepare, remedy="kubectl apply --server-side -f dist/install.yaml")
             await patiently(operator.resync.load, remedy="kubectl apply --server-side -f crds/")
             await remember(operator)

@@ -61,10 +61,15 @@ def _run(asked: "Namespace") -> int:
 async def _read(credentials: "Credentials", namespace: str, name: str) -> list[dict[str, Any]]:
     from homeostat.api.objective import KIND  # noqa: PLC0415 - not for --help
     from homeostat.cli.desk import PATIENCE  # noqa: PLC0415
+    from homeostat.cli.silence import silence  # noqa: PLC0415
+    from homeostat.engine.clock import SystemClock  # noqa: PLC0415
     from homeostat.kube.client import ApiClient  # noqa: PLC0415
     from homeostat.kube.objects import ApiObjects  # noqa: PLC0415
 
     async with ApiClient(credentials, patience=PATIENCE) as client:
+        silent = await silence(client, namespace, SystemClock())
+        if silent:
+            complain([f"{silent}: budgets are as they were then"], "note: ")
         objects = ApiObjects(client)
         if name:
             return [await objects.get(KIND, namespace, name)]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 NOTHING = "-"
+PROVISIONAL = "provisional: the window is not covered yet"
 _HEADS = ("GOAL", "SLI", "LEFT", "BAD TIME", "EVENTS", "BURN 1H", "GONE IN", "HOLDS")
 """What `_cells` gives; a column of which nothing is known of any objective is not shown."""
 _WORDS = frozenset({6, 7})
@@ -66,7 +67,7 @@ def line_of(body: Mapping[str, Any]) -> BudgetLine:
         return BudgetLine(namespace, name, "", None, ServiceLevelObjectiveStatus(), (), None, None, why)
     return BudgetLine(
         namespace, name, spec.service or name, spec.objective, status, spec.budget_policy,
-        _time_left(status), _events_left(status), _why(status),
+        _time_left(status), _events_left(status), _why(status, metadata.get("generation")),
     )  # fmt: skip
 
 
@@ -91,13 +92,15 @@ def _events_left(status: ServiceLevelObjectiveStatus) -> int | None:
     return int((events * budget.total * budget.remaining / 10_000).to_integral_value(ROUND_FLOOR))
 
 
-def _why(status: ServiceLevelObjectiveStatus) -> str:
+def _why(status: ServiceLevelObjectiveStatus, generation: object) -> str:
     if status.observed_generation < 0:
         return "no operator has looked at it yet"
+    if generation is not None and status.observed_generation != generation:
+        return "its figures are about an earlier spec"
     if status.budget is None:
         data = condition(status.conditions, "DataPresent") or condition(status.conditions, "Ready")
         return f"{data.reason}: {data.message}" if data else "there is no data"
-    return "provisional: the window is not covered yet" if status.budget.provisional else ""
+    return PROVISIONAL if status.budget.provisional else ""
 
 
 # --- data -----------------------------------------------------------------------------------------------
@@ -150,9 +153,11 @@ def as_table(lines: Sequence[BudgetLine], namespace: str, now: datetime) -> "Ren
     for line, row in zip(lines, cells, strict=True):
         name = line.name if namespace else f"{line.namespace}/{line.name}"
         table.add_row(in_one_line(f"{name}{_mark(line)}"), *(row[place] for place in shown), style=_style(line))
-    notes = dict.fromkeys(f"{in_one_line(one.name)}: {in_one_line(one.why)}" for one in lines if one.remaining is None)
+    notes = dict.fromkeys(
+        f"{in_one_line(one.name)}: {in_one_line(one.why)}" for one in lines if one.why not in {"", PROVISIONAL}
+    )
     is_provisional = any(_mark(one) for one in lines)
-    return _stacked(table, [*notes, *(["* provisional: the window is not covered yet"] if is_provisional else [])])
+    return _stacked(table, [*notes, *([f"* {PROVISIONAL}"] if is_provisional else [])])
 
 
 def as_page(line: BudgetLine, now: datetime) -> "RenderableType":

@@ -4,21 +4,21 @@ The answer is the operator's own, as it stands in the objective's status; nothin
 """
 
 import asyncio
-import os
 from collections.abc import Sequence
 from typing import Any
 
 from homeostat.api.objective import KIND
 from homeostat.api.objective_status import Hold
 from homeostat.cli.arguments import BadArguments
-from homeostat.cli.asked import explained, name_of
+from homeostat.cli.asked import explained, name_of, place_of
 from homeostat.cli.budgets.gate_report import Answer, as_json, as_line, judge, settled
 from homeostat.cli.parsers.gate import parser
 from homeostat.cli.showing import show
+from homeostat.cli.silence import silence
 from homeostat.cli.streams import complain
+from homeostat.engine.clock import SystemClock
 from homeostat.kube.client import ApiClient, Patience
 from homeostat.kube.credentials import Credentials
-from homeostat.kube.kubeconfig import find_credentials
 from homeostat.kube.objects import ApiObjects
 from homeostat.ports import Forbidden, Gone, Rejected, Unavailable
 
@@ -36,16 +36,16 @@ def main(arguments: Sequence[str]) -> int:
     try:
         asked = parser().parse_args(arguments)
         name = name_of(asked.objective, KIND, "gate")
-        credentials = find_credentials(os.environ, kubeconfig=asked.kubeconfig, context=asked.context)
-        body = asyncio.run(read(credentials, asked.namespace or credentials.namespace, name))
+        body, silent = asyncio.run(read(*place_of(asked), name))
     except (BadArguments, Unavailable, Forbidden, Gone, Rejected) as error:
         complain([explained(error, when_gone=_GONE, when_forbidden=_FORBIDDEN)])
         return FAILED
-    verdict = settled(judge(body, Hold(asked.hold)), _UNKNOWN[asked.unknown])
+    verdict = settled(judge(body, Hold(asked.hold), silent), _UNKNOWN[asked.unknown])
     return CODES[verdict.answer] if show(as_json(verdict), asked.output, lambda: as_line(verdict)) else FAILED
 
 
-async def read(credentials: Credentials, namespace: str, name: str) -> dict[str, Any]:
-    """Read one objective. Raises what `ports.Objects` raises."""
+async def read(credentials: Credentials, namespace: str, name: str) -> tuple[dict[str, Any], str]:
+    """Read one objective, and since when no operator has led, "" where one does. Raises what `ports.Objects` raises."""
     async with ApiClient(credentials, patience=PATIENCE) as client:
-        return await ApiObjects(client).get(KIND, namespace, name)
+        body = await ApiObjects(client).get(KIND, namespace, name)
+        return body, await silence(client, namespace, SystemClock())

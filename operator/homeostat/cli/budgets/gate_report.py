@@ -42,8 +42,11 @@ class Verdict:
     rule: BudgetRule | None = None
 
 
-def judge(body: Mapping[str, Any], hold: Hold) -> Verdict:
-    """Judge an objective as the API server gives it. What cannot be read, or is not of now, is not known."""
+def judge(body: Mapping[str, Any], hold: Hold, silent: str = "") -> Verdict:
+    """Judge an objective as the API server gives it. What cannot be read, or is not of now, is not known.
+
+    `silent` says since when no operator has written it, "" where one does: a budget that nobody counts lets nothing go.
+    """
     metadata = body["metadata"]
     namespace, name = str(metadata.get("namespace", "")), str(metadata["name"])
     try:
@@ -51,7 +54,7 @@ def judge(body: Mapping[str, Any], hold: Hold) -> Verdict:
         status = ServiceLevelObjectiveStatus.model_validate(body.get("status") or {})
     except ValidationError:
         return Verdict(namespace, name, hold, Answer.UNKNOWN, "it cannot be read: is it of another release?")
-    unknown, is_held = _unknown(status, metadata.get("generation", 0)), hold in status.holds
+    unknown, is_held = silent or _unknown(status, metadata.get("generation", 0)), hold in status.holds
     answer = Answer.UNKNOWN if unknown else Answer.STOP if is_held else Answer.GO
     remaining = status.budget.remaining if status.budget else None
     rule = _rule(spec, hold, remaining)

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Sequence
 
 from homeostat.api.chaos import KIND as EXPERIMENT
@@ -10,12 +9,11 @@ from homeostat.api.gameday import KIND as GAME_DAY
 from homeostat.api.meta import Kind
 from homeostat.cli import desk
 from homeostat.cli.arguments import Parser
-from homeostat.cli.asked import kind_and_name
+from homeostat.cli.asked import kind_and_name, place_of
 from homeostat.cli.consent.report import Answer
 from homeostat.cli.desk import CODES, FAILED, TROUBLES, Desk, what_went_wrong
 from homeostat.cli.streams import complain, print_out
 from homeostat.kube.client import ApiClient
-from homeostat.kube.kubeconfig import find_credentials
 
 Work = Callable[[Desk, Kind, argparse.Namespace], Awaitable[Answer]]
 
@@ -39,6 +37,6 @@ def ask(parser: Parser, arguments: Sequence[str], work: Work) -> int:
 
 
 async def _at_desk(asked: argparse.Namespace, kind: Kind, name: str, work: Work) -> Answer:
-    credentials = find_credentials(os.environ, kubeconfig=asked.kubeconfig, context=asked.context)
+    credentials, namespace = place_of(asked)
     async with ApiClient(credentials, patience=desk.PATIENCE) as client:
-        return await work(Desk(client, kind, asked.namespace or credentials.namespace, name), kind, asked)
+        return await work(Desk(client, kind, namespace, name), kind, asked)

@@ -7,17 +7,17 @@ experiments that nothing is left of. Order: faults, agents, guards, finalizers.
 
 import argparse
 import asyncio
-import json
-import os
 from collections.abc import Awaitable, Sequence
+from datetime import datetime, timedelta
 
 from homeostat.api.chaos import KIND as EXPERIMENT
 from homeostat.api.gameday import KIND as GAME_DAY
 from homeostat.cli.arguments import BadArguments
-from homeostat.cli.asked import explained
-from homeostat.cli.chaos.sweep_report import as_json, as_text, compared, found_in, name_of
+from homeostat.cli.asked import credentials_of, explained
+from homeostat.cli.chaos.sweep_report import as_data, as_text, compared, found_in, name_of
 from homeostat.cli.parsers.chaos_sweep import parser
-from homeostat.cli.streams import complain, encoded, print_out
+from homeostat.cli.showing import show
+from homeostat.cli.streams import complain
 from homeostat.core.chaos.faults.sweeping import is_over
 from homeostat.core.decision import DropGuard, Ref, Verb
 from homeostat.core.held import Held, Leftover, mark_on, restore_by_mark
@@ -27,10 +27,10 @@ from homeostat.kube.client import MERGE_PATCH, ApiClient, Patience
 from homeostat.kube.credentials import Credentials
 from homeostat.kube.fields import ApiFields
 from homeostat.kube.guards import ApiGuards
-from homeostat.kube.kubeconfig import find_credentials
 from homeostat.kube.objects import ApiObjects
 from homeostat.kube.remains import Holder, Remains, leader_of, read_remains
 from homeostat.kube.resources import WORKLOADS
+from homeostat.kube.server_clock import clock_skew
 from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable
 
 CLEAN, LEFT, FAILED = 0, 1, 2
@@ -48,8 +48,7 @@ def main(arguments: Sequence[str]) -> int:
     """Sweep; give the exit code: 0 nothing is left, 1 something is, 2 when it could not be asked."""
     try:
         asked = parser().parse_args(list(arguments))
-        credentials = find_credentials(os.environ, kubeconfig=asked.kubeconfig, context=asked.context)
-        return asyncio.run(_sweep(credentials, asked))
+        return asyncio.run(_sweep(credentials_of(asked), asked))
     except (BadArguments, *TROUBLES) as error:
         forbidden = "to sweep takes the rights to list and patch what faults can be on. Try -n NAMESPACE"
         complain([explained(error, when_gone="is that the right cluster?", when_forbidden=forbidden)])
@@ -60,41 +59,71 @@ def main(arguments: Sequence[str]) -> int:
 
 async def _sweep(credentials: Credentials, asked: argparse.Namespace) -> int:
     async with ApiClient(credentials, patience=PATIENCE) as client:
+        clock = await _ServerTime.of(client)
         if asked.stop and not asked.dry_run:
-            await _stop(client, asked)
-        before = await _read(client, asked)
-        if asked.all and not asked.dry_run and before.leader:
-            raise BadArguments(
-                f"sweep: an operator leads ({before.leader}) and would put on again what is taken off: stop it first, "
-                f"as by `kubectl -n {asked.operator_namespace} scale deployment homeostat --replicas=0`"
-            )
+            await _stop(client, asked, clock)
+        before = await _read(client, asked, clock)
+        if asked.all and not asked.dry_run:
+            _refuse_beside_an_operator(before.leader, asked.operator_namespace)
         found = found_in(before, is_all=asked.all)
         if not asked.dry_run:
             await _Broom(client, asked).sweep(before)
-            found = compared(found, found_in(await _read(client, asked), is_all=asked.all))
-    is_written = print_out(
-        as_text(found) if asked.output == "text" else encoded(json.loads(as_json(found)), asked.output)
-    )
+            found = compared(found, found_in(await _read(client, asked, clock), is_all=asked.all))
+    is_written = show(as_data(found), asked.output, lambda: as_text(found))
     return (LEFT if any(one.is_left for one in found) else CLEAN) if is_written else FAILED
 
 
-async def _stop(client: ApiClient, asked: argparse.Namespace) -> None:
+class _ServerTime:
+    """What time it is for the API server: by a clock that is fast, here, an operator that leads would look gone."""
+
+    def __init__(self, ahead: timedelta) -> None:
+        self._ahead = ahead
+
+    @classmethod
+    async def of(cls, client: ApiClient) -> "_ServerTime":
+        """Ask for it; where that is not answered, this machine's clock is what there is."""
+        try:
+            return cls(timedelta(seconds=await clock_skew(client.credentials, SystemClock().now)))
+        except Unavailable:
+            return cls(timedelta(0))
+
+    def now(self) -> datetime:
+        """Give it."""
+        return SystemClock().now() + self._ahead
+
+
+def _refuse_beside_an_operator(leader: str | None, namespace: str) -> None:
+    """Raise BadArguments unless it is known that nobody leads."""
+    if leader is None:
+        raise BadArguments(
+            f"sweep: whether an operator leads is not known, as you may not get leases in {namespace}: it would put on "
+            "again what is taken off"
+        )
+    if leader:
+        raise BadArguments(
+            f"sweep: an operator leads ({leader}) and would put on again what is taken off: stop it first, "
+            f"as by `kubectl -n {namespace} scale deployment homeostat --replicas=0`"
+        )
+
+
+async def _stop(client: ApiClient, asked: argparse.Namespace, clock: _ServerTime) -> None:
     """Have no replica of the operator run, and wait until none leads; one that is gone already has stopped."""
     path = WORKLOADS["Deployment"].path(asked.operator_namespace, asked.stop)
     try:
         await client.request("PATCH", path, body={"spec": {"replicas": 0}}, content_type=MERGE_PATCH)
     except Gone:
+        complain([f"there is no Deployment {asked.stop!r} in {asked.operator_namespace} to stop"], "note: ")
         return
     loop = asyncio.get_running_loop()
     until = loop.time() + STOPPED_WITHIN
-    while leader := await leader_of(client, asked.operator_namespace, SystemClock().now()):
+    while leader := await leader_of(client, asked.operator_namespace, clock.now()):
         if loop.time() >= until:
             raise BadArguments(f"sweep: {leader} still leads, {STOPPED_WITHIN:.0f} s after it was told to stop")
         await asyncio.sleep(POLL)
 
 
-async def _read(client: ApiClient, asked: argparse.Namespace) -> Remains:
-    return await read_remains(client, asked.namespace, asked.operator_namespace, SystemClock().now())
+async def _read(client: ApiClient, asked: argparse.Namespace, clock: _ServerTime) -> Remains:
+    return await read_remains(client, asked.namespace, asked.operator_namespace, clock.now())
 
 
 class _Broom:
@@ -109,7 +138,7 @@ class _Broom:
     async def sweep(self, remains: Remains) -> None:
         """Take away faults, wait for agents to end, then remove guards, and let go of experiments."""
         is_off = [await self._tried(name_of(held.ref), self._restore(held.ref)) for held in self._due(remains)]
-        has_ended = not remains.agents or bool(remains.leader) or await self._agents_end()
+        has_ended = not remains.agents or remains.leader != "" or await self._agents_end()
         if not all(is_off):
             return  # its guard, or its experiment, may still undo what we could not
         for guard in remains.guards:

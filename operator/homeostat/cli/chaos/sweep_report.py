@@ -1,7 +1,7 @@
 """What `homeostat chaos sweep` shows: what was found, and what became of it."""
 
-import json
 from dataclasses import dataclass, replace
+from typing import Any
 
 from homeostat.core.chaos.faults.sweeping import is_over
 from homeostat.core.decision import Ref
@@ -36,9 +36,9 @@ def found_in(remains: Remains, *, is_all: bool) -> list[Finding]:
         whose = f"{names.get(guard.experiment, guard.experiment)} run {guard.run}"
         found.append(Finding("guard", guard.name, whose, "" if is_needless else "in use", is_needless))
     for agent in remains.agents:
-        held_up = "" if is_all or not remains.leader else "held up by the operator, or about to end"
+        held_up = "" if is_all or remains.leader == "" else "held up by the operator, or about to end"
         found.append(Finding("agent", f"{name_of(agent.pod)} {agent.container}", "", held_up, not held_up))
-    unserved = [one for one in remains.holders if one.has_finalizer and (is_all or not remains.leader)]
+    unserved = [one for one in remains.holders if one.has_finalizer and (is_all or remains.leader == "")]
     found += [Finding("experiment", name_of(one.ref), "", _unserved(one), is_left=True) for one in unserved]
     return found
 
@@ -61,13 +61,13 @@ def as_text(found: list[Finding]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def as_json(found: list[Finding]) -> str:
-    """Write the same as JSON."""
+def as_data(found: list[Finding]) -> dict[str, Any]:
+    """Give the same as data."""
     findings = [
         {"kind": one.kind, "what": one.what, "whose": one.whose, "result": _result(one), "isLeft": one.is_left}
         for one in found
     ]
-    return json.dumps({"found": findings, "left": sum(one.is_left for one in found)}, indent=2) + "\n"
+    return {"found": findings, "left": sum(one.is_left for one in found)}
 
 
 def _result(found: Finding) -> str:

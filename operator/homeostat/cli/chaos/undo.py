@@ -1,12 +1,11 @@
 """`homeostat undo NAME`: what an undo Pod runs. It restores what its Lease says when nobody renews it any more."""
 
 import asyncio
-import os
 import signal
 from collections.abc import Sequence
 
 from homeostat.cli.arguments import BadArguments
-from homeostat.cli.asked import explained
+from homeostat.cli.asked import explained, place_of
 from homeostat.cli.parsers.undo import parser
 from homeostat.cli.streams import complain
 from homeostat.engine.clock import SystemClock
@@ -15,7 +14,6 @@ from homeostat.kube.client import ApiClient, Patience
 from homeostat.kube.credentials import Credentials, CredentialsError
 from homeostat.kube.fields import ApiFields
 from homeostat.kube.guard_post import GuardPost
-from homeostat.kube.kubeconfig import find_credentials
 from homeostat.telemetry import log
 
 FAILED = 2
@@ -27,12 +25,12 @@ def main(arguments: Sequence[str]) -> int:
     """Watch, restore, and end; give the exit code."""
     try:
         asked = parser().parse_args(list(arguments))
-        credentials = find_credentials(os.environ, kubeconfig=asked.kubeconfig, context=asked.context)
+        credentials, namespace = place_of(asked)
     except (BadArguments, CredentialsError) as error:
         complain([explained(error, when_gone="", when_forbidden="")])
         return FAILED
     log.set_up("INFO", is_for_humans=False)
-    asyncio.run(_watch(credentials, asked.namespace or credentials.namespace, asked.name))
+    asyncio.run(_watch(credentials, namespace, asked.name))
     return 0
 
 

@@ -25,7 +25,7 @@ from homeostat.cli.checks.history_report import (
 )
 from homeostat.cli.parsers.history import parser
 from homeostat.cli.past import moment, store_url
-from homeostat.cli.streams import encoded, print_out, where_the_store_is
+from homeostat.cli.streams import encoded, in_one_line, print_out, where_the_store_is
 from homeostat.core.history import Known
 from homeostat.core.ranges import LENGTHS, Grid
 from homeostat.core.window import DAY, HOUR, MINUTE
@@ -138,4 +138,4 @@ def _usual_step(span: float) -> int:
 
 
 def _lines(lines: Iterable[str]) -> str:
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(f"{in_one_line(line)}\n" for line in lines)

@@ -7,7 +7,6 @@ asks all its gates again. Plans of experiments and game days are approved and re
 import argparse
 import asyncio
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from homeostat.api.meta import Kind, format_precise_time
 from homeostat.api.recovery import APPROVE, KIND, PAUSE, REJECT, RUN
 from homeostat.cli import desk
 from homeostat.cli.arguments import BadArguments
-from homeostat.cli.asked import kind_and_name, kind_names
+from homeostat.cli.asked import kind_and_name, kind_names, place_of
 from homeostat.cli.checks import run_report
 from homeostat.cli.consent import report as consent_report
 from homeostat.cli.consent.report import Answer, Result
@@ -30,8 +29,6 @@ from homeostat.cli.parsers.consent import ABOUT_PLANS, parser
 from homeostat.cli.streams import complain, in_one_line, print_out
 from homeostat.engine.clock import SystemClock
 from homeostat.kube.client import ApiClient
-from homeostat.kube.credentials import Credentials
-from homeostat.kube.kubeconfig import find_credentials
 
 LONGEST_REASON = 256
 RUN_HOLDS = timedelta(minutes=5)
@@ -58,8 +55,7 @@ def main(command: str, arguments: Sequence[str]) -> int:
         asked = parser(command).parse_args(arguments)
         kinds = (KIND, EXPERIMENT, GAME_DAY) if command in ABOUT_PLANS else (KIND,)
         kind, name = kind_and_name(asked.object, kinds, command)
-        credentials = find_credentials(os.environ, kubeconfig=asked.kubeconfig, context=asked.context)
-        answer = asyncio.run(_say(command, asked, credentials, kind, name))
+        answer = asyncio.run(_say(command, asked, kind, name))
     except TROUBLES as error:
         complain([what_went_wrong(command, kind, error)])
         return FAILED
@@ -68,9 +64,10 @@ def main(command: str, arguments: Sequence[str]) -> int:
     return CODES[answer.result] if print_out(f"{in_one_line(answer.text)}\n") else FAILED
 
 
-async def _say(command: str, asked: argparse.Namespace, credentials: Credentials, kind: Kind, name: str) -> Answer:
+async def _say(command: str, asked: argparse.Namespace, kind: Kind, name: str) -> Answer:
+    credentials, namespace = place_of(asked)
     async with ApiClient(credentials, patience=desk.PATIENCE) as client:
-        place = Desk(client, kind, asked.namespace or credentials.namespace, name)
+        place = Desk(client, kind, namespace, name)
         body = await place.read()
         ask = (
             await _ask_about_plan(command, asked, kind, body) if command in ABOUT_PLANS else _ask(command, asked, body)

@@ -19,7 +19,7 @@ GOOD, BAD, FAILED = 0, 1, 2
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command; give the exit code: 0 nothing fails, 1 something does, 2 when the API server is not reached."""
+    """Run the command; give the exit code: 0 nothing fails, 1 something does, 2 it is not known."""
     try:
         asked = parser().parse_args(list(arguments))
     except BadArguments as error:
@@ -47,7 +47,9 @@ def _run(asked: "Namespace") -> int:
         found = found[:1]  # the others would all say the same
     if not show(as_data(found), asked.output, lambda: as_lines(found)) or isinstance(readings.server, Unread):
         return FAILED
-    return BAD if any(one.verdict is Verdict.FAIL for one in found) else GOOD
+    if any(one.verdict is Verdict.FAIL for one in found):
+        return BAD
+    return FAILED if readings.is_led is None else GOOD
 
 
 async def _read(asked: "Namespace") -> "Readings":

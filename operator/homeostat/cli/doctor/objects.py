@@ -61,12 +61,18 @@ def _troubles(what: str, body: Body) -> Iterator[Trouble]:
     status = body.get("status") or {}
     conditions = [one for one in status.get("conditions") or () if isinstance(one, Mapping)]
     stood = {str(one.get("type")): one for one in conditions}
-    if status.get("observedGeneration", -1) == -1:
+    seen = status.get("observedGeneration", -1)
+    if seen == -1:
         yield Trouble(what, "Ready", "NotEvaluated", "no operator has looked at it yet")
+    elif seen != body["metadata"].get("generation", seen):
+        yield Trouble(what, "Ready", "EarlierSpec", "its status is about an earlier spec")
     for kind, bad in (("Stalled", "True"), ("Ready", "False"), ("RulesReady", "False")):
         found = stood.get(kind)
         if found is not None and found.get("status") == bad and not (kind == "Ready" and _is_stalled(stood)):
             yield _trouble(what, kind, found)
+    permitted = stood.get("Permitted", {})
+    if permitted.get("status") == "False" and (body.get("spec") or {}).get("mode") in {"Auto", "Approve"}:
+        yield _trouble(what, "Permitted", permitted)
     told = next((one for one in conditions if str(one.get("reason")).startswith(_PROMETHEUS)), None)
     if told is not None:
         yield _trouble(what, _PROMETHEUS, told)

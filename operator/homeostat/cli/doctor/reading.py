@@ -17,16 +17,17 @@ from homeostat.core.cluster import Right
 from homeostat.core.diagnosis.readings import Abilities, Ability, Deployed, LeaseSeen, PolicySeen, Readings, Unread
 from homeostat.core.rights import OPERATOR, Grant, Scope, granted, lacking, rights_of
 from homeostat.core.served import Outdated, outdated
+from homeostat.interchange.schema import our_schemas
 from homeostat.kube.admission import BINDING, POLICY
 from homeostat.kube.client import ApiClient, Request
 from homeostat.kube.lease import NAME as LEADER
 from homeostat.kube.lease_object import Leases
 from homeostat.kube.remains import read_remains
 from homeostat.kube.resources import NAMESPACE, POD, SUBJECT_ACCESS_REVIEW, WORKLOADS
+from homeostat.kube.rights import attributes_of
 from homeostat.kube.served import served_schemas
 from homeostat.kube.server_clock import clock_skew
 from homeostat.ports import Clock, Conflict, Forbidden, Gone, Rejected, Unavailable
-from homeostat.wiring.granting import our_schemas
 
 T = TypeVar("T")
 TROUBLES = (Unavailable, Forbidden, Gone, Rejected, Conflict)
@@ -199,8 +200,8 @@ async def _abilities(client: ApiClient, own: str, deployed: Deployed | Unread | 
     try:
         async with asyncio.TaskGroup() as tasks:
             answers = {one: tasks.create_task(_may(client, places, own, *one)) for one in distinct}
-    except* TROUBLES as group:
-        raise group.exceptions[0] from None
+    except ExceptionGroup as group:  # what is raised in `except*` comes in a group of its own before Python 3.11.4
+        raise (group.split(TROUBLES)[1] or group.exceptions[0]) from None
     held = {one: answer.result() for one, answer in answers.items()}
     return Abilities(
         tuple(_told(asked, deployed, held)),
@@ -226,26 +227,19 @@ def _told(
 
 
 async def _may(client: ApiClient, places: asyncio.Semaphore, own: str, account: str, right: Right) -> bool:
-    attributes = {
-        "verb": right.verb,
-        "group": right.group,
-        "resource": right.resource,
-        "subresource": right.subresource,
-        "namespace": right.namespace,
-        "name": right.name,
-    }
     body = {
         "apiVersion": SUBJECT_ACCESS_REVIEW.api_version,
         "kind": "SubjectAccessReview",
         "spec": {
             "user": f"system:serviceaccount:{own}:{account}",
             "groups": ["system:serviceaccounts", f"system:serviceaccounts:{own}", "system:authenticated"],
-            "resourceAttributes": {name: value for name, value in attributes.items() if value},
+            "resourceAttributes": attributes_of(right),
         },
     }
     async with places:
         answer = await client.request("POST", SUBJECT_ACCESS_REVIEW.path(), body=body)
-    return (answer.get("status") or {}).get("allowed") is True
+    status = answer.get("status") or {}
+    return status.get("allowed") is True and status.get("denied") is not True
 
 
 def names_in(setting: str) -> tuple[str, ...]:

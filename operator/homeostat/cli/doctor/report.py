@@ -10,7 +10,7 @@ from homeostat.core.diagnosis.readings import Diagnosis, Verdict
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-_STYLES = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"}
+_STYLES = {Verdict.OK: "green", Verdict.UNKNOWN: "magenta", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"}
 
 
 def as_data(found: Sequence[Diagnosis]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What `homeostat chaos sweep` may be told."""
 
 from homeostat.cli.arguments import Parser
-from homeostat.cli.asked import add_cluster
+from homeostat.cli.asked import OPERATOR_NAMESPACE, add_cluster
 from homeostat.cli.showing import add_output
 
 
@@ -27,7 +27,7 @@ def parser() -> Parser:
     )
     made.add_argument("-n", "--namespace", default="", help="only this namespace, and no Nodes (default: all)")
     made.add_argument(
-        "--operator-namespace", default="homeostat-system", metavar="NS", help="where the operator and its guards are"
+        "--operator-namespace", default=OPERATOR_NAMESPACE, metavar="NS", help="where the operator and its guards are"
     )
     made.add_argument(
         "--wait", type=float, default=10.0, metavar="SECONDS", help="how long agents may take to end (default: 10)"

@@ -7,7 +7,6 @@ Read with the rights of whoever asks: what they may not read is not known, and s
 
 import argparse
 import asyncio
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -17,20 +16,20 @@ from homeostat.api import chaos, gameday, health_check, objective
 from homeostat.api.meta import Kind
 from homeostat.api.recovery import KIND
 from homeostat.cli.arguments import BadArguments
-from homeostat.cli.asked import credentials_of, explained, kind_and_name
+from homeostat.cli.asked import explained, kind_and_name, place_of
 from homeostat.cli.parsers.explain import parser
 from homeostat.cli.reasons.explain_reading import Reach, Unreadable, report_on
 from homeostat.cli.reasons.explain_report import Report, as_json, lines
 from homeostat.cli.reasons.why_report import as_data, why
 from homeostat.cli.reasons.why_report import lines as why_lines
 from homeostat.cli.showing import show
-from homeostat.cli.streams import complain
+from homeostat.cli.silence import silence
+from homeostat.cli.streams import complain, in_one_line
 from homeostat.engine.clock import SystemClock
 from homeostat.kube.budget import ActionBudget
 from homeostat.kube.client import ApiClient, Patience
 from homeostat.kube.credentials import Credentials
 from homeostat.kube.errands import ApiJobReader
-from homeostat.kube.kubeconfig import find_credentials
 from homeostat.kube.locks import Locks
 from homeostat.kube.objects import ApiObjects
 from homeostat.kube.revisions import ApiRevisions
@@ -53,24 +52,21 @@ def main(arguments: Sequence[str]) -> int:
         kind, name = kind_and_name(asked.object, KINDS, "explain")
         if kind is not KIND:
             return _explain_status(asked, kind, name)
-        credentials = find_credentials(os.environ, kubeconfig=asked.kubeconfig, context=asked.context)
-        namespace = asked.namespace or credentials.namespace
-        report = asyncio.run(read(credentials, namespace, name, asked.operator_namespace, SystemClock().now()))
+        report = asyncio.run(read(*place_of(asked), name, asked.operator_namespace, SystemClock().now()))
     except Unreadable as error:
         complain([str(error)])
         return FAILED
     except (BadArguments, Unavailable, Forbidden, Gone, Rejected, Conflict) as error:
         complain([explained(error, when_gone=_GONE, when_forbidden=_FORBIDDEN)])
         return FAILED
-    is_told = show(as_json(report), asked.output, lambda: "\n".join(lines(report)))
+    is_told = show(as_json(report), asked.output, lambda: "\n".join(map(in_one_line, lines(report))))
     return code_of(report) if is_told else FAILED
 
 
 def _explain_status(asked: argparse.Namespace, kind: Kind, name: str) -> int:
     """Explain an object whose gates the operator alone can ask: what it found last, without the past."""
-    credentials = credentials_of(asked)
-    body = asyncio.run(_body(credentials, asked.namespace or credentials.namespace, kind, name))
-    told = replace(why(kind.kind, kind.short_names[0], body), past=())
+    body = asyncio.run(_body(*place_of(asked), kind, name))
+    told = replace(why(kind.kind, kind.short_names[0], body, SystemClock().now()), past=())
     if not show(as_data(told), asked.output, lambda: "\n".join(why_lines(told))):
         return FAILED
     return REFUSES if told.is_blocked else PASSES
@@ -78,12 +74,20 @@ def _explain_status(asked: argparse.Namespace, kind: Kind, name: str) -> int:
 
 async def _body(credentials: Credentials, namespace: str, kind: Kind, name: str) -> dict[str, Any]:
     async with ApiClient(credentials, patience=PATIENCE) as client:
+        await _say_silence(client, namespace)
         return await ApiObjects(client).get(kind, namespace, name)
+
+
+async def _say_silence(client: ApiClient, namespace: str) -> None:
+    silent = await silence(client, namespace, SystemClock())
+    if silent:
+        complain([f"{silent}: what it has on record is as it was then"], "note: ")
 
 
 async def read(credentials: Credentials, namespace: str, name: str, operator_namespace: str, now: datetime) -> Report:
     """Read and explain one policy. Raises what the ports raise, and Unreadable."""
     async with ApiClient(credentials, patience=PATIENCE) as client:
+        await _say_silence(client, namespace)
         return await report_on(reach(client, operator_namespace), namespace, name, now)
 
 

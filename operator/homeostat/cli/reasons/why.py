@@ -8,12 +8,14 @@ from typing import Any
 from homeostat.api import chaos, gameday, health_check, objective, recovery
 from homeostat.api.meta import Kind, format_time
 from homeostat.cli.arguments import BadArguments
-from homeostat.cli.asked import credentials_of, explained, kind_and_name
+from homeostat.cli.asked import explained, kind_and_name, place_of
 from homeostat.cli.parsers.why import parser
 from homeostat.cli.past import STORE_URL, store_url
 from homeostat.cli.reasons.why_report import as_data, lines, why
 from homeostat.cli.showing import show
+from homeostat.cli.silence import silence
 from homeostat.cli.streams import complain, in_one_line
+from homeostat.engine.clock import SystemClock
 from homeostat.kube.client import ApiClient, Patience
 from homeostat.kube.objects import ApiObjects
 from homeostat.ports import Forbidden, Gone, HistoryUnavailable, Rejected, Unavailable
@@ -39,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
         complain([explained(error, when_gone=_GONE, when_forbidden=_FORBIDDEN)])
         return FAILED
     past += _decided(asked, kind, body)
-    told = why(kind.kind, kind.short_names[0], body, past)
+    told = why(kind.kind, kind.short_names[0], body, SystemClock().now(), past)
     if not show(as_data(told), asked.output, lambda: "\n".join(lines(told))):
         return FAILED
     return BLOCKED if told.is_blocked else 0
@@ -47,10 +49,12 @@ def main(arguments: Sequence[str]) -> int:
 
 async def read(asked: argparse.Namespace, kind: Kind, name: str) -> tuple[dict[str, Any], Past]:
     """Read the object, and its events where one may. Raises what the ports raise."""
-    credentials = credentials_of(asked)
-    namespace = asked.namespace or credentials.namespace
+    credentials, namespace = place_of(asked)
     async with ApiClient(credentials, patience=PATIENCE) as client:
         body = await ApiObjects(client).get(kind, namespace, name)
+        silent = await silence(client, namespace, SystemClock())
+        if silent:
+            complain([f"{silent}: what follows is as it was then"], "note: ")
         uid = body["metadata"]["uid"]
         try:
             found = await client.request(

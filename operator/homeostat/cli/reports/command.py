@@ -6,7 +6,6 @@ What is asked for is read from the cluster if there is one, else from a file or 
 import argparse
 import asyncio
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,13 +21,14 @@ from sqlalchemy import Connection
 from homeostat.api.objective import KIND, BudgetingMethod, NoData, ServiceLevelObjectiveSpec
 from homeostat.api.objective_indicator import Indicator
 from homeostat.cli.arguments import BadArguments
+from homeostat.cli.asked import credentials_of
 from homeostat.cli.checks.check_file import BadInput, objects
 from homeostat.cli.parsers.report import MOST_MONTHS, parser
 from homeostat.cli.past import store_url
 from homeostat.cli.reports import experiment_command as chaos_report_command
 from homeostat.cli.reports import gameday_command as gameday_report_command
 from homeostat.cli.reports.objective import Paper, as_csv, as_data, as_markdown
-from homeostat.cli.streams import complain, print_out, where_the_store_is
+from homeostat.cli.streams import complain, in_lines, print_out, where_the_store_is
 from homeostat.core.history import FIVE_MINUTES, Known
 from homeostat.core.objective.compliance import (
     Hour,
@@ -50,7 +50,6 @@ from homeostat.engine.clock import SystemClock
 from homeostat.engine.objects import explain
 from homeostat.kube.client import ApiClient, Patience
 from homeostat.kube.credentials import Credentials, CredentialsError
-from homeostat.kube.kubeconfig import find_credentials
 from homeostat.kube.objects import ApiObjects
 from homeostat.ports import Forbidden, Gone, HistoryUnavailable, Rejected, Unavailable
 from homeostat.store import reading
@@ -112,7 +111,7 @@ def answer(asked: argparse.Namespace, now: datetime) -> str:
         engine.dispose()
     if asked.output == "json":
         return json.dumps(as_data(paper), indent=2) + "\n"
-    return as_csv(paper) if asked.output == "csv" else as_markdown(paper) + "\n"
+    return as_csv(paper) if asked.output == "csv" else in_lines(as_markdown(paper)) + "\n"
 
 
 # --- what is asked for ----------------------------------------------------------------------------------
@@ -125,8 +124,7 @@ def _terms(asked: argparse.Namespace, namespace: str, name: str) -> Terms:
     if asked.objective is not None:
         return Terms(Measure(asked.objective), "command line: events are counted, nothing is excluded")
     try:
-        credentials = find_credentials(os.environ, kubeconfig=asked.kubeconfig, context=asked.context)
-        body = asyncio.run(_read(credentials, namespace, name))
+        body = asyncio.run(_read(credentials_of(asked), namespace, name))
     except (CredentialsError, Unavailable, Forbidden, Gone, Rejected) as error:
         told = " ".join(str(error).split())
         raise BadArguments(f"the objective was not read: {told}; give -f slo.yaml or --objective 99.9") from error

@@ -1,6 +1,5 @@
 """`homeostat report chaos/NAME`: reads an experiment from the cluster or from a file, and reports its last run."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +13,8 @@ from homeostat.cli.checks.check_file import BadInput
 from homeostat.cli.one_object import is_named, read_object
 from homeostat.cli.parsers.chaos_report import parser
 from homeostat.cli.reports.experiment import as_data, as_markdown, run_as_data, run_as_markdown
-from homeostat.cli.streams import complain, print_out
+from homeostat.cli.showing import show
+from homeostat.cli.streams import complain
 from homeostat.engine.objects import explain
 from homeostat.kube.credentials import CredentialsError
 from homeostat.ports import Forbidden, Gone, Rejected, Unavailable
@@ -58,5 +58,5 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _printed(asked: Any, data: dict[str, Any], markdown: str) -> int:  # noqa: ANN401 - argparse's
-    told = json.dumps(data, indent=2) if asked.output == "json" else markdown
-    return 0 if print_out(f"{told}\n") else FAILED
+    output = "text" if asked.output == "markdown" else asked.output
+    return 0 if show(data, output, lambda: markdown) else FAILED

@@ -1,6 +1,5 @@
 """`homeostat report gameday/NAME`: reads a game day from the cluster or from a file, and reports its last day."""
 
-import json
 from collections.abc import Sequence
 
 from pydantic import ValidationError
@@ -13,7 +12,8 @@ from homeostat.cli.checks.check_file import BadInput
 from homeostat.cli.one_object import is_named, read_object
 from homeostat.cli.parsers.gameday_report import parser
 from homeostat.cli.reports.gameday import as_data, as_markdown
-from homeostat.cli.streams import complain, print_out
+from homeostat.cli.showing import show
+from homeostat.cli.streams import complain
 from homeostat.engine.objects import explain
 from homeostat.kube.credentials import CredentialsError
 from homeostat.ports import Forbidden, Gone, Rejected, Unavailable
@@ -46,8 +46,6 @@ def main(arguments: Sequence[str]) -> int:
         complain([f"{name}: there was no day yet: {status.message or status.reason or 'nothing has looked at it'}"])
         return FAILED
     whose = str(body["metadata"].get("namespace", asked.namespace)), name
-    if asked.output == "json":
-        told = json.dumps(as_data(*whose, spec, status), indent=2)
-    else:
-        told = as_markdown(*whose, spec, status)
-    return 0 if print_out(f"{told}\n") else FAILED
+    output = "text" if asked.output == "markdown" else asked.output
+    is_told = show(as_data(*whose, spec, status), output, lambda: as_markdown(*whose, spec, status))
+    return 0 if is_told else FAILED

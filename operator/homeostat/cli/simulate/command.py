@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from homeostat.api.meta import Kind
+from homeostat.api.meta import Kind, format_time
 from homeostat.api.objective import KIND as OBJECTIVE_KIND
 from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.api.recovery import KIND as POLICY_KIND
@@ -76,6 +76,7 @@ def main(arguments: Sequence[str]) -> int:
 def _simulate(asked: argparse.Namespace, changed: Changed, since: datetime, now: datetime) -> Told:
     if asked.history:
         series = from_file(asked.history)
+        _refuse_what_a_file_lacks(changed)
         if changed.kind is OBJECTIVE_KIND:
             return _objective(asked, changed, objective.Past(series, interval=_interval(changed.spec)), since)
         return _policy(
@@ -88,27 +89,50 @@ def _simulate(asked: argparse.Namespace, changed: Changed, since: datetime, now:
         return _policy(changed, {index: one for index, one in pasts.items() if one is not None}, since, now)
 
 
+def _refuse_what_a_file_lacks(changed: Changed) -> None:
+    """A file holds the events of one thing as a whole: neither its slices, nor what others counted. Raises NoAnswer."""
+    if changed.kind is POLICY_KIND and len(_known(changed)) > 1:
+        raise NoAnswer("the policy has several triggers, and --history is about one thing: read the store instead")
+    if changed.kind is OBJECTIVE_KIND:
+        _refuse_composite(changed.spec)
+    if changed.kind is OBJECTIVE_KIND and slice_seconds(changed.spec):
+        raise NoAnswer("--history holds events, and spec.budgeting counts slices: read the store instead")
+
+
+def _refuse_composite(spec: ServiceLevelObjectiveSpec) -> None:
+    if spec.indicator.composite:
+        raise NoAnswer("a composite counts nothing of its own: simulate its members")
+
+
 # --- objectives -----------------------------------------------------------------------------------------
 
 
 def _objective(asked: argparse.Namespace, changed: Changed, past: objective.Past, since: datetime) -> Told:
-    if not len(past.series):
-        raise NoAnswer(f"history knows nothing of slo/{changed.name} in {changed.namespace}")
+    if not len(past.series) or past.series.end <= since:
+        raise NoAnswer(f"history knows nothing of slo/{changed.name} in {changed.namespace} since {format_time(since)}")
     present = _present(asked, changed)
     if present is not None and present.indicator != changed.spec.indicator:
         raise NoAnswer(
             "spec.indicator was changed: history holds what the present indicator counted. Change objective, window, "
             "budgeting, alerting, exclusions or noData, or apply the new indicator beside the old one and wait"
         )
+    counted = changed.spec.budgeting
+    is_alike = present is None or _counting(present) == _counting(changed.spec)
+    if present is not None and not is_alike and counted.slice is not None:
+        raise NoAnswer(
+            "spec.budgeting was changed: history holds slices as the present objective counts them. Apply the new one "
+            "beside the old one and wait"
+        )
+    if not is_alike:
+        complain(["the present objective counts slices, the changed one events: they are not compared"], "note: ")
     after = objective.replay(changed.spec, past, since)
-    before = objective.replay(present, past, since) if present is not None else None
+    before = objective.replay(present, past, since) if present is not None and is_alike else None
     return simulate_report.of_objective(changed.namespace, changed.name, past.series, since, after, before)
 
 
 def _past(archive: Archive, changed: Changed, since: datetime, now: datetime) -> objective.Past:
     spec = changed.spec
-    if spec.indicator.composite:
-        raise NoAnswer("a composite counts nothing of its own: simulate its members")
+    _refuse_composite(spec)
     prefix = SLICES if slice_seconds(spec) else OBJECTIVE
     begin = max(since - _LONGEST, datetime.fromtimestamp(0, UTC))
     found = archive.series(prefix, changed.namespace, changed.name, begin, now)
@@ -116,6 +140,11 @@ def _past(archive: Archive, changed: Changed, since: datetime, now: datetime) ->
         raise NoAnswer("history keeps no slices of this objective: its present budgeting.method counts events")
     groups = {name: series for name, series in found.items() if name}
     return objective.Past(found.get("", Recorded(())), groups, _interval(spec))
+
+
+def _counting(spec: ServiceLevelObjectiveSpec) -> tuple[object, ...]:
+    """Give what decides which series is counted, and how; Occurrences weighs events, whatever else stands there."""
+    return (spec.budgeting.method, spec.budgeting.slice, spec.budgeting.slice_objective)
 
 
 def _interval(spec: ServiceLevelObjectiveSpec) -> timedelta:
@@ -155,7 +184,8 @@ def _policy(changed: Changed, pasts: dict[int, policy.Told], since: datetime, no
     if not pasts:
         raise NoAnswer("history holds nothing of what the policy's triggers look at: it keeps checks and objectives")
     came = policy.replay(changed.spec, pasts, since, now, changed.name)
-    return simulate_report.of_policy(changed.namespace, changed.name, changed.spec, came, since, now)
+    reach = {index: one.series for index, one in pasts.items()}
+    return simulate_report.of_policy(changed.namespace, changed.name, changed.spec, came, since, now, reach=reach)
 
 
 def _known(changed: Changed) -> list[tuple[int, Trigger]]:

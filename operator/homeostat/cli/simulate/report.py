@@ -1,6 +1,6 @@
 """What a replay came to, as text and as data. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -16,6 +16,8 @@ MOST_SHOWN = 40
 _COARSE = (
     "before {when} history keeps {what} alone: alerts that fired for less are missing, and times are of the end of each"
 )
+_GAP = timedelta(minutes=5)
+"""Of the ends of a history: less is the minute under way, and what a store keeps last."""
 _OF_POLICIES = (
     "what an action would have changed is not known: after each the trigger goes on as it did in the past",
     "the target is taken to be there, with three pods of which one fails while a trigger fires",
@@ -110,13 +112,16 @@ def _notes(series: Recorded, since: datetime) -> Iterator[str]:
 # --- policies -------------------------------------------------------------------------------------------
 
 
-def of_policy(
-    namespace: str, name: str, spec: RecoveryPolicySpec, came: policy.Outcomes, since: datetime, until: datetime
-) -> Told:
-    """Tell of a changed policy."""
+def of_policy(  # noqa: PLR0913 - what was replayed, from when to when, and what came of it
+    namespace: str, name: str, spec: RecoveryPolicySpec, came: policy.Outcomes, since: datetime, until: datetime,
+    *, reach: Mapping[int, Recorded],
+) -> Told:  # fmt: skip
+    """Tell of a changed policy; `reach`: by index of trigger, what history holds of it."""
     silent = tuple(
         f"trigger {index} ({spec.triggers[index].name}): history keeps nothing of it" for index in came.silent
-    )
+    ) + tuple(note for index, series in reach.items() for note in _reach_of(spec, index, series, since, until))
+    if spec.suspend:
+        silent += ("spec.suspend is true: as it stands the policy does nothing; it is replayed as if it were not",)
     data = {
         "kind": "RecoveryPolicy",
         "namespace": namespace,
@@ -161,6 +166,24 @@ def of_policy(
         *(f"note: {note}" for note in (*silent, *_OF_POLICIES)),
     ]
     return Told(data, tuple(lines))
+
+
+def _reach_of(
+    spec: RecoveryPolicySpec, index: int, series: Recorded, since: datetime, until: datetime
+) -> Iterator[str]:
+    """Say of which part of the time nothing is known, or only coarsely."""
+    called = f"trigger {index} ({spec.triggers[index].name})"
+    if not len(series) or series.end <= since:
+        yield f"{called}: history holds nothing of this time"
+        return
+    if series.begin > since + _GAP:
+        yield f"{called}: history begins at {format_time(series.begin)}; before that nothing is known of it"
+    if series.end < until - _GAP:
+        yield f"{called}: history ends at {format_time(series.end)}; after that nothing is known of it"
+    for seconds, last in series.resolutions():
+        if seconds > MINUTE and last > since:
+            told = f"before {format_time(last)} history keeps buckets of {_span(timedelta(seconds=seconds))} alone"
+            yield f"{called}: {told}: times are as coarse as that"
 
 
 def _fires(spec: RecoveryPolicySpec, one: policy.Episode, end: datetime) -> str:

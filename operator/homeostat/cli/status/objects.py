@@ -16,6 +16,8 @@ Said = tuple[Level, str, str]
 """Level, state and why."""
 NOT_EVALUATED = "NotEvaluated"
 _NOT_EVALUATED_WHY = "no operator has looked at it yet: try `homeostat doctor`"
+EARLIER_SPEC = "EarlierSpec"
+_EARLIER_SPEC_WHY = "its status is about an earlier spec: try `homeostat doctor` if it stays so"
 
 _CHECKS = {
     "Healthy": Level.WELL,
@@ -41,11 +43,15 @@ _IDLE_REASONS = frozenset({"", "NotDue", "NotRequested"})
 _VERDICTS = {"Failed": Level.ATTENTION, "Aborted": Level.NOTE, "Inconclusive": Level.NOTE}
 
 
+# How an object is called on a command line, its spec and its status.
+Reader = Callable[[str, Body, Body], Said]
+
+
 def finding_of(kind: str, body: Body) -> Finding:
     """Say how one object stands; `kind` is what `kubectl get -o name` shortens it to: hc, slo, rp, chaos or gd."""
     metadata, spec, status = body["metadata"], _map(body.get("spec")), _map(body.get("status"))
     namespace, name = str(metadata.get("namespace") or ""), str(metadata["name"])
-    level, state, why = _accepted(status) or _READERS[kind](name, spec, status)
+    level, state, why = _accepted(metadata, status) or _READERS[kind](f"{kind}/{name} -n {namespace}", spec, status)
     return Finding(
         kind=kind,
         namespace=namespace,
@@ -81,7 +87,7 @@ def freeze_of(body: Body, now: datetime) -> dict[str, Any] | None:
 # --- what each kind says --------------------------------------------------------------------------------
 
 
-def _accepted(status: Body) -> Said | None:
+def _accepted(metadata: Body, status: Body) -> Said | None:
     """Say what is wrong with an object that the operator cannot work with; None when it can."""
     if not status or status.get("observedGeneration", -1) == -1:
         return Level.UNKNOWN, NOT_EVALUATED, _NOT_EVALUATED_WHY
@@ -89,6 +95,8 @@ def _accepted(status: Body) -> Said | None:
         found = _condition(status, kind)
         if found.get("status") == value:
             return level, _word(found.get("reason"), kind), _word(found.get("message"))
+    if status["observedGeneration"] != metadata.get("generation", status["observedGeneration"]):
+        return Level.UNKNOWN, EARLIER_SPEC, _EARLIER_SPEC_WHY
     return None
 
 
@@ -143,7 +151,7 @@ def _alert(alert: Body) -> str:
     return f"{told}{f' {windows}' if windows else ''}{group} fires{expected}"
 
 
-def _policy(name: str, spec: Body, status: Body) -> Said:
+def _policy(called: str, spec: Body, status: Body) -> Said:
     phase = _word(status.get("phase"), "Idle")
     blocked, last = _map(status.get("blocked")), _word(status.get("lastOutcome"))
     level = _POLICIES.get(phase, Level.UNKNOWN)
@@ -155,7 +163,7 @@ def _policy(name: str, spec: Body, status: Body) -> Said:
     if phase == "AwaitingApproval":
         plan = _map(status.get("plan"))
         does = ", ".join(map(_word, _list(plan.get("does"))))
-        return level, phase, f"wants to {does or 'act'}: `homeostat approve rp/{name} --plan {plan.get('hash')}`"
+        return level, phase, f"wants to {does or 'act'}: `homeostat approve {called} --plan {plan.get('hash')}`"
     if phase == "Escalated":
         escalated = _map(status.get("escalated"))
         return level, phase, f"{_word(escalated.get('reason'))}: {_word(escalated.get('summary'))}"
@@ -167,17 +175,22 @@ def _policy(name: str, spec: Body, status: Body) -> Said:
         return level, phase, f"last: {last or 'nothing'}; nothing new before {status.get('cooldownUntil')}"
     if spec.get("suspend"):
         return Level.NOTE, phase, "spec.suspend is set: it does nothing"
+    permitted = _condition(status, "Permitted")
+    if permitted.get("status") == "False" and spec.get("mode") in {"Auto", "Approve"}:
+        return Level.ATTENTION, _word(permitted.get("reason"), phase), _word(permitted.get("message"))
     return level, phase, ""
 
 
-def _drill(_: str, spec: Body, status: Body) -> Said:
+def _drill(called: str, spec: Body, status: Body) -> Said:
     phase, verdict, reason = (_word(status.get(field)) for field in ("phase", "verdict", "reason"))
     message = _word(status.get("message"))
     why = ": ".join(filter(None, (reason, message)))
     if reason == "RecoveryFailed":
         return Level.WRONG, verdict or phase, f"{why}: `homeostat chaos sweep` finds what is left"
     if phase == "AwaitingApproval":
-        return Level.ATTENTION, phase, why
+        plan = _word(_map(status.get("approval")).get("hash"))
+        how = f"`homeostat approve {called} --plan {plan}`" if plan else ""
+        return Level.ATTENTION, phase, ": ".join(filter(None, (why, how)))
     if phase == "Finished":
         level = _VERDICTS.get(verdict, Level.WELL)
         return level, verdict or phase, why if level is not Level.WELL else ""
@@ -189,7 +202,7 @@ def _drill(_: str, spec: Body, status: Body) -> Said:
     return (Level.WELL, phase or "Pending", "") if is_idle else (Level.NOTE, phase, why)
 
 
-_READERS: Mapping[str, Callable[[str, Body, Body], Said]] = {
+_READERS: Mapping[str, Reader] = {
     "hc": _check,
     "slo": _objective,
     "rp": _policy,

@@ -8,13 +8,14 @@ from typing import Any
 from homeostat.api import chaos, freeze, gameday, health_check, objective, recovery
 from homeostat.api.meta import Kind
 from homeostat.cli.checks.score_report import check_score_of
+from homeostat.cli.silence import silence
 from homeostat.cli.status.objects import finding_of, freeze_of
 from homeostat.cli.status.report import Standing
 from homeostat.core.score import Mark, Score, service_score
 from homeostat.core.standing import Finding, by_service
 from homeostat.kube.client import ApiClient
 from homeostat.kube.objects import ApiObjects
-from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable
+from homeostat.ports import Clock, Conflict, Forbidden, Gone, Rejected, Unavailable
 
 KINDS: Mapping[str, Kind] = {
     "hc": health_check.KIND,
@@ -71,19 +72,21 @@ class _Reading:
         return {of: score.value for of, score in made.items()}
 
 
-async def read(client: ApiClient, namespace: str, service: str, now: datetime) -> Standing:
+async def read(client: ApiClient, namespace: str, service: str, clock: Clock) -> Standing:
     """Read how all stands in a namespace ("" for all), or one service of it. Raises what `ports.Objects` raises.
 
     What may not be listed is told beside the rest.
     """
+    now = clock.now()
     reading = _Reading(client, namespace, now)
     try:
         async with asyncio.TaskGroup() as tasks:
             for short in KINDS:
                 tasks.create_task(reading.objects(short))
             tasks.create_task(reading.of_the_cluster())
-    except* (Unavailable, Rejected, Conflict) as group:
-        raise group.exceptions[0] from None
+            silent = tasks.create_task(silence(client, namespace, clock))
+    except ExceptionGroup as group:  # what is raised in `except*` comes in a group of its own before Python 3.11.4
+        raise (group.split((Unavailable, Rejected, Conflict))[1] or group.exceptions[0]) from None
     services = by_service(reading.findings.values(), reading.scores())
     return Standing(
         at=now,
@@ -92,4 +95,5 @@ async def read(client: ApiClient, namespace: str, service: str, now: datetime) -
         services=tuple(one for one in services if service in {"", one.name}),
         freezes=tuple(reading.freezes[name] for name in sorted(reading.freezes)),
         not_read=reading.not_read,
+        silence=silent.result(),
     )

@@ -29,7 +29,10 @@ _MOST_STOPPED = 5
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How all stood `at` a time; `namespace` is "" for all, `asked_for` the one service that was named, or ""."""
+    """How all stood `at` a time; `namespace` is "" for all, `asked_for` the one service that was named, or "".
+
+    `silence` says since when no operator has written any of it, "" where one does or that is not known.
+    """
 
     at: datetime
     namespace: str
@@ -37,6 +40,7 @@ class Standing:
     services: tuple[ServiceStanding, ...]
     freezes: tuple[Mapping[str, Any], ...]
     not_read: Mapping[str, str]
+    silence: str = ""
 
     @property
     def level(self) -> Level:
@@ -63,6 +67,7 @@ def as_data(standing: Standing) -> dict[str, Any]:
         "namespace": standing.namespace or None,
         "level": standing.level.value,
         "freezes": [dict(one) for one in standing.freezes],
+        "silence": standing.silence or None,
         "notRead": [{"kind": kind, "why": why} for kind, why in sorted(standing.not_read.items())],
         "services": [
             {
@@ -97,6 +102,8 @@ def as_screen(standing: Standing, stale: str = "") -> "RenderableType":
     from rich.text import Text  # noqa: PLC0415
 
     parts: list[RenderableType] = [Text(stale, style="bold reverse")] if stale else []
+    if standing.silence:
+        parts.append(Text(f"OLD: {standing.silence}: this is as it was then. `homeostat doctor`", style="bold reverse"))
     parts.append(_headline(standing))
     parts += [_freeze(one) for one in standing.freezes]
     parts += [Text(f"not shown: {kind}: {why}", style="magenta") for kind, why in sorted(standing.not_read.items())]
@@ -120,7 +127,8 @@ def _headline(standing: Standing) -> "Text":
     place = f"namespace {in_one_line(standing.namespace)}" if standing.namespace else "cluster"
     line = Text(f"{place} at {standing.at:%Y-%m-%d %H:%M:%S} UTC: ")
     if not standing.services:
-        return line.append("there is nothing of homeostat here")
+        may_see = " that you may list" if standing.is_partial else ""
+        return line.append(f"there is nothing of homeostat here{may_see}")
     counts = Counter(_kind_of(service.level) for service in standing.services)
     told = [(level, counts[level]) for level in Level if counts.get(level)]
     for place_in_line, (level, count) in enumerate(told):
@@ -169,7 +177,7 @@ def _service(standing: Standing, service: ServiceStanding) -> "Sequence[Renderab
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold", max_width=40)
     table.add_column(overflow="fold", ratio=1)
-    shown = [one for one in service.findings if one.level is not Level.WELL or standing.asked_for]
+    shown = [one for one in service.findings if standing.asked_for or one.level is not Level.WELL]
     for one in shown:
         why = in_one_line(one.why) or _figures(one)
         table.add_row(
@@ -177,7 +185,7 @@ def _service(standing: Standing, service: ServiceStanding) -> "Sequence[Renderab
             why + _age(one, standing.at),
         )  # fmt: skip
     if len(shown) < len(service.findings):
-        quiet = [one for one in service.findings if one not in shown]
+        quiet = [one for one in service.findings if one.level is Level.WELL]
         table.add_row(Text("well", style=_STYLES[Level.WELL]), "", _counted(quiet))
     return head, Padding(table, (0, 0, 0, 2))
 

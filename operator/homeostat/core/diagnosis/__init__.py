@@ -1,7 +1,8 @@
 """What `homeostat doctor` makes of an installation, purely from what was read of it.
 
 Every reading may be missing: then the check that needs it says why it was not made, and the others are made all the
-same. What to do is said as a command wherever there is one.
+same. What objects say of themselves is worth as much as the operator that writes it: without one it is not known.
+What to do is said as a command wherever there is one.
 """
 
 from homeostat.core.diagnosis import installation, surroundings

@@ -13,6 +13,8 @@ class Verdict(StrEnum):
     """What a check comes to."""
 
     OK = "ok"
+    UNKNOWN = "unknown"
+    """It could not be looked at: neither well nor not."""
     WARN = "warn"
     FAIL = "fail"
 
@@ -134,6 +136,13 @@ class Readings:
     leftovers: tuple[str, ...] | Unread = UNREAD
 
     @property
+    def is_led(self) -> bool | None:
+        """Whether an operator leads, so that what stands on objects is of now; None where that is not known."""
+        if isinstance(self.lease, Unread):
+            return None
+        return self.lease is not None and bool(self.lease.holder) and self.lease.age <= self.lease.seconds
+
+    @property
     def logs(self) -> str:
         """How to read what the operator says."""
         return f"kubectl -n {self.operator_namespace} logs {self.workload}"
@@ -154,7 +163,7 @@ def ok(check: str, says: str) -> Diagnosis:
 
 def unread(check: str, value: Unread, do: str = "") -> Diagnosis:
     """Make a line for what could not be looked at."""
-    return Diagnosis(check, Verdict.WARN, f"not known: {value.why}", do)
+    return Diagnosis(check, Verdict.UNKNOWN, f"not known: {value.why}", do)
 
 
 def some(names: Sequence[str]) -> str:

@@ -23,6 +23,9 @@ ROOM = "536870912"
 # --- what it reads and writes ---------------------------------------------------------------------------
 
 
+_OLD = Unread("nobody leads, and what stands on objects is old")
+
+
 def prometheus(readings: Readings) -> Found:
     """Say whether what objects ask Prometheus is answered."""
     objects, deployed = readings.objects, readings.deployed
@@ -40,6 +43,8 @@ def prometheus(readings: Readings) -> Found:
     elif objects.asks_prometheus and isinstance(deployed, Deployed) and not url:
         says = "objects ask Prometheus, and the setting prometheusUrl is empty"
         yield Diagnosis("Prometheus", Verdict.WARN, says, "helm upgrade with --set prometheus.url=http://HOST:9090")
+    elif objects.asks_prometheus and readings.is_led is False:
+        yield unread("Prometheus", _OLD)
     else:
         told = "answers what objects ask it" if objects.asks_prometheus else f"no object{_listed(objects)} asks it"
         yield ok("Prometheus", f"{url + ': ' if url else ''}{told}")
@@ -59,9 +64,17 @@ def rules(readings: Readings) -> Found:
     ills = [one for one in objects.troubles if one.condition == "RulesReady"]
     if ills:
         says = f"{ills[0].reason}: {ills[0].message} ({some([one.what for one in ills])})"
-        yield Diagnosis("rules", Verdict.WARN, says, "homeostat explain slo/NAME -n NAMESPACE")
+        yield Diagnosis("rules", Verdict.WARN, says, _explain(ills[0].what))
+    elif objects.emits_rules and readings.is_led is False:
+        yield unread("rules", _OLD)
     else:
         yield ok("rules", "written and loaded" if objects.emits_rules else f"no objective{_listed(objects)} writes any")
+
+
+def _explain(what: str) -> str:
+    """Give the command for one of our objects, named as shop/slo/cart."""
+    namespace, _, name = what.partition("/")
+    return f"homeostat explain {name} -n {namespace}"
 
 
 def alertmanager(readings: Readings) -> Found:
@@ -70,7 +83,10 @@ def alertmanager(readings: Readings) -> Found:
     if isinstance(deployed, Unread):
         yield unread("Alertmanager", deployed)
         return
-    url = deployed.setting("ALERTMANAGER_URL") if deployed else ""
+    if deployed is None:
+        yield unread("Alertmanager", Unread("there is no Deployment whose settings would say"))
+        return
+    url = deployed.setting("ALERTMANAGER_URL")
     if not url:
         yield ok("Alertmanager", "none is set: alerts stand on objects, as events and in metrics")
         return
@@ -126,6 +142,7 @@ def pod_security(readings: Readings) -> Found:
         do = f"kubectl label namespace {own} pod-security.kubernetes.io/enforce=restricted --overwrite"
         yield Diagnosis("Pod Security", Verdict.WARN, f"{own} {is_set}; the operator needs no more than restricted", do)
     agents = () if isinstance(objects, Unread) else objects.agents
+    is_all_known = not isinstance(objects, Unread) and not objects.not_listed
     barred = [one for one in agents if levels.get(one[0], "privileged") not in {"", "privileged"}]
     for namespace in dict.fromkeys(one[0] for one in barred):
         named = some([f"chaos/{name} ({fault})" for where, name, fault in barred if where == namespace])
@@ -133,7 +150,8 @@ def pod_security(readings: Readings) -> Found:
         do = f"kubectl label namespace {namespace} pod-security.kubernetes.io/enforce=privileged --overwrite"
         yield Diagnosis("Pod Security", Verdict.WARN, says, do)
     if levels.get(own, "") == "restricted" and not barred:
-        yield ok("Pod Security", f"{own} enforces restricted; no experiment needs more than its namespace allows")
+        whose = "no experiment" if is_all_known else "no experiment that you may list"
+        yield ok("Pod Security", f"{own} enforces restricted; {whose} needs more than its namespace allows")
 
 
 def leftovers(readings: Readings) -> Found:
@@ -149,20 +167,22 @@ def leftovers(readings: Readings) -> Found:
 
 
 def objects(readings: Readings) -> Found:
-    """Say which of our objects are not accepted."""
+    """Say which of our objects are not accepted, and which policies could not act."""
     objects = readings.objects
     if isinstance(objects, Unread):
         yield unread("objects", objects)
         return
     if objects.not_listed:
-        yield Diagnosis("objects", Verdict.WARN, f"may not be listed: {', '.join(objects.not_listed)}")
-    ills = [one for one in objects.troubles if one.condition in {"Stalled", "Ready"}]
+        yield Diagnosis("objects", Verdict.UNKNOWN, f"may not be listed: {', '.join(objects.not_listed)}")
+    ills = [one for one in objects.troubles if one.condition in {"Stalled", "Ready", "Permitted"}]
     for one in ills[:MOST_NAMED]:
         verdict = Verdict.FAIL if one.condition == "Stalled" else Verdict.WARN
         yield Diagnosis("objects", verdict, f"{one.what}: {one.reason}: {one.message}")
     if len(ills) > MOST_NAMED:
         yield Diagnosis("objects", Verdict.WARN, f"{len(ills) - MOST_NAMED} more are not ready", "homeostat status -A")
-    if not ills and not objects.not_listed:
+    if objects.count and not ills and readings.is_led is False:
+        yield unread("objects", _OLD)
+    elif not ills and not objects.not_listed:
         yield ok("objects", f"{objects.count}, all accepted")
 
 

@@ -117,4 +117,4 @@ def not_permitted(wish: Wish) -> Block | None:
     lacking = rights.lacking_for(case.spec, index, case.seen.missing_rights)
     if not lacking:
         return None
-    return Block(BlockReason.NOT_PERMITTED, f"The operator may not {rights.listed(lacking)}.")
+    return Block(BlockReason.NOT_PERMITTED, f"The operator may not {rights.listed(lacking)}. {rights.REMEDY}")

@@ -27,7 +27,8 @@ def permitted(case: Case) -> Standing:
         return ConditionStatus.UNKNOWN, "NotAsked", "Whether the operator may do all steps is not known yet."
     if not missing:
         return ConditionStatus.TRUE, "AllRightsHeld", "The operator may do all steps."
-    return ConditionStatus.FALSE, "RightsMissing", f"The operator lacks rights: {rights.told(missing)}."
+    told = f"The operator lacks rights: {rights.told(missing)}. {rights.REMEDY}"
+    return ConditionStatus.FALSE, "RightsMissing", told
 
 
 def sole_owner(case: Case) -> Standing:
