@@ -107,7 +107,7 @@ def _rest(case: Case, attempt: Attempt, wait: timedelta) -> datetime | None:
 
 
 def _record(case: Case, attempt: Attempt, ending: Ending) -> AttemptRecord:
-    took = milliseconds(ending.recovered_at - attempt.detected_at) if ending.recovered_at else None
+    took = milliseconds(max(timedelta(), ending.recovered_at - attempt.detected_at)) if ending.recovered_at else None
     return AttemptRecord(
         id=attempt.id,
         step=attempt.step,
