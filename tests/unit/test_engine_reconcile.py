@@ -186,7 +186,7 @@ async def test_what_may_not_be_read_is_said_on_the_object_once_and_gone_when_it_
     said = condition(bench.store.get(KEY).status().conditions, "Ready")  # type: ignore[union-attr]
     assert said is not None
     assert (said.status, said.reason) == (ConditionStatus.FALSE, "NotPermitted")
-    assert said.message == "The operator lacks a right that it needs for this: GET /api/v1/pods"
+    assert said.message.startswith("The operator lacks a right that it needs for this: GET /api/v1/pods. ")
     await bench.reconcile()
     assert bench.journal == ["status web", "status web"]
 
