@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from cluster.installation import account_of, grant_rights
+from cluster.installation import account_of, grant_rights, token_of
 from cluster.installed import InstalledOperator
+from cluster.operator_process import AGENT_IMAGE, Operator, OperatorProcess, kubeconfig_for
 from cluster.stage import Api, Stage, until_takes_pods
 
 AT_ONCE = int(os.environ.get("HOMEOSTAT_TEST_STORIES", "6"))
@@ -84,10 +86,23 @@ class Ensemble:
         finally:
             stage.strike()
 
-    def _share_operator(self) -> InstalledOperator:
-        """Install the operator for the whole cluster; the stories together are no storm."""
-        unbounded = {"HOMEOSTAT_ACTION_BUDGET": "1000", "HOMEOSTAT_STORM_POLICIES": "1000"}
-        return InstalledOperator(self._api, SYSTEM, unbounded | {"HOMEOSTAT_REFRESHES_PER_SECOND": "50"})
+    def _share_operator(self) -> Operator:
+        """Start the operator for the whole cluster; the stories together are no storm.
+
+        Where all stories have real pods it is one of them, else a process of the same account.
+        """
+        settings = {"action-budget": "1000", "storm-policies": "1000", "refreshes-per-second": "50"}
+        if all(item.get_closest_marker("cluster") for item in self._shared):
+            told = {f"HOMEOSTAT_{name.replace('-', '_').upper()}": value for name, value in settings.items()}
+            return InstalledOperator(self._api, SYSTEM, told)
+        cluster = yaml.safe_load(self._kubeconfig.read_text())["clusters"][0]["cluster"]
+        token = token_of(self._api, SYSTEM, "homeostat")
+        kubeconfig = kubeconfig_for(self._folder, cluster["server"], token, cluster["certificate-authority-data"])
+        flags = [f"--{name}={value}" for name, value in settings.items()]
+        own = ("--operator-namespace", SYSTEM, "--agent-image", AGENT_IMAGE)
+        operator = OperatorProcess(self._folder, kubeconfig, "shared", (*own, *flags))
+        operator.start()
+        return operator
 
     def _close(self, shared: "list[Future[None]]") -> None:
         """Stop the shared operator once nobody needs it: from then on each namespace has its own."""

@@ -45,6 +45,7 @@ class InstalledOperator(Operator):
         """Ask its own HTTP server."""
         return self._text(f":8080/proxy{path}")
 
+    @override
     def stop(self) -> None:
         """Have none of it any more, and wait until it is gone."""
         code, answer = self._api("PATCH", self._path, {"spec": {"replicas": 0}}, content_type=MERGE)

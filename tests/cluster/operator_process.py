@@ -70,6 +70,10 @@ class Operator(ABC):
     def get(self, path: str) -> tuple[int, str]:
         """Ask its own HTTP server."""
 
+    @abstractmethod
+    def stop(self) -> None:
+        """Have none of it any more, and wait until it is gone."""
+
     def lines(self) -> list[dict[str, Any]]:
         """Give the lines of its log that are whole."""
         return [json.loads(line) for line in self.words().splitlines() if line.startswith("{") and line.endswith("}")]
@@ -146,6 +150,11 @@ class OperatorProcess(Operator):
     def terminate(self) -> int:
         """SIGTERM, and give the exit code."""
         return self._end(signal.SIGTERM)
+
+    @override
+    def stop(self) -> None:
+        """Have it stop by itself, and wait until it is gone."""
+        self.terminate()
 
     def await_end(self) -> int:
         """Wait until it ends by itself, and give the exit code."""

@@ -98,8 +98,8 @@ class Limited:
             yield role, frozenset({Place.OWN}), self.own
         if self.scope is Scope.CLUSTER and places - {Place.OWN}:
             yield f"{role}-{self.namespace}", frozenset({Place.WATCHED, Place.CLUSTER}), ""
-        elif Place.WATCHED in places:
-            yield role, frozenset({Place.WATCHED}), self.namespace
+        elif Place.WATCHED in places:  # under another name, as beside a cluster-wide operator there may be none
+            yield f"{role}-alone", frozenset({Place.WATCHED}), self.namespace
 
     def _bind(self, kind: str, name: str, namespace: str) -> None:
         document = _named(RBAC, f"{kind}Binding", name, namespace) | {

@@ -102,4 +102,4 @@ async def test_an_operator_without_the_right_to_ask_lets_nobody_in(
 ) -> None:  # fmt: skip
     token = token_of(namespace, "default")
     async with client_as(token, kubeconfig, tmp_path) as client:
-        assert await ApiAccess(client).check(token, push_to(namespace)) is Refusal.UNDECIDED
+        assert await ApiAccess(client).check(token, push_to(namespace)) is Refusal.UNABLE
