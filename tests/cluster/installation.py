@@ -18,13 +18,22 @@ CLUSTERED += ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 ACCOUNTING = ("ServiceAccount", "Role", "RoleBinding", "ClusterRoleBinding")
 RIGHTS = ("recovery", "recovery-jobs", "chaos", "chaos-nodes", "probe-jobs", "rules-configmaps")
 """The files of dist/rights that stories need."""
+ALONE = "homeostat-story-alone"
 
 
 def documents() -> Iterator[Document]:
-    """Give what is installed for stories. ConfigMaps of rules are allowed to nobody yet: stories bind that role."""
+    """Give what is installed for stories. ConfigMaps of rules are allowed to nobody yet: stories bind that role.
+
+    An operator for one namespace writes status as if no other were there: in a namespace with the label ALONE.
+    """
     for document in manifests(*RIGHTS):
-        if (document["kind"], document["metadata"]["name"]) != ("ClusterRoleBinding", "homeostat-rules-configmaps"):
-            yield document
+        match document["kind"], document["metadata"]["name"]:
+            case "ClusterRoleBinding", "homeostat-rules-configmaps":
+                continue
+            case "ValidatingAdmissionPolicyBinding", "homeostat-memory":
+                others = {"matchExpressions": [{"key": ALONE, "operator": "DoesNotExist"}]}
+                document["spec"]["matchResources"] = {"namespaceSelector": others}
+        yield document
 
 
 def manifests(*rights: str) -> list[Document]:

@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from cluster.installation import apply, token_of
+from cluster.installation import ALONE, apply, token_of
 from cluster.operator_process import OperatorProcess, kubeconfig_for
-from cluster.stage import Api
+from cluster.stage import MERGE, Api
 from cluster.waiting import until
 from homeostat.core.cluster import Right
 from homeostat.core.rights import GRANTS, OPERATOR, Grant, Place, Scope, rights_of
@@ -49,6 +49,10 @@ class Limited:
         """Make namespace and account."""
         apply(self.api, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.own}})
         apply(self.api, _named("v1", "ServiceAccount", ACCOUNT, self.own))
+        if self.scope is Scope.NAMESPACED:
+            path = f"/api/v1/namespaces/{self.namespace}"
+            code, answer = self.api("PATCH", path, {"metadata": {"labels": {ALONE: ""}}}, content_type=MERGE)
+            assert code == 200, answer
 
     def grant(self, grants: Iterable[Grant] = OURS, without: Iterable[Rule] = ()) -> None:
         """Write all roles anew, without some rules; a role may be left with none."""
