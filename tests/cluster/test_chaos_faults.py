@@ -127,7 +127,7 @@ def test_faults_through_the_api_are_put_on_and_back(shop: Stage) -> None:
 def seen_while_on(shop: Stage, name: str, kind: str, look: Callable[[Status], Any]) -> Any:
     """Wait until a fault is on, and give what stands on the target then, by its marker and record."""
     status = shop.until_status(
-        "ChaosExperiment", lambda it: any(one["phase"] == "Injected" for one in it.get("targets", [])), "on", name
+        "ChaosExperiment", lambda it: any(one["phase"] == "Injected" for one in it.get("targets", [])), "on", name, 180
     )
     return look(shop.read(kind, status["targets"][0]["name"]))
 
