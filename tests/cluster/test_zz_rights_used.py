@@ -31,12 +31,12 @@ UNUSED: dict[tuple[str, str, str], str] = {
         for verb in ("get", "list", "create", "patch", "delete")
     },
     **{
-        (verb, "apps", kind): "as for Deployments; test_chaos_fields.py and test_recovery_changes.py, in stage apiserver"
+        (verb, "apps", kind): "as for Deployments: test_chaos_fields.py, test_recovery_changes.py (stage apiserver)"
         for verb in ("get", "patch")
         for kind in ("statefulsets", "daemonsets")
     },
     **{
-        (verb, "apps", "controllerrevisions"): "revisions of the same; test_recovery_changes.py, in stage apiserver"
+        (verb, "apps", "controllerrevisions"): "revisions of the same: test_recovery_changes.py (stage apiserver)"
         for verb in ("get", "list")
     },
     ("get", "homeostat.dev", "servicelevelobjectives"): "only when its status meets another's write",
