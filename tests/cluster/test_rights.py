@@ -68,7 +68,7 @@ def until_said(one: Limited, kind: str, type_: str, reason: str, *words: str, na
         return told == reason and all(word in message for word in words)
 
     try:
-        until(look, f"{kind} {name} says {type_}={reason} {words}", 60)
+        until(look, f"{kind} {name} says {type_}={reason} {words}", 180)
     except AssertionError as error:
         error.add_note(str(last))
         raise
@@ -191,7 +191,7 @@ def until_dry_run_ends(one: Limited, manifest: Manifest, reason: str) -> None:
         return last.get("reason") == reason
 
     try:
-        until(look, f"a dry run ends with {reason}", 60)
+        until(look, f"a dry run ends with {reason}", 180)
     except AssertionError as error:
         error.add_note(str(last)[:2000])
         raise
