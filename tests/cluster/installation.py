@@ -22,23 +22,23 @@ ALONE = "homeostat-story-alone"
 
 
 def documents() -> Iterator[Document]:
-    """Give what is installed for stories. ConfigMaps of rules are allowed to nobody yet: stories bind that role.
-
-    An operator for one namespace writes status as if no other were there: in a namespace with the label ALONE.
-    """
+    """Give what is installed for stories. ConfigMaps of rules are allowed to nobody yet: stories bind that role."""
     for document in manifests(*RIGHTS):
-        match document["kind"], document["metadata"]["name"]:
-            case "ClusterRoleBinding", "homeostat-rules-configmaps":
-                continue
-            case "ValidatingAdmissionPolicyBinding", "homeostat-memory":
-                others = {"matchExpressions": [{"key": ALONE, "operator": "DoesNotExist"}]}
-                document["spec"]["matchResources"] = {"namespaceSelector": others}
-        yield document
+        if (document["kind"], document["metadata"]["name"]) != ("ClusterRoleBinding", "homeostat-rules-configmaps"):
+            yield document
 
 
 def manifests(*rights: str) -> list[Document]:
-    """Give what dist/install.yaml has, without the CRDs, and these files of dist/rights, each as a copy of its own."""
-    return deepcopy([one for name in ("install", *(f"rights/{right}" for right in rights)) for one in _read(name)])
+    """Give what dist/install.yaml has, without the CRDs, and these files of dist/rights, each as a copy of its own.
+
+    An operator for one namespace writes status as if no other were there: in a namespace with the label ALONE.
+    """
+    found = deepcopy([one for name in ("install", *(f"rights/{right}" for right in rights)) for one in _read(name)])
+    for one in found:
+        if (one["kind"], one["metadata"]["name"]) == ("ValidatingAdmissionPolicyBinding", "homeostat-memory"):
+            others = {"matchExpressions": [{"key": ALONE, "operator": "DoesNotExist"}]}
+            one["spec"]["matchResources"] = {"namespaceSelector": others}
+    return found
 
 
 @cache
