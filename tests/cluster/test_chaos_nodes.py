@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cluster.experiments import CHAOS, MARKER, ended, experiment, guards_of, may_break, open_booths
+from cluster.installed import is_ready
 from cluster.stage import MERGE, Stage
 from cluster.test_recovery_steps_stories import SilentNode, on, silent_node
 from cluster.waiting import until
@@ -22,11 +23,6 @@ def fault_on(node: SilentNode, name: str, **more: Any) -> dict[str, Any]:
     target = {"kind": "Node", "name": node.name}
     fault = {name: more} if more else {name: {}}
     return experiment(name, fault, target=target, duration="10s", hypothesis=[may_break("calm")])
-
-
-def is_ready(pod: dict[str, Any]) -> bool:
-    conditions = pod["status"].get("conditions", [])
-    return any((one["type"], one["status"]) == ("Ready", "True") for one in conditions)
 
 
 def is_marked(node: SilentNode) -> bool:
