@@ -175,6 +175,7 @@ def test_another_s_object_is_left_alone_and_ours_goes_with_the_objective(stage: 
     """An object of that name that is nobody's stays as it is; once it is gone ours is written, kept and removed."""
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": NAME}, "data": {"mine": "untouched"}}
     assert stage.api("POST", path_of(stage, CONFIG_MAPS, ""), body)[0] == 201
+    allow_config_maps(stage)
     stage.put(fed())
     stage.start(wait_for="", hurry=HURRIED)
     with stage.faults.always("GET", r"^/apis/monitoring\.coreos\.com/v1$", proxy.answer(404, "NotFound")):

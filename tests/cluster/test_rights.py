@@ -151,6 +151,7 @@ def test_without_any_right_in_the_whole_cluster_it_measures_and_says_what_it_doe
     operator = one.start()
 
     until_told(one, frozenset(), "of a Namespaced installation nothing is missing")
+    until_ready(one, pods=3)
     until_experiments_are_planned(one)
     until(lambda: operator.get("/readyz")[0] == 200, "it is ready")
     operator.await_log("freezes are not seen")
@@ -195,6 +196,12 @@ def until_dry_run_ends(one: Limited, manifest: Manifest, reason: str) -> None:
     except AssertionError as error:
         error.add_note(str(last)[:2000])
         raise
+
+
+def until_ready(one: Limited, pods: int) -> None:
+    """Wait for the shop: of targets that are not ready an experiment is refused for good."""
+    path = path_of(one.namespace, "Deployment", SHOP)
+    until(lambda: one.api("GET", path)[1].get("status", {}).get("readyReplicas") == pods, "the shop is ready")
 
 
 def until_experiments_are_planned(one: Limited) -> None:
