@@ -17,7 +17,7 @@ from cluster.installation import apply, token_of
 from cluster.manifests import OURS, Manifest
 from cluster.operator_process import ROOT
 from cluster.stage import Stage
-from cluster.waiting import until
+from cluster.waiting import PATIENCE, until
 
 SLO = "ServiceLevelObjective"
 CHECKOUT = "checkout"
@@ -134,7 +134,7 @@ def until_counted(stage: Stage, good: int, bad: int, name: str = CHECKOUT) -> di
 
 
 def until_condition(
-    stage: Stage, type_: str, status: str, reason: str, name: str = CHECKOUT, seconds: float = 90
+    stage: Stage, type_: str, status: str, reason: str, name: str = CHECKOUT, seconds: float = PATIENCE
 ) -> str:
     """Wait until a condition is so, and give its message."""
     found: dict[str, Any] = {}

@@ -10,7 +10,7 @@ from typing import Any
 from cluster.manifests import OURS, SHOP, Manifest, deployment, health_check, service
 from cluster.operator_process import AGENT_IMAGE, Operator, OperatorProcess, kubeconfig_for
 from cluster.proxy import FaultProxy
-from cluster.waiting import until
+from cluster.waiting import PATIENCE, until
 
 Api = Callable[..., tuple[int, dict[str, Any]]]
 
@@ -134,7 +134,7 @@ class Stage:
     # --- waiting --------------------------------------------------------------------------------------------
 
     def until_status(
-        self, kind: str, holds: Callable[[dict[str, Any]], Any], what: str, name: str = SHOP, seconds: float = 90
+        self, kind: str, holds: Callable[[dict[str, Any]], Any], what: str, name: str = SHOP, seconds: float = PATIENCE
     ) -> dict[str, Any]:
         """Wait until an object's status satisfies `holds`, and give it."""
         last: dict[str, Any] = {}

@@ -16,7 +16,9 @@ def guarded(*holds: str) -> Manifest:
     """99 % within an hour, and a policy: some seconds of failures are more than a tenth of that budget."""
     manifest = objective()
     rules = [{"remainingBelow": "90%", "hold": list(holds)}]
-    return {**manifest, "spec": manifest["spec"] | {"window": {"rolling": "1h"}, "budgetPolicy": rules}}
+    silent = {"disabled": True}  # an alert, too, stops an experiment
+    spec = manifest["spec"] | {"window": {"rolling": "1h"}, "budgetPolicy": rules, "alerting": silent}
+    return {**manifest, "spec": spec}
 
 
 def until_held(shop: Stage, *holds: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.cluster
 
 MARKER = "homeostat.dev/chaos"
 DEPLOYMENT = r"/deployments/shop\?"
-UNWATCHED = {("Inconclusive", "Interrupted"), ("Aborted", "SignalStale")}
+UNWATCHED = {("Inconclusive", "Interrupted"), ("Inconclusive", "GuardFired"), ("Aborted", "SignalStale")}
 """How a run ends that nobody watched for a while: a machine under load starts an operator in seconds or in twenty."""
 
 
