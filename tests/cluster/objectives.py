@@ -21,7 +21,7 @@ from cluster.waiting import PATIENCE, until
 
 SLO = "ServiceLevelObjective"
 CHECKOUT = "checkout"
-PATIENCE = 60
+ANSWERS_WITHIN = 60
 HURRY = {
     "homeostat.core.objective.evaluation:QUIET": 1.0,
     "homeostat.core.objective.evaluation:SURVEYED": 1.0,
@@ -69,7 +69,7 @@ class Caller:
         request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - our own URL on loopback
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(request, timeout=PATIENCE) as answer:
+            with opener.open(request, timeout=ANSWERS_WITHIN) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as refusal:
             with refusal:
@@ -164,7 +164,7 @@ def shell(stage: Stage, command: str, **environment: str) -> str:
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", defined + command],
         env={**os.environ, "NO_PROXY": "*", "no_proxy": "*", **environment},
-        capture_output=True, text=True, timeout=PATIENCE, check=False,
+        capture_output=True, text=True, timeout=ANSWERS_WITHIN, check=False,
     )  # fmt: skip
     assert done.returncode == 0, f"{command}: {done.stderr}{done.stdout}"
     return done.stdout.strip()
