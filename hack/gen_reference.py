@@ -129,7 +129,8 @@ spec:
         reasons_note="A probe that cannot run as it is written says so in `Ready`: [probes](../probes.md).",
         words={
             "Ready": "Evaluated, NoResultYet, Stale, Suspended, Maintenance, DependencyCycle",
-            "Healthy": "Passing, Degraded, Failing, PassingBefore, DegradedBefore, FailingBefore",
+            "Healthy": "Passing, Degraded, Failing, PassingBefore, DegradedBefore, FailingBefore, NoResultYet, Stale, "
+            "Suspended, Maintenance",
             "Flapping": "Flapping, Steady",
             "DependenciesHealthy": "NoneUnhealthy, DependencyUnhealthy, Suppressing, DependencyUnknown",
         },

@@ -117,3 +117,24 @@ def test_a_silence_that_a_run_ends_before_anybody_saw_it_is_told_too() -> None:
     life.live("ccc")
 
     assert life.told == ["Unhealthy", "Stale", "Recovered"]
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("ccccssc", ["Stale", "Recovered"]),  # nothing ran in maintenance
+        ("ccccsccccc", ["Stale", "Recovered"]),
+        ("ffffsccccc", ["Unhealthy", "Stale", "Recovered"]),
+        ("ccccscxcccc", ["Stale", "Recovered"]),  # a restart in maintenance
+        ("ccccscccff", ["Stale", "Unhealthy"]),
+    ],
+)
+def test_a_silence_that_was_told_before_maintenance_is_told_to_be_over_after_it(word: str, told: list[str]) -> None:
+    """H5: rest is no end of a silence, only a run is. Maintenance holds from the second after the silence."""
+    assert life_of(1, 1, [(8, 3)]).live(word).told == told
+
+
+def test_a_silence_that_was_told_stays_the_reason_in_maintenance() -> None:
+    life = life_of(1, 1, [(8, 3)]).live("ccccsc")
+
+    assert (life.written.state, life.why("Healthy")) == (HealthState.SUSPENDED, "Unknown Stale")

@@ -20,8 +20,10 @@ from homeostat.core.health_reason import (
     HEALTHY_REASON,
     STALLING,
     HealthReason,
+    has_reason,
     state_before,
 )
+from homeostat.core.track import Snapshot
 
 Said = tuple[ConditionStatus, str, str]
 """A condition: its status, the reason, and a sentence."""
@@ -65,11 +67,17 @@ def _ready(seen: HealthSeen, finding: Finding) -> Said:
 def _healthy(status: HealthCheckStatus, finding: Finding) -> Said:
     """Say how the target is; in maintenance how it was, so that its end is told as over what was told before."""
     is_so = _HEALTHY_STATUS.get(finding.state, _UNKNOWN)
-    reason = HEALTHY_REASON.get(finding.state, finding.reason)
     if finding.reason == HealthReason.MAINTENANCE and finding.track is not None:
-        before = finding.track.state if finding.track.state in BEFORE else state_before(status)
-        reason = BEFORE.get(before, reason)
-    return is_so, reason, finding.message
+        return is_so, _reason_before(status, finding.track), finding.message
+    return is_so, HEALTHY_REASON.get(finding.state, finding.reason), finding.message
+
+
+def _reason_before(status: HealthCheckStatus, track: Snapshot) -> str:
+    """Give why, as it stood when maintenance began. A silence that was told outlasts it: only a run ends that."""
+    if has_reason(status, HEALTHY, HealthReason.STALE):
+        return HealthReason.STALE
+    before = track.state if track.state in BEFORE else state_before(status)
+    return BEFORE.get(before, HealthReason.MAINTENANCE)
 
 
 def _dependencies(seen: HealthSeen, outlook: Outlook) -> Said:
