@@ -12,7 +12,7 @@ from aiohttp import web
 from cli.test_score_command import kubeconfig
 from contract.kube_server import Behaviour, refuses, resets, serving_handler
 from homeostat.api.meta import format_precise_time
-from homeostat.cli.reasons import explain as explain_command
+from homeostat.cli import desk
 from homeostat.cli.reasons.explain import main
 from homeostat.cli.reasons.explain_reading import OPERATORS_OWN
 from homeostat.core.recovery.gates.chain import TO_ACT, TO_TELL, name_of
@@ -138,7 +138,7 @@ async def run(folder: Path, behaviour: Behaviour, *arguments: str) -> int:
 @pytest.fixture(autouse=True)
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command that waits for nothing, and finds no kubeconfig but the test's."""
-    monkeypatch.setattr(explain_command, "PATIENCE", Patience(timeout=5.0, total=0.0))
+    monkeypatch.setattr(desk, "PATIENCE", Patience(timeout=5.0, total=0.0))
     monkeypatch.delenv("KUBECONFIG", raising=False)
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
 

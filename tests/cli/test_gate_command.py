@@ -14,7 +14,7 @@ from cli.test_score_command import kubeconfig
 from contract.kube_server import Behaviour, answers, refuses, resets, serving
 from homeostat.__main__ import main as homeostat
 from homeostat.api.objective_status import Hold
-from homeostat.cli.budgets import gate as gate_command
+from homeostat.cli import desk
 from homeostat.cli.budgets.gate import main
 from homeostat.cli.budgets.gate_report import Answer, as_line, judge
 from homeostat.kube.client import Patience
@@ -70,7 +70,7 @@ UNKNOWN: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.fixture(autouse=True)
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command that waits for nothing, and finds no kubeconfig but the test's."""
-    monkeypatch.setattr(gate_command, "PATIENCE", Patience(timeout=5.0, total=0.0))
+    monkeypatch.setattr(desk, "PATIENCE", Patience(timeout=5.0, total=0.0))
     monkeypatch.delenv("KUBECONFIG", raising=False)
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
 

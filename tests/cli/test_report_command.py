@@ -21,6 +21,7 @@ from contract.kube_server import answers, refuses, serving
 from homeostat.__main__ import main as homeostat
 from homeostat.api.meta import format_decimal
 from homeostat.api.objective import ServiceLevelObjectiveSpec
+from homeostat.cli import desk
 from homeostat.cli.reports import command as report_command
 from homeostat.cli.reports.command import main
 from homeostat.core.history import Known
@@ -50,7 +51,7 @@ SPEC: dict[str, Any] = {
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Be in a world where it is noon, without a cluster, and the store is empty and named by the environment."""
     url = be_noon(report_command, tmp_path, monkeypatch)
-    monkeypatch.setattr(report_command, "PATIENCE", Patience(timeout=5.0, total=0.0))
+    monkeypatch.setattr(desk, "PATIENCE", Patience(timeout=5.0, total=0.0))
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "nowhere"))
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     return url

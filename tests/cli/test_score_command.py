@@ -10,7 +10,7 @@ import yaml
 
 from contract.kube_server import Behaviour, answers, credentials, refuses, resets, says, serving
 from fakes import check_body
-from homeostat.cli.checks import score as score_command
+from homeostat.cli import desk
 from homeostat.cli.checks.score import main, score
 from homeostat.cli.checks.score_report import as_json, as_table, check_score_of, report_on
 from homeostat.kube.client import Patience
@@ -55,7 +55,7 @@ def printed(bodies: list[dict[str, Any]], namespace: str = "") -> str:
 @pytest.fixture(autouse=True)
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command that waits for nothing, and finds no kubeconfig but the test's."""
-    monkeypatch.setattr(score_command, "PATIENCE", Patience(timeout=5.0, total=0.0))
+    monkeypatch.setattr(desk, "PATIENCE", Patience(timeout=5.0, total=0.0))
     monkeypatch.delenv("KUBECONFIG", raising=False)
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
 

@@ -10,6 +10,7 @@ import pytest
 from cli.routed import GROUP, Answers, items, routed, run
 from contract.kube_server import client_of
 from homeostat.api.meta import format_precise_time
+from homeostat.cli import desk
 from homeostat.cli.showing import as_text
 from homeostat.cli.silence import silence
 from homeostat.cli.status import look as status_look
@@ -25,7 +26,7 @@ KINDS = ("servicelevelobjectives", "healthchecks", "recoverypolicies", "chaosexp
 
 @pytest.fixture(autouse=True)
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(status_look, "PATIENCE", Patience(timeout=5.0, total=0.0))
+    monkeypatch.setattr(desk, "PATIENCE", Patience(timeout=5.0, total=0.0))
     monkeypatch.setenv("COLUMNS", "100")
     for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST"):
         monkeypatch.delenv(name, raising=False)

@@ -11,6 +11,7 @@ import pytest
 
 from cli.routed import GROUP, Answers, items, run
 from homeostat.api.meta import format_precise_time
+from homeostat.cli import desk
 from homeostat.cli.chaos import sweep as sweep_command
 from homeostat.kube.client import Patience
 
@@ -21,7 +22,7 @@ DEPLOYMENT = f"PATCH /apis/apps/v1{OWN}/deployments/homeostat"
 
 @pytest.fixture(autouse=True)
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweep_command, "PATIENCE", Patience(timeout=5.0, total=0.0))
+    monkeypatch.setattr(desk, "PATIENCE", Patience(timeout=5.0, total=0.0))
     monkeypatch.setattr(sweep_command, "POLL", 0.01)
     for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST"):
         monkeypatch.delenv(name, raising=False)

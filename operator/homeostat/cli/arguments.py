@@ -10,8 +10,12 @@ from typing_extensions import override
 PLUGIN = "kubectl-homeostat"
 
 
-class BadArguments(Exception):
-    """The command line asks for something that there is not; the message says what."""
+class CommandError(Exception):
+    """A command cannot be done; the message says all of why, in one line."""
+
+
+class BadArguments(CommandError):
+    """The command line asks for something that there is not."""
 
 
 class Parser(argparse.ArgumentParser):

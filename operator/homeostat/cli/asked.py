@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from homeostat.cli.arguments import BadArguments
+from homeostat.cli.arguments import BadArguments, CommandError
 
 if TYPE_CHECKING:
     from homeostat.api.meta import Kind
@@ -82,15 +82,17 @@ def name_of(text: str, kind: "Kind", command: str) -> str:
 def explained(error: Exception, *, when_gone: str, when_forbidden: str) -> str:
     """Say in one line what went wrong, and where there is a common cause, which."""
     from homeostat.kube.credentials import CredentialsError  # noqa: PLC0415 - not for --help
-    from homeostat.ports import Forbidden, Gone  # noqa: PLC0415
+    from homeostat.ports import Conflict, Forbidden, Gone, Rejected  # noqa: PLC0415
 
     told = " ".join(str(error).split())
-    if isinstance(error, (BadArguments, CredentialsError)):
+    if isinstance(error, (CommandError, CredentialsError)):
         return told
     if isinstance(error, Gone):
         return f"{told}: {when_gone}"
     if isinstance(error, Forbidden):
         return f"{told}: {when_forbidden}"
+    if isinstance(error, (Rejected, Conflict)):
+        return f"the API server refused: {told}"
     return f"the API server: {told}"
 
 

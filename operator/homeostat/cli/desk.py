@@ -3,27 +3,30 @@
 What is asked stands in annotations. The name written beside them is the API server's own word for who asks.
 """
 
+import argparse
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from homeostat.api.chaos import ABORT
+from homeostat.api.chaos import KIND as EXPERIMENT
+from homeostat.api.gameday import KIND as GAME_DAY
 from homeostat.api.meta import Kind
 from homeostat.api.recovery import APPROVE, BY, REJECT, RUN
-from homeostat.cli.arguments import BadArguments
-from homeostat.cli.asked import explained
+from homeostat.cli.arguments import CommandError, Parser
+from homeostat.cli.asked import explained, kind_and_name, place_of
+from homeostat.cli.carrying_out import FAILED, carry_out
 from homeostat.cli.consent.report import Answer, Result
-from homeostat.cli.streams import complain
+from homeostat.cli.streams import complain, print_out
 from homeostat.kube.client import MERGE_PATCH, ApiClient, Patience
 from homeostat.kube.resources import Resource, resource_of
 from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable
 
 CODES = {Result.DONE: 0, Result.REFUSED: 1, Result.PENDING: 3}
-FAILED = 2
+HAVE_RUNS = (EXPERIMENT, GAME_DAY)
 PATIENCE = Patience(timeout=10.0, total=10.0)
 """Somebody waits at a terminal."""
 POLL = 0.5  # seconds
-TROUBLES = (BadArguments, Unavailable, Forbidden, Gone, Rejected, Conflict)
 WHO_AM_I = Resource("authentication.k8s.io/v1", "selfsubjectreviews", is_namespaced=False)
 ONE_SHOT = (APPROVE, REJECT, RUN, ABORT)
 """Annotations that are heard once. A write clears those of others: the name beside them is of one person alone."""
@@ -75,6 +78,32 @@ class Desk:
             await asyncio.sleep(POLL)
 
 
+Work = Callable[[Desk, Kind, argparse.Namespace], Awaitable[Answer]]
+
+
+def ask(parser: Parser, kinds: Sequence[Kind], arguments: Sequence[str], work: Work) -> int:
+    """Do `work` on the object that the arguments name, of the first of the kinds where they name none.
+
+    Gives the exit code: 0 done, 1 refused or not as it should be, 2 could not be asked, 3 no answer in time.
+    """
+
+    def work_on(asked: argparse.Namespace) -> int:
+        kind, name = kind_and_name(asked.object, kinds, parser.command)
+        try:
+            answer = asyncio.run(_at_desk(asked, kind, name, work))
+        except (Unavailable, Forbidden, Gone, Rejected, Conflict) as error:
+            raise CommandError(what_went_wrong(parser.command, kind, error)) from error
+        return CODES[answer.result] if print_out(f"{answer.text}\n") else FAILED
+
+    return carry_out(parser, arguments, work_on)
+
+
+async def _at_desk(asked: argparse.Namespace, kind: Kind, name: str, work: Work) -> Answer:
+    credentials, namespace = place_of(asked)
+    async with ApiClient(credentials, patience=PATIENCE) as client:
+        return await work(Desk(client, kind, namespace, name), kind, asked)
+
+
 def noun(kind: Kind) -> str:
     """Give what a human calls such an object."""
     return _NOUNS[kind.kind]
@@ -82,8 +111,6 @@ def noun(kind: Kind) -> str:
 
 def what_went_wrong(command: str, kind: Kind, error: Exception) -> str:
     """Say in one line what went wrong, and where there is a common cause, which."""
-    if isinstance(error, (Rejected, Conflict)):
-        return f"the API server refused: {' '.join(str(error).split())}"
     article = "an" if noun(kind)[0] in "aeiou" else "a"
     when_gone = f"is there such {article} {noun(kind)} in this namespace, and are the CRDs of homeostat installed?"
     when_forbidden = f"to {command} takes the rights to get and patch {kind.plural} there. Try -n NAMESPACE"

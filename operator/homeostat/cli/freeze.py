@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from homeostat.cli.arguments import BadArguments
-from homeostat.cli.asked import credentials_of, explained, is_name
+from homeostat.cli.asked import credentials_of, is_name
+from homeostat.cli.carrying_out import FAILED, carry_out
 from homeostat.cli.parsers.freeze import STOPS, parser
 from homeostat.cli.showing import show
 from homeostat.cli.streams import complain, in_one_line
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from homeostat.kube.client import ApiClient
 
-DONE, NOT_SO, FAILED = 0, 1, 2
+DONE, NOT_SO = 0, 1
 POLL = 0.5  # seconds
 _GONE = "are the CRDs of homeostat installed?"
 _FORBIDDEN = "a Freeze is cluster-scoped: whoever makes, reads or lifts one needs that right in the cluster"
@@ -28,25 +29,18 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code: 0 done, 1 not so, 2 when it could not be asked."""
     first = arguments[0] if arguments else ""
     command = first if first in {"list", "lift"} else ""
+    rest = list(arguments)[1 if command else 0 :]
     try:
-        asked = parser(command).parse_args(list(arguments)[1 if command else 0 :])
-    except BadArguments as error:
-        complain([str(error)])
-        return FAILED
-    from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable  # noqa: PLC0415 - not for --help
-
-    try:
-        return asyncio.run(_run(command, asked))
-    except Conflict:
-        called = repr(asked.name) if asked.name else "of this second"
-        complain([f"freeze: there is a freeze {called} already"])
-    except Rejected as error:
-        complain([f"freeze: the API server refused: {error}"])
-    except (BadArguments, Unavailable, Forbidden, Gone) as error:
-        complain([explained(error, when_gone=_GONE, when_forbidden=_FORBIDDEN)])
+        return carry_out(
+            parser(command),
+            rest,
+            lambda asked: asyncio.run(_run(command, asked)),
+            when_gone=_GONE,
+            when_forbidden=_FORBIDDEN,
+        )
     except KeyboardInterrupt:
         complain(["freeze: interrupted: see `homeostat freeze list`"])
-    return FAILED
+        return FAILED
 
 
 async def _run(command: str, asked: "Namespace") -> int:
@@ -69,8 +63,13 @@ async def _run(command: str, asked: "Namespace") -> int:
 async def _freeze(client: "ApiClient", asked: "Namespace", now: datetime) -> int:
     from homeostat.api.freeze import KIND  # noqa: PLC0415 - not for --help
     from homeostat.kube.resources import resource_of  # noqa: PLC0415
+    from homeostat.ports import Conflict  # noqa: PLC0415
 
-    made = await client.request("POST", resource_of(KIND).path(), body=manifest(asked, now))
+    try:
+        made = await client.request("POST", resource_of(KIND).path(), body=manifest(asked, now))
+    except Conflict:
+        called = repr(asked.name) if asked.name else "of this second"
+        raise BadArguments(f"freeze: there is a freeze {called} already") from None
     found, is_seen_out = await _engaged(client, made, asked.timeout)
     told = _told(found, now)
     if not show(told, asked.output, lambda: in_words(told, is_seen_out=is_seen_out)):

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from homeostat.api.meta import Kind
+from homeostat.cli import desk
 from homeostat.cli.asked import kind_names, place_of
 from homeostat.cli.checks.check_file import BadInput, objects
-from homeostat.kube.client import ApiClient, Patience
+from homeostat.kube.client import ApiClient
 from homeostat.kube.credentials import Credentials
 from homeostat.kube.objects import ApiObjects
-
-PATIENCE = Patience(timeout=10.0, total=10.0)
-"""Somebody waits at a terminal."""
 
 
 def is_named(kind: Kind, arguments: Sequence[str]) -> bool:
@@ -29,7 +27,7 @@ def read_object(kind: Kind, asked: argparse.Namespace, name: str) -> dict[str, A
 
 
 async def _in_cluster(kind: Kind, credentials: Credentials, namespace: str, name: str) -> dict[str, Any]:
-    async with ApiClient(credentials, patience=PATIENCE) as client:
+    async with ApiClient(credentials, patience=desk.PATIENCE) as client:
         return await ApiObjects(client).get(kind, namespace, name)
 
 

@@ -12,32 +12,21 @@ from pydantic import ValidationError
 
 from homeostat.api.recovery import KIND
 from homeostat.api.recovery_attempt import AttemptRecord
-from homeostat.cli.arguments import BadArguments
+from homeostat.cli.carrying_out import FAILED, carry_out
 from homeostat.cli.parsers.stats import parser
 from homeostat.cli.past import moment, store_url
 from homeostat.cli.stats_report import as_data, as_text
-from homeostat.cli.streams import complain, encoded, in_one_line, print_out, where_the_store_is
+from homeostat.cli.streams import complain, encoded, in_one_line, print_out
 from homeostat.core.recovery.analytics import Told, grouped
 from homeostat.engine.clock import SystemClock
-from homeostat.ports import HistoryUnavailable, StoredAttempt
+from homeostat.ports import StoredAttempt
 from homeostat.store import reading
 from homeostat.store.opening import open_reader, translated
-
-FAILED = 2  # exit code
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code."""
-    try:
-        asked = parser().parse_args(arguments)
-        told = answer(asked, SystemClock().now())
-    except HistoryUnavailable as error:
-        complain([f"the history store cannot be read: {error}; {where_the_store_is('stats')}"])
-        return FAILED
-    except BadArguments as error:
-        complain([str(error)])
-        return FAILED
-    return 0 if print_out(told) else FAILED
+    return carry_out(parser(), arguments, lambda asked: 0 if print_out(answer(asked, SystemClock().now())) else FAILED)
 
 
 def answer(asked: argparse.Namespace, now: datetime) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from homeostat.cli.arguments import BadArguments
-from homeostat.cli.asked import explained, name_of, place_of
+from homeostat.cli.asked import name_of, place_of
+from homeostat.cli.carrying_out import FAILED, carry_out
 from homeostat.cli.parsers.budget import parser
 from homeostat.cli.showing import show
 from homeostat.cli.streams import complain
@@ -15,27 +16,14 @@ if TYPE_CHECKING:
 
     from homeostat.kube.credentials import Credentials
 
-LEFT, SPENT, FAILED = 0, 1, 2
+LEFT, SPENT = 0, 1
 _GONE = "is there such an objective in this namespace, and are the CRDs of homeostat installed?"
 _FORBIDDEN = "may you read servicelevelobjectives there? Try -n NAMESPACE"
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code: 0, 1 when a budget is gone or not known, 2 when there is no answer."""
-    try:
-        asked = parser().parse_args(list(arguments))
-    except BadArguments as error:
-        complain([str(error)])
-        return FAILED
-    from homeostat.ports import Forbidden, Gone, Rejected, Unavailable  # noqa: PLC0415 - not for --help
-
-    try:
-        return _run(asked)
-    except (BadArguments, Unavailable, Forbidden, Gone, Rejected) as error:
-        complain([explained(error, when_gone=_GONE, when_forbidden=_FORBIDDEN)])
-        return FAILED
-    except KeyboardInterrupt:
-        return FAILED
+    return carry_out(parser(), arguments, _run, when_gone=_GONE, when_forbidden=_FORBIDDEN)
 
 
 def _run(asked: "Namespace") -> int:

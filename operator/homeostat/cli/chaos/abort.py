@@ -6,17 +6,16 @@ from uuid import uuid4
 
 from homeostat.api.chaos import ABORT
 from homeostat.api.meta import Kind
-from homeostat.cli.chaos.asking import ask
 from homeostat.cli.checks.run_report import abort_answer, obstacle_to_abort
 from homeostat.cli.consent.report import Answer
-from homeostat.cli.desk import Desk
+from homeostat.cli.desk import HAVE_RUNS, Desk, ask
 from homeostat.cli.parsers.chaos_abort import parser
 from homeostat.cli.streams import in_one_line
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code."""
-    return ask(parser(), arguments, _abort)
+    return ask(parser(), HAVE_RUNS, arguments, _abort)
 
 
 async def _abort(desk: Desk, _kind: Kind, asked: argparse.Namespace) -> Answer:

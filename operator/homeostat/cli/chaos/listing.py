@@ -1,18 +1,20 @@
 """`homeostat chaos list`: the experiments and game days there are, where they stand, and when they run next."""
 
 import asyncio
+from argparse import Namespace
 from collections.abc import Sequence
 from typing import Any
 
 from homeostat.api.chaos import KIND as EXPERIMENT
 from homeostat.api.gameday import KIND as GAME_DAY
 from homeostat.cli import desk
-from homeostat.cli.asked import explained, place_of
+from homeostat.cli.asked import place_of
+from homeostat.cli.carrying_out import FAILED, carry_out
 from homeostat.cli.checks.run_report import status_of
-from homeostat.cli.desk import FAILED, TROUBLES, Body
+from homeostat.cli.desk import Body
 from homeostat.cli.parsers.chaos_list import parser
 from homeostat.cli.showing import show
-from homeostat.cli.streams import complain, in_one_line
+from homeostat.cli.streams import in_one_line
 from homeostat.kube.client import ApiClient
 from homeostat.kube.credentials import Credentials
 from homeostat.kube.objects import ApiObjects
@@ -24,15 +26,11 @@ Row = dict[str, Any]
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code: 0, 2 when there is no answer."""
-    try:
-        asked = parser().parse_args(list(arguments))
-        credentials, namespace = place_of(asked)
-        rows = asyncio.run(_list(credentials, namespace))
-    except TROUBLES as error:
-        complain([explained(error, when_gone=_GONE, when_forbidden=_FORBIDDEN)])
-        return FAILED
-    except KeyboardInterrupt:
-        return FAILED
+    return carry_out(parser(), arguments, _run, when_gone=_GONE, when_forbidden=_FORBIDDEN)
+
+
+def _run(asked: Namespace) -> int:
+    rows = asyncio.run(_list(*place_of(asked)))
     return 0 if show(rows, asked.output, lambda: as_table(rows)) else FAILED
 
 

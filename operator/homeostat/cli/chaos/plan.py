@@ -5,17 +5,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from homeostat.api.meta import Kind
-from homeostat.cli.chaos.asking import ask
 from homeostat.cli.checks.run_report import standing, status_of
 from homeostat.cli.consent.report import Answer, Result
-from homeostat.cli.desk import Body, Desk
+from homeostat.cli.desk import HAVE_RUNS, Body, Desk, ask
 from homeostat.cli.parsers.chaos_plan import HOW, parser
 from homeostat.cli.streams import encoded, in_one_line
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code."""
-    return ask(parser(), arguments, _show)
+    return ask(parser(), HAVE_RUNS, arguments, _show)
 
 
 async def _show(desk: Desk, _kind: Kind, asked: argparse.Namespace) -> Answer:

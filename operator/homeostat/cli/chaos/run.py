@@ -8,17 +8,16 @@ from homeostat.api.gameday import KIND as GAME_DAY
 from homeostat.api.meta import Kind
 from homeostat.api.recovery import RUN
 from homeostat.cli.arguments import BadArguments
-from homeostat.cli.chaos.asking import ask
 from homeostat.cli.checks.run_report import obstacle_to_run, run_answer
 from homeostat.cli.consent.report import Answer
-from homeostat.cli.desk import Desk
+from homeostat.cli.desk import HAVE_RUNS, Desk, ask
 from homeostat.cli.parsers.chaos_run import INJECTED, WAIT, parser
 from homeostat.cli.streams import in_one_line
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code."""
-    return ask(parser(), arguments, _run)
+    return ask(parser(), HAVE_RUNS, arguments, _run)
 
 
 async def _run(desk: Desk, kind: Kind, asked: argparse.Namespace) -> Answer:

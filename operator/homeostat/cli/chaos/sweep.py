@@ -12,8 +12,10 @@ from datetime import datetime, timedelta
 
 from homeostat.api.chaos import KIND as EXPERIMENT
 from homeostat.api.gameday import KIND as GAME_DAY
+from homeostat.cli import desk
 from homeostat.cli.arguments import BadArguments
-from homeostat.cli.asked import credentials_of, explained
+from homeostat.cli.asked import credentials_of
+from homeostat.cli.carrying_out import FAILED, carry_out
 from homeostat.cli.chaos.sweep_report import as_data, as_text, compared, found_in, name_of
 from homeostat.cli.parsers.chaos_sweep import parser
 from homeostat.cli.showing import show
@@ -23,7 +25,7 @@ from homeostat.core.decision import DropGuard, Ref, Verb
 from homeostat.core.held import Held, Leftover, mark_on, restore_by_mark
 from homeostat.engine.clock import SystemClock
 from homeostat.kube.agents_left import agents_left
-from homeostat.kube.client import MERGE_PATCH, ApiClient, Patience
+from homeostat.kube.client import MERGE_PATCH, ApiClient
 from homeostat.kube.credentials import Credentials
 from homeostat.kube.fields import ApiFields
 from homeostat.kube.guards import ApiGuards
@@ -33,8 +35,7 @@ from homeostat.kube.resources import WORKLOADS
 from homeostat.kube.server_clock import clock_skew
 from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable
 
-CLEAN, LEFT, FAILED = 0, 1, 2
-PATIENCE = Patience(timeout=10.0, total=10.0)
+CLEAN, LEFT = 0, 1
 ATTEMPTS = 5
 """So often a target is tried that others write at the same time."""
 POLL = 0.5  # seconds
@@ -46,19 +47,17 @@ _KINDS = {kind.kind: kind for kind in (EXPERIMENT, GAME_DAY)}
 
 def main(arguments: Sequence[str]) -> int:
     """Sweep; give the exit code: 0 nothing is left, 1 something is, 2 when it could not be asked."""
-    try:
-        asked = parser().parse_args(list(arguments))
-        return asyncio.run(_sweep(credentials_of(asked), asked))
-    except (BadArguments, *TROUBLES) as error:
-        forbidden = "to sweep takes the rights to list and patch what faults can be on. Try -n NAMESPACE"
-        complain([explained(error, when_gone="is that the right cluster?", when_forbidden=forbidden)])
-        return FAILED
-    except KeyboardInterrupt:
-        return FAILED
+    return carry_out(
+        parser(),
+        arguments,
+        lambda asked: asyncio.run(_sweep(credentials_of(asked), asked)),
+        when_gone="is that the right cluster?",
+        when_forbidden="to sweep takes the rights to list and patch what faults can be on. Try -n NAMESPACE",
+    )
 
 
 async def _sweep(credentials: Credentials, asked: argparse.Namespace) -> int:
-    async with ApiClient(credentials, patience=PATIENCE) as client:
+    async with ApiClient(credentials, patience=desk.PATIENCE) as client:
         clock = await _ServerTime.of(client)
         if asked.stop and not asked.dry_run:
             await _stop(client, asked, clock)

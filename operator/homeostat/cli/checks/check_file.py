@@ -10,6 +10,8 @@ from typing import Any, Final, TextIO
 import yaml
 from typing_extensions import override
 
+from homeostat.cli.arguments import CommandError
+
 MOST_BYTES: Final = 1_000_000  # of a file of checks
 MOST_OBJECTS_BYTES: Final = 20_000_000  # of a file of anything, such as all objectives of a cluster
 _MOST_VALUES: Final = 100_000  # of an object: an alias of an alias of … may stand for any number
@@ -17,8 +19,8 @@ _MOST_LEVELS: Final = 100
 _TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
 
 
-class BadInput(Exception):
-    """What the user gave cannot be used; the message says why."""
+class BadInput(CommandError):
+    """What the user gave cannot be used."""
 
 
 class _Loader(yaml.SafeLoader):

@@ -5,13 +5,13 @@ kubectl -n homeostat-system exec deploy/homeostat -- homeostat history
 """
 
 import argparse
-import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
 
 from homeostat.cli.arguments import BadArguments
+from homeostat.cli.carrying_out import FAILED, carry_out
 from homeostat.cli.checks.history_report import (
     WINDOWS,
     Listed,
@@ -25,32 +25,21 @@ from homeostat.cli.checks.history_report import (
 )
 from homeostat.cli.parsers.history import parser
 from homeostat.cli.past import moment, store_url
-from homeostat.cli.streams import encoded, in_one_line, print_out, where_the_store_is
+from homeostat.cli.streams import complain, encoded, in_one_line, print_out
 from homeostat.core.history import Known
 from homeostat.core.ranges import LENGTHS, Grid
 from homeostat.core.window import DAY, HOUR, MINUTE
 from homeostat.engine.clock import SystemClock
-from homeostat.ports import HistoryUnavailable
 from homeostat.store import reading
 from homeostat.store.opening import database_of, open_reader, translated
 
-FAILED = 2  # exit code
 MOST_STEPS = 10_000
 CHECK, OBJECTIVE = "check/", "slo/"
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code."""
-    try:
-        asked = parser().parse_args(arguments)
-        told = answer(asked, SystemClock().now())
-    except HistoryUnavailable as error:
-        print(f"homeostat: the history store cannot be read: {error}; {where_the_store_is('history')}", file=sys.stderr)  # noqa: T201
-        return FAILED
-    except BadArguments as error:
-        print(f"homeostat: {error}", file=sys.stderr)  # noqa: T201 - to whoever sits at the terminal
-        return FAILED
-    return 0 if print_out(told) else FAILED
+    return carry_out(parser(), arguments, lambda asked: 0 if print_out(answer(asked, SystemClock().now())) else FAILED)
 
 
 def answer(asked: argparse.Namespace, now: datetime) -> str:
@@ -95,8 +84,7 @@ def _find(connection: Connection, namespace: str, name: str, asked: argparse.Nam
         raise BadArguments(f"history knows no {kind} {namespace}/{name}{of}; `homeostat history` lists all checks")
     if len(meant) > 1:
         uids = ", ".join(one.series.removeprefix(prefix) for one in meant[:-1])
-        told = f"homeostat: earlier ones of that name are read with --uid: {uids}"
-        print(told, file=sys.stderr)  # noqa: T201 - beside the answer
+        complain([f"earlier ones of that name are read with --uid: {uids}"])
     return meant[-1]
 
 

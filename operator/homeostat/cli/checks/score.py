@@ -5,36 +5,32 @@ service, and of all that was asked for.
 """
 
 import asyncio
-import sys
+from argparse import Namespace
 from collections.abc import Sequence
 
 from homeostat.api.health_check import KIND
-from homeostat.cli.arguments import BadArguments
-from homeostat.cli.asked import explained, place_of
+from homeostat.cli import desk
+from homeostat.cli.asked import place_of
+from homeostat.cli.carrying_out import FAILED, carry_out
 from homeostat.cli.checks.score_report import CheckScore, Report, as_json, as_table, check_score_of, report_on
 from homeostat.cli.parsers.score import parser
 from homeostat.cli.showing import show
 from homeostat.cli.streams import complain
-from homeostat.kube.client import ApiClient, Patience
+from homeostat.kube.client import ApiClient
 from homeostat.kube.credentials import Credentials
 from homeostat.kube.objects import ApiObjects
-from homeostat.ports import Forbidden, Gone, Rejected, Unavailable
 
-BELOW, FAILED = 1, 2  # exit codes
+BELOW = 1  # exit code
 _GONE, _FORBIDDEN = "are the CRDs of homeostat installed?", "may you list healthchecks there? Try -n NAMESPACE"
-PATIENCE = Patience(timeout=10.0, total=10.0)
-"""Somebody waits at a terminal."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code: 0, 1 when the score is below --fail-under, 2 when there is no answer."""
-    try:
-        asked = parser().parse_args(arguments)
-        credentials, namespace = place_of(asked)
-        report = asyncio.run(score(credentials, namespace))
-    except (BadArguments, Unavailable, Forbidden, Gone, Rejected) as error:
-        complain([explained(error, when_gone=_GONE, when_forbidden=_FORBIDDEN)])
-        return FAILED
+    return carry_out(parser(), arguments, _run, when_gone=_GONE, when_forbidden=_FORBIDDEN)
+
+
+def _run(asked: Namespace) -> int:
+    report = asyncio.run(score(*place_of(asked)))
     if not show(as_json(report), asked.output, lambda: as_table(report)):
         return FAILED
     return _verdict(report, asked.fail_under)
@@ -42,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
 
 async def score(credentials: Credentials, namespace: str) -> Report:
     """Read the HealthChecks of a namespace, "" for all, and score them. Raises what `ports.Objects` raises."""
-    async with ApiClient(credentials, patience=PATIENCE) as client:
+    async with ApiClient(credentials, patience=desk.PATIENCE) as client:
         found: dict[tuple[str, str], CheckScore] = {}
         async for body in ApiObjects(client).list(KIND, (namespace,)):
             check = check_score_of(body)
@@ -56,5 +52,5 @@ def _verdict(report: Report, fail_under: int | None) -> int:
     if fail_under is None or (value is not None and value >= fail_under):
         return 0
     told = "unknown" if value is None else str(value)
-    print(f"homeostat: the score is {told}, and should be at least {fail_under}", file=sys.stderr)  # noqa: T201
+    complain([f"the score is {told}, and should be at least {fail_under}"])
     return BELOW

@@ -11,24 +11,21 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from homeostat.api.chaos import KIND as EXPERIMENT
-from homeostat.api.gameday import KIND as GAME_DAY
 from homeostat.api.meta import Kind, format_precise_time
 from homeostat.api.recovery import APPROVE, KIND, PAUSE, REJECT, RUN
-from homeostat.cli import desk
 from homeostat.cli.arguments import BadArguments
-from homeostat.cli.asked import kind_and_name, kind_names, place_of
+from homeostat.cli.asked import kind_names
 from homeostat.cli.checks import run_report
 from homeostat.cli.consent import report as consent_report
 from homeostat.cli.consent.report import Answer, Result
-from homeostat.cli.desk import CODES, FAILED, TROUBLES, Desk, noun, what_went_wrong
+from homeostat.cli.desk import HAVE_RUNS, Desk, ask, noun
 from homeostat.cli.parsers.consent import ABOUT_PLANS, parser
-from homeostat.cli.streams import complain, in_one_line, print_out
+from homeostat.cli.streams import in_one_line, print_out
 from homeostat.engine.clock import SystemClock
-from homeostat.kube.client import ApiClient
 
 LONGEST_REASON = 256
 RUN_HOLDS = timedelta(minutes=5)
@@ -50,32 +47,22 @@ def is_by_hand(arguments: Sequence[str]) -> bool:
 
 def main(command: str, arguments: Sequence[str]) -> int:
     """Run a command; give the exit code: 0 done, 1 refused, 2 could not be asked, 3 no answer in time."""
-    kind = KIND
-    try:
-        asked = parser(command).parse_args(arguments)
-        kinds = (KIND, EXPERIMENT, GAME_DAY) if command in ABOUT_PLANS else (KIND,)
-        kind, name = kind_and_name(asked.object, kinds, command)
-        answer = asyncio.run(_say(command, asked, kind, name))
-    except TROUBLES as error:
-        complain([what_went_wrong(command, kind, error)])
-        return FAILED
-    except KeyboardInterrupt:
-        return FAILED
-    return CODES[answer.result] if print_out(f"{in_one_line(answer.text)}\n") else FAILED
+    kinds = (KIND, *HAVE_RUNS) if command in ABOUT_PLANS else (KIND,)
+    return ask(parser(command), kinds, arguments, partial(_say, command))
 
 
-async def _say(command: str, asked: argparse.Namespace, kind: Kind, name: str) -> Answer:
-    credentials, namespace = place_of(asked)
-    async with ApiClient(credentials, patience=desk.PATIENCE) as client:
-        place = Desk(client, kind, namespace, name)
-        body = await place.read()
-        ask = (
-            await _ask_about_plan(command, asked, kind, body) if command in ABOUT_PLANS else _ask(command, asked, body)
-        )
-        if isinstance(ask, Answer):
-            return ask
-        await place.write(body, ask.annotations)
-        return await place.answer(ask.read, body, asked.wait)
+async def _say(command: str, desk: Desk, kind: Kind, asked: argparse.Namespace) -> Answer:
+    answer = await _answered(command, desk, kind, asked)
+    return Answer(answer.result, in_one_line(answer.text))
+
+
+async def _answered(command: str, desk: Desk, kind: Kind, asked: argparse.Namespace) -> Answer:
+    body = await desk.read()
+    asking = await _ask_about_plan(command, asked, kind, body) if command in ABOUT_PLANS else _ask(command, asked, body)
+    if isinstance(asking, Answer):
+        return asking
+    await desk.write(body, asking.annotations)
+    return await desk.answer(asking.read, body, asked.wait)
 
 
 # --- what is asked --------------------------------------------------------------------------------------

@@ -4,36 +4,22 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from homeostat.cli.arguments import BadArguments
-from homeostat.cli.asked import credentials_of, explained
+from homeostat.cli.asked import credentials_of
+from homeostat.cli.carrying_out import FAILED, carry_out
 from homeostat.cli.parsers.doctor import parser
 from homeostat.cli.showing import show
-from homeostat.cli.streams import complain
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from homeostat.core.diagnosis.readings import Readings
 
-GOOD, BAD, FAILED = 0, 1, 2
+GOOD, BAD = 0, 1
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code: 0 nothing fails, 1 something does, 2 it is not known."""
-    try:
-        asked = parser().parse_args(list(arguments))
-    except BadArguments as error:
-        complain([str(error)])
-        return FAILED
-    from homeostat.ports import Unavailable  # noqa: PLC0415 - not for --help
-
-    try:
-        return _run(asked)
-    except (BadArguments, Unavailable) as error:
-        complain([explained(error, when_gone="", when_forbidden="")])
-        return FAILED
-    except KeyboardInterrupt:
-        return FAILED
+    return carry_out(parser(), arguments, _run)
 
 
 def _run(asked: "Namespace") -> int:

@@ -1,9 +1,10 @@
 """`homeostat export openslo FILE …`: prints our objectives as OpenSLO v1, and tells what that has no words for."""
 
+from argparse import Namespace
 from collections.abc import Sequence
 
 from homeostat.api.objective import KIND, ServiceLevelObjectiveSpec
-from homeostat.cli.arguments import BadArguments
+from homeostat.cli.carrying_out import FAILED, carry_out
 from homeostat.cli.checks.check_file import BadInput, Given, objects
 from homeostat.cli.parsers.export import parser
 from homeostat.cli.streams import as_yaml, complain, print_out
@@ -13,24 +14,22 @@ from homeostat.interchange.reading import Notes
 from homeostat.interchange.structural import Severity
 from homeostat.interchange.validation import check
 
-WHOLE, IN_PART, UNREADABLE = 0, 1, 2
+WHOLE, IN_PART = 0, 1
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code."""
-    try:
-        asked = parser().parse_args(arguments)
-        given = [one for path in asked.files for one in objects(path) if _is_objective(one.body)]
-    except (BadArguments, BadInput) as error:
-        complain([str(error)])
-        return UNREADABLE
+    return carry_out(parser(), arguments, _run)
+
+
+def _run(asked: Namespace) -> int:
+    given = [one for path in asked.files for one in objects(path) if _is_objective(one.body)]
     if not given:
-        complain([f"{', '.join(asked.files)}: no {KIND.kind} in it"])
-        return UNREADABLE
+        raise BadInput(f"{', '.join(asked.files)}: no {KIND.kind} in it")
     exported = Exported()
     are_whole = [_add(one, exported) for one in given]
     if not print_out(as_yaml(exported.documents()) if exported.slos else ""):
-        return UNREADABLE
+        return FAILED
     return WHOLE if all(are_whole) else IN_PART
 
 

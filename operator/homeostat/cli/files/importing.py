@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from homeostat.cli.arguments import BadArguments
+from homeostat.cli.carrying_out import FAILED, carry_out
 from homeostat.cli.checks.check_file import BadInput, objects
 from homeostat.cli.parsers.imports import parser
 from homeostat.cli.streams import as_yaml, complain, print_out
@@ -17,7 +18,7 @@ from homeostat.interchange.importing import Import, outcome
 from homeostat.interchange.metadata import is_label_name
 from homeostat.interchange.reading import Foreign
 
-WHOLE, IN_PART, UNREADABLE = 0, 1, 2
+WHOLE, IN_PART = 0, 1
 Convert = Callable[[Sequence[Foreign], Wishes], list[Import]]
 
 
@@ -42,32 +43,24 @@ _FORMATS: dict[str, _Format] = {
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code."""
-    try:
-        asked = _asked(arguments)
-        tool, wishes = _FORMATS[asked.format], _wishes(asked)
-        found = [Foreign(one.path, one.place, one.body) for path in asked.files for one in objects(path)]
-    except (BadArguments, BadInput) as error:
-        complain([str(error)])
-        return UNREADABLE
+    return carry_out(parser(), arguments, _run)
+
+
+def _run(asked: Namespace) -> int:
+    if asked.namespace and not is_label_name(asked.namespace):
+        raise BadArguments(f"import: no namespace can be called {asked.namespace}")
+    tool, wishes = _FORMATS[asked.format], _wishes(asked)
+    found = [Foreign(one.path, one.place, one.body) for path in asked.files for one in objects(path)]
     known = [one for one in found if tool.is_known(one.body)]
     if not known:
-        complain([f"{', '.join(asked.files)}: nothing of {tool.title} in it"])
-        return UNREADABLE
+        raise BadInput(f"{', '.join(asked.files)}: nothing of {tool.title} in it")
     came = outcome(tool.convert(known, wishes), asked.namespace)
     others = (one for one in found if not tool.is_known(one.body))
     complain((f"{one.path}: document {one.place}: not of {tool.title}: left out" for one in others), "")
     complain(came.lines, "")
     if not print_out(as_yaml(came.manifests) if came.manifests else ""):
-        return UNREADABLE
+        return FAILED
     return WHOLE if came.is_whole else IN_PART
-
-
-def _asked(arguments: Sequence[str]) -> Namespace:
-    """Read the command line. Raises BadArguments."""
-    asked = parser().parse_args(arguments)
-    if asked.namespace and not is_label_name(asked.namespace):
-        raise BadArguments(f"import: no namespace can be called {asked.namespace}")
-    return asked
 
 
 def _wishes(asked: Namespace) -> Wishes:

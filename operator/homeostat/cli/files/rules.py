@@ -1,6 +1,7 @@
 """`homeostat rules -f slo.yaml`: prints the Prometheus rules of objectives, as the operator would install them."""
 
 import re
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from pydantic import ValidationError
 
 from homeostat.api.meta import API_VERSION
 from homeostat.api.objective import KIND, ServiceLevelObjectiveSpec
-from homeostat.cli.arguments import BadArguments
+from homeostat.cli.carrying_out import FAILED, carry_out
 from homeostat.cli.checks.check_file import BadInput, Given, objects
 from homeostat.cli.parsers.rules import parser
 from homeostat.cli.streams import complain, print_out
@@ -19,7 +20,7 @@ from homeostat.core.rules.groups import Emitted, emit
 from homeostat.core.rules.holder import Holder, as_file, manifest
 from homeostat.core.rules.queries import Inexpressible
 
-WRITTEN, INCOMPLETE, BAD_INPUT = 0, 1, 2
+WRITTEN, INCOMPLETE = 0, 1
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")  # what the API server lets an object be called
 
 
@@ -38,17 +39,15 @@ class Objective:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code."""
-    try:
-        asked = parser().parse_args(arguments)
-        given = list(read(asked.file, asked.namespace))
-    except (BadArguments, BadInput) as error:
-        complain([str(error)])
-        return BAD_INPUT
-    written, faults = _written(given)
+    return carry_out(parser(), arguments, _run)
+
+
+def _run(asked: Namespace) -> int:
+    written, faults = _written(list(read(asked.file, asked.namespace)))
     complain(faults)
     complain(f"{one.name}: note: {note}" for one, rules in written for note in rules.left_out)
     if written and not print_out(_text(written, asked.format)):
-        return BAD_INPUT
+        return FAILED
     return INCOMPLETE if faults else WRITTEN
 
 

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from homeostat.cli.arguments import BadArguments
+from homeostat.cli.carrying_out import FAILED, carry_out
 from homeostat.cli.checks.check_file import BadInput, Given, objects
 from homeostat.cli.parsers.validate import parser
 from homeostat.cli.showing import show
-from homeostat.cli.streams import complain, in_one_line
+from homeostat.cli.streams import in_one_line
 from homeostat.interchange.metadata import is_ours
 from homeostat.interchange.references import cross_problems
 from homeostat.interchange.structural import Problem, Severity
 from homeostat.interchange.validation import Checked, check
 
-VALID, INVALID, UNREADABLE = 0, 1, 2
+VALID, INVALID = 0, 1
 _SUFFIXES = (".yaml", ".yml", ".json")
 
 
@@ -30,14 +31,13 @@ class Finding:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code."""
-    try:
-        asked = parser().parse_args(arguments)
-        findings = _findings([file for path in _paths(asked) for file in _files(path)])
-    except (BadArguments, BadInput) as error:
-        complain([str(error)])
-        return UNREADABLE
+    return carry_out(parser(), arguments, _run)
+
+
+def _run(asked: Namespace) -> int:
+    findings = _findings([file for path in _paths(asked) for file in _files(path)])
     if not show(_as_data(findings), asked.output, lambda: "".join(f"{line}\n" for line in _lines(findings))):
-        return UNREADABLE
+        return FAILED
     is_valid = all(problem.severity is Severity.WARNING for one in findings for problem in one.problems)
     return VALID if is_valid else INVALID
 

@@ -15,10 +15,11 @@ from typing import Any
 from homeostat.api import chaos, gameday, health_check, objective
 from homeostat.api.meta import Kind
 from homeostat.api.recovery import KIND
-from homeostat.cli.arguments import BadArguments
-from homeostat.cli.asked import explained, kind_and_name, place_of
+from homeostat.cli import desk
+from homeostat.cli.asked import kind_and_name, place_of
+from homeostat.cli.carrying_out import FAILED, carry_out
 from homeostat.cli.parsers.explain import parser
-from homeostat.cli.reasons.explain_reading import Reach, Unreadable, report_on
+from homeostat.cli.reasons.explain_reading import Reach, report_on
 from homeostat.cli.reasons.explain_report import Report, as_json, lines
 from homeostat.cli.reasons.why_report import as_data, why
 from homeostat.cli.reasons.why_report import lines as why_lines
@@ -27,7 +28,7 @@ from homeostat.cli.silence import silence
 from homeostat.cli.streams import complain, in_one_line
 from homeostat.engine.clock import SystemClock
 from homeostat.kube.budget import ActionBudget
-from homeostat.kube.client import ApiClient, Patience
+from homeostat.kube.client import ApiClient
 from homeostat.kube.credentials import Credentials
 from homeostat.kube.errands import ApiJobReader
 from homeostat.kube.locks import Locks
@@ -35,30 +36,23 @@ from homeostat.kube.objects import ApiObjects
 from homeostat.kube.revisions import ApiRevisions
 from homeostat.kube.targets import ApiTargets
 from homeostat.kube.workloads import ApiCluster
-from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable
 
 KINDS = (KIND, objective.KIND, health_check.KIND, chaos.KIND, gameday.KIND)
-PASSES, REFUSES, FAILED, NOT_KNOWN = 0, 1, 2, 3
-PATIENCE = Patience(timeout=10.0, total=10.0)
-"""Somebody waits."""
+PASSES, REFUSES, NOT_KNOWN = 0, 1, 3
 _GONE = "is there such an object in this namespace, and are the CRDs of homeostat installed?"
 _FORBIDDEN = "may you get it there? Try -n NAMESPACE"
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code: 0 passes, 1 refuses, 3 none known refuses, 2 when there is no answer."""
-    try:
-        asked = parser().parse_args(arguments)
-        kind, name = kind_and_name(asked.object, KINDS, "explain")
-        if kind is not KIND:
-            return _explain_status(asked, kind, name)
-        report = asyncio.run(read(*place_of(asked), name, asked.operator_namespace, SystemClock().now()))
-    except Unreadable as error:
-        complain([str(error)])
-        return FAILED
-    except (BadArguments, Unavailable, Forbidden, Gone, Rejected, Conflict) as error:
-        complain([explained(error, when_gone=_GONE, when_forbidden=_FORBIDDEN)])
-        return FAILED
+    return carry_out(parser(), arguments, _run, when_gone=_GONE, when_forbidden=_FORBIDDEN)
+
+
+def _run(asked: argparse.Namespace) -> int:
+    kind, name = kind_and_name(asked.object, KINDS, "explain")
+    if kind is not KIND:
+        return _explain_status(asked, kind, name)
+    report = asyncio.run(read(*place_of(asked), name, asked.operator_namespace, SystemClock().now()))
     is_told = show(as_json(report), asked.output, lambda: "\n".join(map(in_one_line, lines(report))))
     return code_of(report) if is_told else FAILED
 
@@ -73,7 +67,7 @@ def _explain_status(asked: argparse.Namespace, kind: Kind, name: str) -> int:
 
 
 async def _body(credentials: Credentials, namespace: str, kind: Kind, name: str) -> dict[str, Any]:
-    async with ApiClient(credentials, patience=PATIENCE) as client:
+    async with ApiClient(credentials, patience=desk.PATIENCE) as client:
         await _say_silence(client, namespace)
         return await ApiObjects(client).get(kind, namespace, name)
 
@@ -86,7 +80,7 @@ async def _say_silence(client: ApiClient, namespace: str) -> None:
 
 async def read(credentials: Credentials, namespace: str, name: str, operator_namespace: str, now: datetime) -> Report:
     """Read and explain one policy. Raises what the ports raise, and Unreadable."""
-    async with ApiClient(credentials, patience=PATIENCE) as client:
+    async with ApiClient(credentials, patience=desk.PATIENCE) as client:
         await _say_silence(client, namespace)
         return await report_on(reach(client, operator_namespace), namespace, name, now)
 

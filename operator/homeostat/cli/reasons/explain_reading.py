@@ -20,6 +20,7 @@ from homeostat.api.recovery import KIND, RecoveryPolicySpec
 from homeostat.api.recovery_status import RecoveryPolicyStatus, Signal, SignalState
 from homeostat.api.recovery_target import TargetKind
 from homeostat.api.recovery_trigger import Trigger
+from homeostat.cli.arguments import CommandError
 from homeostat.cli.reasons.explain_report import NOTHING_TO_DO, Report
 from homeostat.core.chaos import planned_fault
 from homeostat.core.cluster import Job, Lock, Namespace, PatchEffect, Pod, Revision, TokenBudget, Workload
@@ -61,7 +62,7 @@ OPERATORS_OWN = {
 """Gates that ask what only the operator knows, with their reasons: its settings, its rights, its view."""
 
 
-class Unreadable(Exception):
+class Unreadable(CommandError):
     """The policy is of a form that this release cannot read."""
 
 

@@ -7,8 +7,10 @@ from typing import Any
 
 from homeostat.api import chaos, gameday, health_check, objective, recovery
 from homeostat.api.meta import Kind, format_time
+from homeostat.cli import desk
 from homeostat.cli.arguments import BadArguments
-from homeostat.cli.asked import explained, kind_and_name, place_of
+from homeostat.cli.asked import kind_and_name, place_of
+from homeostat.cli.carrying_out import FAILED, carry_out
 from homeostat.cli.parsers.why import parser
 from homeostat.cli.past import STORE_URL, store_url
 from homeostat.cli.reasons.why_report import as_data, lines, why
@@ -16,30 +18,27 @@ from homeostat.cli.showing import show
 from homeostat.cli.silence import silence
 from homeostat.cli.streams import complain, in_one_line
 from homeostat.engine.clock import SystemClock
-from homeostat.kube.client import ApiClient, Patience
+from homeostat.kube.client import ApiClient
 from homeostat.kube.objects import ApiObjects
 from homeostat.ports import Forbidden, Gone, HistoryUnavailable, Rejected, Unavailable
 
 KINDS: tuple[Kind, ...] = (recovery.KIND, chaos.KIND, gameday.KIND, objective.KIND, health_check.KIND)
-BLOCKED, FAILED = 1, 2
-PATIENCE = Patience(timeout=10.0, total=10.0)
-"""Somebody waits."""
+BLOCKED = 1
 MOST_EVENTS, MOST_DECISIONS = 10, 10
-_GONE = "is there such an object in this namespace, and are the CRDs of homeostat installed?"
-_FORBIDDEN = "may you get it there? Try -n NAMESPACE"
+GONE = "is there such an object in this namespace, and are the CRDs of homeostat installed?"
+FORBIDDEN = "may you get it there? Try -n NAMESPACE"
 
 Past = list[tuple[str, str]]
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code: 0 nothing stands against it, 1 something does, 2 there is no answer."""
-    try:
-        asked = parser().parse_args(arguments)
-        kind, name = kind_and_name(asked.object, KINDS, "why")
-        body, past = asyncio.run(read(asked, kind, name))
-    except (BadArguments, Unavailable, Forbidden, Gone, Rejected) as error:
-        complain([explained(error, when_gone=_GONE, when_forbidden=_FORBIDDEN)])
-        return FAILED
+    return carry_out(parser(), arguments, _run, when_gone=GONE, when_forbidden=FORBIDDEN)
+
+
+def _run(asked: argparse.Namespace) -> int:
+    kind, name = kind_and_name(asked.object, KINDS, "why")
+    body, past = asyncio.run(read(asked, kind, name))
     past += _decided(asked, kind, body)
     told = why(kind.kind, kind.short_names[0], body, SystemClock().now(), past)
     if not show(as_data(told), asked.output, lambda: "\n".join(lines(told))):
@@ -50,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
 async def read(asked: argparse.Namespace, kind: Kind, name: str) -> tuple[dict[str, Any], Past]:
     """Read the object, and its events where one may. Raises what the ports raise."""
     credentials, namespace = place_of(asked)
-    async with ApiClient(credentials, patience=PATIENCE) as client:
+    async with ApiClient(credentials, patience=desk.PATIENCE) as client:
         body = await ApiObjects(client).get(kind, namespace, name)
         silent = await silence(client, namespace, SystemClock())
         if silent:

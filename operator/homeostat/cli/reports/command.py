@@ -20,15 +20,17 @@ from sqlalchemy import Connection
 
 from homeostat.api.objective import KIND, BudgetingMethod, NoData, ServiceLevelObjectiveSpec
 from homeostat.api.objective_indicator import Indicator
+from homeostat.cli import desk
 from homeostat.cli.arguments import BadArguments
 from homeostat.cli.asked import credentials_of
+from homeostat.cli.carrying_out import FAILED, carry_out
 from homeostat.cli.checks.check_file import BadInput, objects
 from homeostat.cli.parsers.report import MOST_MONTHS, parser
 from homeostat.cli.past import store_url
 from homeostat.cli.reports import experiment_command as chaos_report_command
 from homeostat.cli.reports import gameday_command as gameday_report_command
 from homeostat.cli.reports.objective import Paper, as_csv, as_data, as_markdown
-from homeostat.cli.streams import complain, in_lines, print_out, where_the_store_is
+from homeostat.cli.streams import complain, in_lines, print_out
 from homeostat.core.history import FIVE_MINUTES, Known
 from homeostat.core.objective.compliance import (
     Hour,
@@ -48,16 +50,13 @@ from homeostat.core.ranges import Cell, Grid, Step
 from homeostat.core.window import HOUR, MINUTE
 from homeostat.engine.clock import SystemClock
 from homeostat.engine.objects import explain
-from homeostat.kube.client import ApiClient, Patience
+from homeostat.kube.client import ApiClient
 from homeostat.kube.credentials import Credentials, CredentialsError
 from homeostat.kube.objects import ApiObjects
-from homeostat.ports import Forbidden, Gone, HistoryUnavailable, Rejected, Unavailable
+from homeostat.ports import Forbidden, Gone, Rejected, Unavailable
 from homeostat.store import reading
 from homeostat.store.opening import open_reader, translated
 
-FAILED = 2  # exit code
-PATIENCE = Patience(timeout=10.0, total=10.0)
-"""Somebody waits at a terminal."""
 EVENTS, SLICES = "slo/", "slice/"
 _MONTH = re.compile(r"([0-9]{4})-([0-9]{2})")
 _FIRST_YEAR = 1972
@@ -84,16 +83,7 @@ def main(arguments: Sequence[str]) -> int:
         return chaos_report_command.main(arguments)
     if gameday_report_command.is_meant(arguments):
         return gameday_report_command.main(arguments)
-    try:
-        asked = parser().parse_args(arguments)
-        told = answer(asked, SystemClock().now())
-    except HistoryUnavailable as error:
-        complain([f"the history store cannot be read: {error}; {where_the_store_is('report')}"])
-        return FAILED
-    except (BadArguments, BadInput) as error:
-        complain([str(error)])
-        return FAILED
-    return 0 if print_out(told) else FAILED
+    return carry_out(parser(), arguments, lambda asked: 0 if print_out(answer(asked, SystemClock().now())) else FAILED)
 
 
 def answer(asked: argparse.Namespace, now: datetime) -> str:
@@ -132,7 +122,7 @@ def _terms(asked: argparse.Namespace, namespace: str, name: str) -> Terms:
 
 
 async def _read(credentials: Credentials, namespace: str, name: str) -> dict[str, Any]:
-    async with ApiClient(credentials, patience=PATIENCE) as client:
+    async with ApiClient(credentials, patience=desk.PATIENCE) as client:
         return await ApiObjects(client).get(KIND, namespace, name)
 
 

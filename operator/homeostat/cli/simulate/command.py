@@ -13,8 +13,9 @@ from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.api.recovery import KIND as POLICY_KIND
 from homeostat.api.recovery import RecoveryPolicySpec
 from homeostat.api.recovery_trigger import Trigger
-from homeostat.cli.arguments import BadArguments
+from homeostat.cli.arguments import BadArguments, CommandError
 from homeostat.cli.asked import credentials_of, kind_and_name
+from homeostat.cli.carrying_out import FAILED, carry_out
 from homeostat.cli.checks.check_file import BadInput, objects
 from homeostat.cli.parsers.simulate import parser
 from homeostat.cli.past import moment, store_url
@@ -34,7 +35,7 @@ from homeostat.kube.credentials import CredentialsError
 from homeostat.kube.objects import ApiObjects
 from homeostat.ports import Forbidden, Gone, HistoryUnavailable, Rejected, Unavailable
 
-NO_ANSWER, FAILED = 1, 2
+NO_ANSWER = 1
 PATIENCE = Patience(timeout=5.0, total=5.0)
 """Without a cluster there is nothing to compare with, and a replay all the same."""
 _NO_CLUSTER = (CredentialsError, Unavailable, Forbidden, Gone, Rejected)
@@ -57,16 +58,16 @@ class Changed:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code."""
+    return carry_out(parser(), arguments, _run)
+
+
+def _run(asked: argparse.Namespace) -> int:
+    now = SystemClock().now()
     try:
-        asked = parser().parse_args(arguments)
-        now = SystemClock().now()
         told = _simulate(asked, _changed(asked), moment(asked.since, now), now)
     except HistoryUnavailable as error:
-        complain([f"the history store cannot be read: {error}; {where_the_store_is('simulate')}; or give --history"])
-        return FAILED
-    except (BadArguments, BadInput) as error:
-        complain([str(error)])
-        return FAILED
+        told_why = f"the history store cannot be read: {error}; {where_the_store_is('simulate')}; or give --history"
+        raise CommandError(told_why) from error
     except NoAnswer as error:
         complain([f"simulate: {error}"])
         return NO_ANSWER

@@ -7,7 +7,9 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
+from homeostat.cli import desk
 from homeostat.cli.arguments import BadArguments
+from homeostat.cli.carrying_out import FAILED
 from homeostat.cli.showing import Harmless, console_of_stdout, show, written
 from homeostat.cli.status.reading import KINDS, read
 from homeostat.cli.status.report import Standing, as_data, as_screen
@@ -19,9 +21,7 @@ from homeostat.ports import Clock, Forbidden, Gone, Rejected, Unavailable
 if TYPE_CHECKING:
     from rich.live import Live
 
-ALL_WELL, NOT_WELL, FAILED = 0, 1, 2
-PATIENCE = Patience(timeout=10.0, total=10.0)
-"""Somebody waits at a terminal."""
+ALL_WELL, NOT_WELL = 0, 1
 SOON = Patience(timeout=4.0, total=4.0)
 """Somebody watches: rather say now that there is no answer than have an old one look like a new one."""
 EVERY = 2.0
@@ -38,7 +38,7 @@ def look(credentials: Credentials, namespace: str, service: str, output: str) ->
 
 
 async def _look(credentials: Credentials, namespace: str, service: str) -> Standing:
-    async with ApiClient(credentials, patience=PATIENCE) as client:
+    async with ApiClient(credentials, patience=desk.PATIENCE) as client:
         standing = await read(client, namespace, service, SystemClock())
     check(standing)
     return standing
