@@ -62,7 +62,7 @@ def test_a_report_names_each_step_its_verdict_its_gate_and_what_to_do(
     assert "- after pod-loss: it passed, a pause of 2s, HealthCheck `checkout` Degraded within 5m; else go on" in told
     assert "- after latency-spike: any verdict, a pause of 0s; else end the day" in told
     assert "- about latency-spike" in told
-    assert "| 1 | 2026-12-01T12:00:01Z |" in told
+    assert "| 1 | 2026-12-01 12:00:01Z |" in told
 
 
 def test_a_report_for_machines_has_the_words_of_the_api(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

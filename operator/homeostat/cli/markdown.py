@@ -6,6 +6,11 @@ from collections.abc import Iterable, Sequence
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!&])")
 
 
+def page(parts: Iterable[str]) -> str:
+    """Write a page of its parts, without those that have no text."""
+    return "\n\n".join(part for part in parts if part)
+
+
 def section(title: str, text: str) -> str:
     """Write a section, or nothing where there is no text."""
     return f"## {title}\n\n{text}" if text else ""

@@ -4,21 +4,18 @@ Everything is read from the object itself: its spec, and the status that the run
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from homeostat.api.chaos import ChaosExperimentSpec, DuringFault, Hypothesis, StopCondition
-from homeostat.api.chaos_status import ChaosExperimentStatus, Phase, ProofRecord, Run, Stage, TargetRecord
+from homeostat.api.chaos_status import ChaosExperimentStatus, ProofRecord, Run, Stage, TargetRecord
 from homeostat.api.meta import format_decimal, format_duration
-from homeostat.cli.markdown import bullets, code, section, table, text
-
-NOTHING = "-"
+from homeostat.cli.markdown import bullets, code, page, section, table, text
+from homeostat.cli.reports.run import NOTHING, as_wire, is_over, moment, proved, took, verdict
 
 
 def as_data(namespace: str, name: str, spec: ChaosExperimentSpec, status: ChaosExperimentStatus) -> dict[str, Any]:
     """Give the report as JSON: spec and status of the run in the words of the API, without conditions."""
-    run = status.wire()
-    run.pop("conditions", None)
     wanted = spec.wire()
     return {
         "experiment": {"namespace": namespace, "name": name, "description": spec.description},
@@ -26,8 +23,8 @@ def as_data(namespace: str, name: str, spec: ChaosExperimentSpec, status: ChaosE
         "hypothesis": wanted.get("hypothesis", []),
         "stopConditions": wanted.get("stopConditions", []),
         "proves": wanted.get("proves", []),
-        "isOver": status.phase is Phase.FINISHED,
-        "run": run,
+        "isOver": is_over(status),
+        "run": as_wire(status),
     }
 
 
@@ -36,7 +33,7 @@ def as_markdown(namespace: str, name: str, spec: ChaosExperimentSpec, status: Ch
     parts = [
         f"# {text(namespace)}/{text(name)}, run {status.run_number}",
         text(spec.description),
-        _verdict(status),
+        verdict(status, "run"),
         table(("", ""), _summary(spec, status)),
         section("Hypothesis", bullets(_hypothesis(spec))),
         section("Plan", _plan(status)),
@@ -47,7 +44,7 @@ def as_markdown(namespace: str, name: str, spec: ChaosExperimentSpec, status: Ch
         section("Recommendations", bullets(text(one) for one in status.recommendations)),
         section("Runs", _runs(status)),
     ]
-    return "\n\n".join(part for part in parts if part)
+    return page(parts)
 
 
 def run_as_data(namespace: str, name: str, run: Run) -> dict[str, Any]:
@@ -60,40 +57,33 @@ def run_as_markdown(namespace: str, name: str, run: Run) -> str:
     parts = [
         f"# {text(namespace)}/{text(name)}, run {run.number}",
         f"**{run.verdict or 'A dry run'}** ({text(run.reason)}).",
-        table(("", ""), (("Began", _moment(run.started_at)), ("Ended", _moment(run.ended_at)), *_took_in(run))),
+        table(("", ""), (("Began", moment(run.started_at)), ("Ended", moment(run.ended_at)), *_took_in(run))),
         section("The loop", _proofs(run.proofs)),
     ]
-    return "\n\n".join(part for part in parts if part)
-
-
-def _verdict(status: ChaosExperimentStatus) -> str:
-    if status.verdict is None:
-        return f"**{status.phase}**: {text(status.message) or 'there is no verdict yet.'}"
-    so_far = "" if status.phase is Phase.FINISHED else f", and the run is {status.phase}"
-    return f"**{status.verdict}** ({status.reason}){so_far}. {text(status.message)}"
+    return page(parts)
 
 
 def _summary(spec: ChaosExperimentSpec, status: ChaosExperimentStatus) -> Iterator[tuple[str, str]]:
     yield "Fault", text(f"{status.fault} on {status.target}")
     yield "Duration", format_duration(spec.duration)
     yield "Reaction", str(spec.reaction)
-    for title, moment in (
+    for title, at in (
         ("Began", status.started_at), ("Injected", status.injected_at),
         ("Fault off", status.revert.done_at if status.revert else None), ("Ended", status.ended_at),
     ):  # fmt: skip
-        if moment is not None:
-            yield title, _moment(moment)
+        if at is not None:
+            yield title, moment(at)
     yield from _took_in(status)
 
 
 def _took_in(run: ChaosExperimentStatus | Run) -> Iterator[tuple[str, str]]:
     """Tell what a run took: of time, and of budgets."""
     timings = run.timings
-    for title, took in (
+    for title, duration in (
         ("Detected after", timings.detected_after), ("Acted after", timings.acted_after),
         ("Recovered after", timings.recovered_after), ("Taking it off took", timings.reverted_after),
     ):  # fmt: skip
-        yield title, _took(took)
+        yield title, took(duration)
     for objective, share in run.budget_spent.items():
         yield f"Budget of {text(objective)} spent", text(share)
 
@@ -147,11 +137,7 @@ def _met(record: TargetRecord) -> str:
 def _proofs(proofs: Sequence[ProofRecord]) -> str:
     if not proofs:
         return ""
-    rows = (
-        (text(f"{one.kind} {one.name}"), str(one.state), _took(one.detected_after), _took(one.acted_after),
-         _took(one.verified_after), text(one.message) or NOTHING)
-        for one in proofs
-    )  # fmt: skip
+    rows = ((text(f"{one.kind} {one.name}"), str(one.state), *proved(one)) for one in proofs)
     return table(("Drill of", "", "Detected after", "Acted after", "Verified after", "Missing"), rows)
 
 
@@ -165,34 +151,26 @@ def _stages(status: ChaosExperimentStatus) -> str:
 
 def _stage(stage: Stage) -> tuple[str, ...]:
     score = NOTHING if stage.score is None else str(stage.score)
-    return str(stage.passed), str(stage.failed), _took(stage.latency), score, str(stage.restarts)
+    return str(stage.passed), str(stage.failed), took(stage.latency), score, str(stage.restarts)
 
 
 def _timeline(status: ChaosExperimentStatus) -> Iterator[str]:
     start = status.injected_at or status.started_at
     for seen in status.observations:
         offset = "" if start is None else f" ({_offset(seen.at - start)})"
-        yield f"{_moment(seen.at)}{offset} {text(seen.what)}"
+        yield f"{moment(seen.at)}{offset} {text(seen.what)}"
 
 
 def _runs(status: ChaosExperimentStatus) -> str:
     if not status.runs:
         return ""
     rows = (
-        (str(run.number), _moment(run.started_at), str(run.verdict or NOTHING), text(run.reason),
-         _took(run.timings.detected_after), _took(run.timings.acted_after), _took(run.timings.recovered_after))
+        (str(run.number), moment(run.started_at), str(run.verdict or NOTHING), text(run.reason),
+         took(run.timings.detected_after), took(run.timings.acted_after), took(run.timings.recovered_after))
         for run in status.runs
     )  # fmt: skip
     return table(("Run", "Began", "Verdict", "Reason", "Detected", "Acted", "Recovered"), rows)
 
 
-def _moment(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S}Z"
-
-
 def _offset(after: timedelta) -> str:
     return f"−{format_duration(-after)}" if after < timedelta(0) else f"+{format_duration(after)}"  # noqa: RUF001
-
-
-def _took(duration: timedelta | None) -> str:
-    return NOTHING if duration is None else format_duration(duration)

@@ -1,25 +1,17 @@
 """`homeostat report chaos/NAME`: reads an experiment from the cluster or from a file, and reports its last run."""
 
+from argparse import Namespace
 from collections.abc import Sequence
-from typing import Any
-
-from pydantic import ValidationError
 
 from homeostat.api.chaos import KIND, ChaosExperimentSpec
 from homeostat.api.chaos_status import ChaosExperimentStatus
-from homeostat.cli.arguments import BadArguments
-from homeostat.cli.asked import explained, name_of
-from homeostat.cli.checks.check_file import BadInput
-from homeostat.cli.one_object import is_named, read_object
+from homeostat.cli.arguments import CommandError
+from homeostat.cli.carrying_out import carry_out
+from homeostat.cli.one_object import is_named
 from homeostat.cli.parsers.chaos_report import parser
 from homeostat.cli.reports.experiment import as_data, as_markdown, run_as_data, run_as_markdown
-from homeostat.cli.showing import show
-from homeostat.cli.streams import complain
-from homeostat.engine.objects import explain
-from homeostat.kube.credentials import CredentialsError
-from homeostat.ports import Forbidden, Gone, Rejected, Unavailable
+from homeostat.cli.reports.run_command import printed, read
 
-FAILED = 2  # exit code
 _WHEN_GONE = "is there such an experiment in this namespace, and are the CRDs of homeostat installed?"
 _WHEN_FORBIDDEN = "a report takes the right to get chaosexperiments there. Try -n NAMESPACE"
 
@@ -31,32 +23,18 @@ def is_meant(arguments: Sequence[str]) -> bool:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; give the exit code."""
-    try:
-        asked = parser().parse_args(arguments)
-        name = name_of(asked.experiment, KIND, "report")
-        body = read_object(KIND, asked, name)
-        spec = ChaosExperimentSpec.model_validate(body.get("spec") or {})
-        status = ChaosExperimentStatus.model_validate(body.get("status") or {})
-    except ValidationError as error:
-        complain([f"the experiment cannot be read: {explain(error, 'experiment')}"])
-        return FAILED
-    except (BadArguments, BadInput, CredentialsError, Unavailable, Forbidden, Gone, Rejected) as error:
-        complain([explained(error, when_gone=_WHEN_GONE, when_forbidden=_WHEN_FORBIDDEN)])
-        return FAILED
-    if not status.run_number:
-        complain([f"{name}: there was no run yet: {status.message or status.reason or 'nothing has looked at it'}"])
-        return FAILED
-    namespace, number = str(body["metadata"].get("namespace", asked.namespace)), asked.run or status.run_number
-    if number == status.run_number:
-        return _printed(asked, as_data(namespace, name, spec, status), as_markdown(namespace, name, spec, status))
-    run = next((one for one in status.runs if one.number == number), None)
+    return carry_out(parser(), arguments, _run, when_gone=_WHEN_GONE, when_forbidden=_WHEN_FORBIDDEN)
+
+
+def _run(asked: Namespace) -> int:
+    one = read(KIND, (ChaosExperimentSpec, ChaosExperimentStatus), asked, asked.experiment, "run")
+    if asked.run in {0, one.status.run_number}:
+        about = one.namespace, one.name, one.spec, one.status
+        return printed(asked, as_data(*about), lambda: as_markdown(*about))
+    run = next((run for run in one.status.runs if run.number == asked.run), None)
     if run is None:
-        kept = ", ".join(str(one.number) for one in reversed(status.runs)) or "none"
-        complain([f"{name}: there is no run {number}; of earlier runs the newest five are kept: {kept}"])
-        return FAILED
-    return _printed(asked, run_as_data(namespace, name, run), run_as_markdown(namespace, name, run))
-
-
-def _printed(asked: Any, data: dict[str, Any], markdown: str) -> int:  # noqa: ANN401 - argparse's
-    output = "text" if asked.output == "markdown" else asked.output
-    return 0 if show(data, output, lambda: markdown) else FAILED
+        kept = ", ".join(str(run.number) for run in reversed(one.status.runs)) or "none"
+        raise CommandError(f"{one.name}: there is no run {asked.run}; of earlier runs the newest five are kept: {kept}")
+    return printed(
+        asked, run_as_data(one.namespace, one.name, run), lambda: run_as_markdown(one.namespace, one.name, run)
+    )

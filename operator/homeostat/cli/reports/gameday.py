@@ -4,27 +4,23 @@ Everything is read from the object itself: its spec, and the status that the day
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
 from typing import Any
 
 from homeostat.api.chaos import Approval
 from homeostat.api.gameday import GameDaySpec, Gate, GateVerdict, OnFailure
-from homeostat.api.gameday_status import Day, DayPhase, GameDayStatus, StepRecord
-from homeostat.api.meta import format_duration, format_time
-from homeostat.cli.markdown import bullets, code, section, table, text
-
-NOTHING = "-"
+from homeostat.api.gameday_status import Day, GameDayStatus, StepRecord
+from homeostat.api.meta import format_duration
+from homeostat.cli.markdown import bullets, code, page, section, table, text
+from homeostat.cli.reports.run import NOTHING, as_wire, between, is_over, moment, proved, took, verdict
 
 
 def as_data(namespace: str, name: str, spec: GameDaySpec, status: GameDayStatus) -> dict[str, Any]:
     """Give the report as JSON: spec and status of the day in the words of the API, without conditions."""
-    day = status.wire()
-    day.pop("conditions", None)
     return {
         "gameDay": {"namespace": namespace, "name": name, "description": spec.description},
         "steps": spec.wire()["steps"],
-        "isOver": status.phase is DayPhase.FINISHED,
-        "day": day,
+        "isOver": is_over(status),
+        "day": as_wire(status),
     }
 
 
@@ -33,7 +29,7 @@ def as_markdown(namespace: str, name: str, spec: GameDaySpec, status: GameDaySta
     parts = [
         f"# {text(namespace)}/{text(name)}, day {status.run_number}",
         text(spec.description),
-        _verdict(status),
+        verdict(status, "day"),
         table(("", ""), _summary(status)),
         section("Steps", _steps(status)),
         section("What was proved", _proofs(status)),
@@ -43,21 +39,14 @@ def as_markdown(namespace: str, name: str, spec: GameDaySpec, status: GameDaySta
         section("Recommendations", bullets(text(one) for one in status.recommendations)),
         section("Days", _days(status)),
     ]
-    return "\n\n".join(part for part in parts if part)
-
-
-def _verdict(status: GameDayStatus) -> str:
-    if status.verdict is None:
-        return f"**{status.phase}**: {text(status.message) or 'there is no verdict yet.'}"
-    so_far = "" if status.phase is DayPhase.FINISHED else f", and the day is {status.phase}"
-    return f"**{status.verdict}** ({status.reason}){so_far}. {text(status.message)}"
+    return page(parts)
 
 
 def _summary(status: GameDayStatus) -> Iterator[tuple[str, str]]:
     yield "Steps begun", status.progress or NOTHING
-    yield "Began", _at(status.started_at)
-    yield "Ended", _at(status.ended_at)
-    yield "Took", _between(status.started_at, status.ended_at)
+    yield "Began", moment(status.started_at)
+    yield "Ended", moment(status.ended_at)
+    yield "Took", between(status.started_at, status.ended_at)
 
 
 def _steps(status: GameDayStatus) -> str:
@@ -69,17 +58,17 @@ def _step(step: StepRecord) -> tuple[str, ...]:
     times = step.timings
     return (
         text(step.name), code(step.experiment), str(step.run_number or NOTHING), step.verdict or step.phase,
-        step.reason or NOTHING, _between(step.started_at, step.ended_at), _took(times.detected_after),
-        _took(times.acted_after), _took(times.recovered_after), _took(times.reverted_after),
+        step.reason or NOTHING, between(step.started_at, step.ended_at), took(times.detected_after),
+        took(times.acted_after), took(times.recovered_after), took(times.reverted_after),
     )  # fmt: skip
 
 
 def _proofs(status: GameDayStatus) -> str:
     rows = [
-        (text(step.name), f"{one.kind} {code(one.name)}", one.state, _took(one.detected_after), _took(one.acted_after),
-         _took(one.verified_after), text(one.message) or NOTHING)
-        for step in status.steps for one in step.proofs
-    ]  # fmt: skip
+        (text(step.name), f"{one.kind} {code(one.name)}", one.state, *proved(one))
+        for step in status.steps
+        for one in step.proofs
+    ]
     return table(("Step", "What", "Proof", "Detected", "Acted", "Verified", "Missing"), rows) if rows else ""
 
 
@@ -120,17 +109,5 @@ def _days(status: GameDayStatus) -> str:
 
 def _day(day: Day) -> tuple[str, ...]:
     steps = ", ".join(f"{text(step.name)} {step.verdict or NOTHING}" for step in day.steps)
-    took = _between(day.started_at, day.ended_at)
-    return str(day.number), _at(day.started_at), took, day.verdict or NOTHING, day.reason, steps
-
-
-def _at(moment: datetime | None) -> str:
-    return format_time(moment) if moment else NOTHING
-
-
-def _between(start: datetime | None, end: datetime | None) -> str:
-    return _took(end - start) if start and end else NOTHING
-
-
-def _took(duration: timedelta | None) -> str:
-    return NOTHING if duration is None else format_duration(duration)
+    took = between(day.started_at, day.ended_at)
+    return str(day.number), moment(day.started_at), took, day.verdict or NOTHING, day.reason, steps

@@ -15,7 +15,7 @@ from typing import Any
 
 from homeostat.api.meta import format_decimal, format_duration
 from homeostat.api.objective import BudgetingMethod, Exclusion, ExclusionMode
-from homeostat.cli.markdown import section, table, text
+from homeostat.cli.markdown import page, section, table, text
 from homeostat.core.objective.compliance import COVERED, Compliance, Course, Month, Row, Stretch, Verdict
 
 NOTHING = "-"
@@ -163,7 +163,7 @@ def as_markdown(paper: Paper) -> str:
         section("Exclusions", _exclusions(paper)),
         section("How to read this", NOTES),
     ]
-    return "\n\n".join(part for part in parts if part)
+    return page(parts)
 
 
 def _head(paper: Paper) -> str:
@@ -289,7 +289,7 @@ def _days(paper: Paper) -> str:
         )
         for day in days[first:last]
     )  # fmt: skip
-    return "\n\n".join(part for part in (table(head, cells), note) if part)
+    return page((table(head, cells), note))
 
 
 def _by_itself(day: Row, paper: Paper) -> str:
