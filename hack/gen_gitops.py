@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from generated import Generated, main
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(REPOSITORY / "operator"), str(REPOSITORY / "tests")]
 
@@ -183,33 +185,10 @@ def flux() -> Iterator[tuple[Path, str]]:
 # --- all of it ------------------------------------------------------------------------------------------
 
 
-def files() -> Iterator[tuple[Path, str]]:
-    """Give everything that is written."""
-    yield from argo_folder()
-    yield from argo_config_map()
-    yield from flux()
-
-
-def stale() -> list[str]:
-    """Name the files that are not as they would be written, and those that would not be."""
-    wanted = dict(files())
-    differs = [path for path, content in wanted.items() if not path.exists() or path.read_text() != content]
-    extra = [path for path in (ARGO / GROUP).rglob("testdata/*.yaml") if path not in wanted]
-    return sorted(str(path.relative_to(REPOSITORY)) for path in (*differs, *extra))
-
-
-def main() -> int:
-    """Write the files, or say with --check which are stale."""
-    if "--check" in sys.argv[1:]:
-        found = stale()
-        for name in found:
-            print(f"stale: {name} (run hack/gen_gitops.py)", file=sys.stderr)
-        return 1 if found else 0
-    for path, content in files():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
-    return 0
+def generated() -> Generated:
+    """Give everything that is written; of statuses, those of stories that are no more are too many."""
+    return Generated(dict((*argo_folder(), *argo_config_map(), *flux())), (ARGO / GROUP).rglob("testdata/*.yaml"))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("hack/gen_gitops.py", __doc__ or "", generated()))

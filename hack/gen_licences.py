@@ -11,13 +11,11 @@ import sys
 from importlib.metadata import PackageMetadata, PackageNotFoundError, metadata
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY / "hack"))
+from generated import ROOT, Generated, main
+from images.debian import existing_root
+from images.sbom import licences_of, listed_packages
 
-from images.debian import existing_root  # noqa: E402 - found through the path above
-from images.sbom import licences_of, listed_packages  # noqa: E402
-
-TARGET, LOCK = REPOSITORY / "THIRD-PARTY.md", REPOSITORY / "requirements.lock"
+TARGET, LOCK = ROOT / "THIRD-PARTY.md", ROOT / "requirements.lock"
 ALLOWED = frozenset({
     "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "LGPL-3.0-only", "MIT", "MPL-2.0",
     "PSF-2.0", "Zlib",
@@ -136,21 +134,13 @@ def _standing() -> str:
     return text[text.index(DEBIAN_BEGINS) :] if DEBIAN_BEGINS in text else ""
 
 
-def main() -> int:
-    """Write the file, or say with --check whether it is stale."""
-    try:
-        text = render()
-    except UnknownLicence as error:
-        print(f"gen_licences: {error}", file=sys.stderr)
-        return 1
-    if "--check" in sys.argv[1:]:
-        is_stale = not TARGET.exists() or TARGET.read_text() != text
-        if is_stale:
-            print("stale: THIRD-PARTY.md (run hack/gen_licences.py)", file=sys.stderr)
-        return int(is_stale)
-    TARGET.write_text(text)
-    return 0
+def generated() -> Generated:
+    """Give the one file. Raises UnknownLicence."""
+    return Generated({TARGET: render()})
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main("hack/gen_licences.py", __doc__ or "", generated()))
+    except UnknownLicence as error:
+        sys.exit(f"gen_licences: {error}")

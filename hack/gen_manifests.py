@@ -6,21 +6,21 @@
 - `config/`: the same for kustomize.
 """
 
-import argparse
 import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
 
-import chart_values
 import yaml
 
-ROOT: Final = Path(__file__).resolve().parent.parent
+import chart_values
+from generated import ROOT, Generated, main
+
 CHART: Final = ROOT / "charts" / "homeostat"
 NAMESPACE: Final = "homeostat-system"
 WATCHED: Final = "homeostat-watched"
@@ -244,39 +244,15 @@ def _namespace() -> Document:
 # --- files ----------------------------------------------------------------------------------------------
 
 
-def drift(expected: Mapping[str, str], root: Path) -> list[str]:
-    """Name the files that are missing, outdated or too many."""
-    folders = [root / name for name in OWNED]
-    present = {path.relative_to(root).as_posix() for one in folders for path in one.rglob("*") if path.is_file()}
-    outdated = {path for path, text in expected.items() if not _says(root / path, text)}
-    return sorted(outdated | (present - expected.keys()))
-
-
-def _says(path: Path, text: str) -> bool:
-    return path.is_file() and path.read_text() == text
+def generated() -> Generated:
+    """Give all files, and those of the folders in which every file is generated."""
+    present = [path for name in OWNED for path in (ROOT / name).rglob("*") if path.is_file()]
+    return Generated({ROOT / path: text for path, text in files().items()}, present)
 
 
 def _path(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-def main() -> int:
-    """Write the files, or with `--check` say which are not what the chart says."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="change nothing; fail when a file is out of date")
-    is_check = parser.parse_args().check
-    expected = files()
-    stale = drift(expected, ROOT)
-    if is_check and stale:
-        print(f"out of date: {', '.join(stale)}: run hack/gen_manifests.py", file=sys.stderr)
-        return 1
-    for name in stale:
-        path = ROOT / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(expected[name]) if name in expected else path.unlink()
-        print(f"{'wrote' if name in expected else 'removed'} {name}")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("hack/gen_manifests.py", __doc__ or "", generated()))

@@ -1,7 +1,6 @@
 """What the chart may be told: every key is described, typos are refused by name, what cannot work is said at once."""
 
 import json
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,11 +8,9 @@ import pytest
 import yaml
 from pydantic.alias_generators import to_camel
 
-from chart.rendering import CHART, ROOT, refused, rendered, with_values
-from homeostat.wiring.settings import Settings
-
-sys.path.append(str(ROOT / "hack"))
 import chart_values
+from chart.rendering import CHART, refused, rendered, with_values
+from homeostat.wiring.settings import Settings
 
 pytestmark = pytest.mark.helm
 VALUES = (CHART / "values.yaml").read_text()

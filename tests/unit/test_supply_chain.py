@@ -19,11 +19,6 @@ NOW = datetime(2026, 11, 21, tzinfo=UTC)
 LONG_AGO, JUST_NOW = "2026-01-01T00:00:00Z", "2026-11-20T00:00:00Z"
 
 
-@pytest.fixture(autouse=True)
-def _hack_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(REPOSITORY / "hack"))
-
-
 def module(name: str) -> ModuleType:
     return import_module(name)
 
