@@ -13,6 +13,11 @@ from homeostat.api.kinds import KINDS
 from homeostat.api.meta import GROUP
 from homeostat.core.cluster import Right
 
+REMEDY = (
+    "Recovery and chaos are off by default (recovery.enabled and chaos.enabled of the chart, or dist/rights): "
+    "docs/rights.md has each right."
+)
+"""What to do about rights that are missing: whoever forgot to ask for them reads it where an object says so."""
 CONSENT_POLICY = "homeostat-consent"
 """The ValidatingAdmissionPolicy that vouches for names of who approves, and its binding."""
 _APPS, _LEASES = "apps", "coordination.k8s.io"

@@ -16,6 +16,7 @@ from homeostat.api.recovery_decision import Verdict as RecoveryVerdict
 from homeostat.core.acceptance import INVALID, UNACCEPTED
 from homeostat.core.condition import READY, set_condition, stalled
 from homeostat.core.decision import Action, Decision, HoldAgent, KeepGuard, Outcome, Outcomes, Verb
+from homeostat.core.rights import REMEDY
 from homeostat.core.schedule import until
 from homeostat.core.significance import Significance
 from homeostat.engine import points
@@ -31,7 +32,6 @@ MAX_ROUNDS = 12  # decide → act → decide …; a decision that still wants to
 TOO_LATE = 30.0  # seconds from the beginning of a look to an act that follows from it
 FIRST_BACKOFF, LAST_BACKOFF = 1.0, 60.0  # seconds
 _LONGEST_MESSAGE = 1024
-_REMEDY = "Recovery and chaos are off by default: docs/rights.md has each right."
 
 
 class _NotPermitted(Forbidden):
@@ -255,7 +255,7 @@ class Reconciler:
         status = entry.readable_status()
         if isinstance(status, str) or self._failures.get(entry.key):
             return
-        message = f"The operator lacks a right that it needs for this: {what}. {_REMEDY}"[:_LONGEST_MESSAGE]
+        message = f"The operator lacks a right that it needs for this: {what}. {REMEDY}"[:_LONGEST_MESSAGE]
         conditions = self._unready(entry, status, "NotPermitted", message)
         waiting = status.model_copy(update={"conditions": conditions})
         if waiting == status:

@@ -19,8 +19,6 @@ _RESOURCES = {
 }
 _ANYWHERE = frozenset({"pods", "nodes"})
 _MOST_LISTED = 8
-REMEDY = "Recovery is off by default (recovery.enabled of the chart, or dist/rights): docs/rights.md has each right."
-"""What to do about rights that are missing: whoever forgot to ask for them reads it where the policy says so."""
 
 Needed = tuple[str, str, str, str]
 """Verb, group, resource, subresource."""

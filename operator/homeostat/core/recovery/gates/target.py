@@ -11,6 +11,7 @@ from homeostat.core.recovery.steps.rollback import undoes_the_rollout
 from homeostat.core.recovery.targets.availability import allowance, unhealthy
 from homeostat.core.recovery.targets.memory import MOST_TARGETS
 from homeostat.core.recovery.targets.subject import entries_of, lock_of
+from homeostat.core.rights import REMEDY
 
 
 def nodes_not_allowed(wish: Wish) -> Block | None:
@@ -117,4 +118,4 @@ def not_permitted(wish: Wish) -> Block | None:
     lacking = rights.lacking_for(case.spec, index, case.seen.missing_rights)
     if not lacking:
         return None
-    return Block(BlockReason.NOT_PERMITTED, f"The operator may not {rights.listed(lacking)}. {rights.REMEDY}")
+    return Block(BlockReason.NOT_PERMITTED, f"The operator may not {rights.listed(lacking)}. {REMEDY}")

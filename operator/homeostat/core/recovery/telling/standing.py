@@ -4,6 +4,7 @@ from homeostat.api.meta import ConditionStatus
 from homeostat.core.condition import condition
 from homeostat.core.recovery import rights
 from homeostat.core.recovery.seen import Case
+from homeostat.core.rights import REMEDY
 
 Standing = tuple[ConditionStatus, str, str]
 """A condition: how it stands, the reason, and a sentence."""
@@ -27,7 +28,7 @@ def permitted(case: Case) -> Standing:
         return ConditionStatus.UNKNOWN, "NotAsked", "Whether the operator may do all steps is not known yet."
     if not missing:
         return ConditionStatus.TRUE, "AllRightsHeld", "The operator may do all steps."
-    told = f"The operator lacks rights: {rights.told(missing)}. {rights.REMEDY}"
+    told = f"The operator lacks rights: {rights.told(missing)}. {REMEDY}"
     return ConditionStatus.FALSE, "RightsMissing", told
 
 
