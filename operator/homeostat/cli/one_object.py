@@ -22,20 +22,23 @@ def is_named(kind: Kind, arguments: Sequence[str]) -> bool:
 def read_object(kind: Kind, asked: argparse.Namespace, name: str) -> dict[str, Any]:
     """Read it; raises BadInput, CredentialsError and what `ports` has for the API server's answers."""
     if asked.file:
-        return _in_file(kind, asked.file, asked.namespace, name)
-    return asyncio.run(_in_cluster(kind, *place_of(asked), name))
+        return in_file(kind, asked.file, asked.namespace, name)
+    return asyncio.run(in_cluster(kind, *place_of(asked), name))
 
 
-async def _in_cluster(kind: Kind, credentials: Credentials, namespace: str, name: str) -> dict[str, Any]:
+async def in_cluster(kind: Kind, credentials: Credentials, namespace: str, name: str) -> dict[str, Any]:
+    """Read it from the cluster; raises what `ports` has for the API server's answers."""
     async with ApiClient(credentials, patience=desk.PATIENCE) as client:
         return await ApiObjects(client).get(kind, namespace, name)
 
 
-def _in_file(kind: Kind, path: str, namespace: str, name: str) -> dict[str, Any]:
+def in_file(kind: Kind, path: str, namespace: str, name: str) -> dict[str, Any]:
+    """Read it from a file, in whatever namespace where none is named. Raises BadInput."""
     for body in (one.body for one in objects(path)):
         metadata = body.get("metadata") if isinstance(body, dict) and body.get("kind") == kind.kind else None
         if not isinstance(metadata, dict) or metadata.get("name") != name:
             continue
         if not namespace or metadata.get("namespace", namespace) == namespace:
             return dict(body)
-    raise BadInput(f"{path}: there is no {kind.kind} {name}")
+    called = f"{namespace}/{name}" if namespace else name
+    raise BadInput(f"{path}: there is no {kind.kind} {called}")
