@@ -14,7 +14,7 @@ from contract.kube_server import Behaviour, refuses, resets, serving_handler
 from homeostat.api.meta import format_precise_time
 from homeostat.cli import desk
 from homeostat.cli.reasons.explain import main
-from homeostat.cli.reasons.explain_reading import OPERATORS_OWN
+from homeostat.cli.reasons.operators_own import OPERATORS_OWN
 from homeostat.core.recovery.gates.chain import TO_ACT, TO_TELL, name_of
 from homeostat.engine.clock import SystemClock
 from homeostat.kube.client import Patience

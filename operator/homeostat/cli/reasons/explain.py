@@ -19,8 +19,9 @@ from homeostat.cli import desk
 from homeostat.cli.asked import kind_and_name, place_of
 from homeostat.cli.carrying_out import FAILED, carry_out
 from homeostat.cli.parsers.explain import parser
-from homeostat.cli.reasons.explain_reading import Reach, report_on
+from homeostat.cli.reasons.explain_reading import report_on
 from homeostat.cli.reasons.explain_report import Report, as_json, lines
+from homeostat.cli.reasons.permitted import Reach
 from homeostat.cli.reasons.why_report import as_data, why
 from homeostat.cli.reasons.why_report import lines as why_lines
 from homeostat.cli.showing import show
