@@ -15,12 +15,14 @@ from typing import Any, TypeVar
 import numpy as np
 
 from homeostat.api.meta import API_VERSION, Kind
+from homeostat.core.action import Action, Outcome, Verb
 from homeostat.core.cluster import Job, Pod, Secret
-from homeostat.core.decision import Action, Decision, Event, Outcome, Ref, Verb
+from homeostat.core.decision import Decision, Event
 from homeostat.core.history import Known, PastRun, Runs
 from homeostat.core.ledger import Closed
 from homeostat.core.probing import JobRequest, Reason, Request, Result, Verdict
 from homeostat.core.ranges import Grid, Step
+from homeostat.core.ref import Ref
 from homeostat.core.ring import TOTAL
 from homeostat.core.significance import Significance
 from homeostat.engine.controller import Problem, Subject

@@ -11,11 +11,12 @@ from typing import Any
 from homeostat.api.health_check import HealthCheckSpec, HealthCheckStatus, HealthState
 from homeostat.core import plan as plans
 from homeostat.core.condition import condition
-from homeostat.core.decision import Decision, Event, EventType, Ref
+from homeostat.core.decision import Decision, Event, EventType
 from homeostat.core.health import HealthSeen, decide, significance, steady_from
 from homeostat.core.maintenance import rests_until
 from homeostat.core.plan import Plan
 from homeostat.core.probing import Reason, Verdict
+from homeostat.core.ref import Ref
 from homeostat.core.run import RESTING, Run
 from homeostat.core.significance import Significance
 from homeostat.core.track import Track, record, restore, snapshot

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from homeostat.api.meta import Kind
+from homeostat.core.action import Action, CallWebhook, Outcome
 from homeostat.core.cluster import (
     Claim,
     DisruptionBudget,
@@ -24,10 +25,11 @@ from homeostat.core.cluster import (
     TokenBudget,
     Workload,
 )
-from homeostat.core.decision import Action, CallWebhook, Event, Outcome, Ref
+from homeostat.core.decision import Event
 from homeostat.core.guarding import GuardSeen
 from homeostat.core.probing import JobRequest, Request, Result
 from homeostat.core.prometheus.answer import Failure, LoadedGroup, Matrix, Vector
+from homeostat.core.ref import Ref
 
 if TYPE_CHECKING:  # they bring numpy: a guard must be there soon, and needs none of it
     from homeostat.core.history import Known, Latencies, PastRun, Runs

@@ -27,9 +27,10 @@ from bench.fleet import Silent, cpu, nothing, ready, rss, unmarked
 from bench.progress import say
 from bench.report import Row, percentile, publish
 from homeostat.api.meta import Kind
+from homeostat.core.action import Action, Outcome, RestartRollout, Verb
 from homeostat.core.cluster import Lock, Namespace, Node, Pod, Right, TokenBudget, Workload
-from homeostat.core.decision import Action, Outcome, Ref, RestartRollout, Verb
 from homeostat.core.probing import Reason, Request, Result, Verdict
+from homeostat.core.ref import Ref
 from homeostat.engine.clock import SystemClock
 from homeostat.engine.gate import PacedGate
 from homeostat.store.history import SqlHistory

@@ -47,10 +47,11 @@ import homeostat.wiring.process  # noqa: F401 - what the operator has in memory
 from bench.progress import say
 from bench.report import Row, percentile, publish
 from homeostat.api.meta import Kind
-from homeostat.core.decision import Event, Ref
+from homeostat.core.decision import Event
 from homeostat.core.ledger import Closed
 from homeostat.core.objective.survey import burn_rates
 from homeostat.core.probing import Reason, Verdict
+from homeostat.core.ref import Ref
 from homeostat.core.run import Run
 from homeostat.core.window import HOUR, MINUTE
 from homeostat.engine.clock import SystemClock

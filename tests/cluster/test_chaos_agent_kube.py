@@ -19,9 +19,10 @@ from cluster.manifests import deployment
 from cluster.operator_process import kubeconfig_for
 from cluster.proxy import FaultProxy
 from cluster.waiting import eventually
+from homeostat.core.action import Outcome, StartAgent, Verb
 from homeostat.core.cluster import AgentContainer, Pod
-from homeostat.core.decision import Outcome, Ref, StartAgent, Verb
 from homeostat.core.orders import PREFIX, AgentState, OffReason, Order, Said
+from homeostat.core.ref import Ref
 from homeostat.engine.chaos.links import AgentLinks
 from homeostat.engine.clock import SystemClock
 from homeostat.kube.actuator import ApiActuator

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from cluster.hands import client
-from homeostat.core.decision import DropGuard, KeepGuard, Outcome, Ref, Verb
+from homeostat.core.action import DropGuard, KeepGuard, Outcome, Verb
 from homeostat.core.held import Leftover, Restorable, write_records
+from homeostat.core.ref import Ref
 from homeostat.kube.client import MERGE_PATCH, ApiClient
 from homeostat.kube.guard_post import GuardPost
 from homeostat.kube.guards import ApiGuards

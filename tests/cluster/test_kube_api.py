@@ -13,14 +13,10 @@ from cluster.hands import budget_of, client, cluster, hand
 from cluster.waiting import eventually
 from homeostat.api.health_check import KIND as HEALTH_CHECK
 from homeostat.api.recovery import KIND as RECOVERY_POLICY
-from homeostat.core.cluster import Workload
-from homeostat.core.decision import (
+from homeostat.core.action import (
     DeletePod,
-    Event,
-    EventType,
     EvictPod,
     Outcome,
-    Ref,
     ReleaseLock,
     RestartRollout,
     Scale,
@@ -28,7 +24,10 @@ from homeostat.core.decision import (
     TakeToken,
     Verb,
 )
+from homeostat.core.cluster import Workload
+from homeostat.core.decision import Event, EventType
 from homeostat.core.leadership import Terms
+from homeostat.core.ref import Ref
 from homeostat.engine.objects import KIND_BY_NAME
 from homeostat.kube import budget as budgets
 from homeostat.kube import lease as leases

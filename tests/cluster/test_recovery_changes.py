@@ -10,8 +10,9 @@ import pytest
 from cluster.hands import client, cluster, hand
 from cluster.waiting import eventually
 from homeostat.core import merge_patch
+from homeostat.core.action import Action, Outcome, PatchObject, ResizePod, SetUnschedulable, UndoRollout, Verb
 from homeostat.core.cluster import Pod, Workload
-from homeostat.core.decision import Action, Outcome, PatchObject, Ref, ResizePod, SetUnschedulable, UndoRollout, Verb
+from homeostat.core.ref import Ref
 from homeostat.kube.actuator import ApiActuator
 from homeostat.kube.client import MERGE_PATCH, ApiClient
 from homeostat.kube.resources import NODE, POD, WORKLOADS

@@ -16,8 +16,9 @@ from cluster.installation import manifests, token_of
 from cluster.manifests import disruption_budget, policy
 from cluster.operator_process import kubeconfig_for
 from cluster.waiting import until
+from homeostat.core.action import EvictPod, Outcome, RunJob, SetUnschedulable, Verb
 from homeostat.core.cluster import Job
-from homeostat.core.decision import EvictPod, Outcome, Ref, RunJob, SetUnschedulable, Verb
+from homeostat.core.ref import Ref
 from homeostat.kube.actuator import ApiActuator
 from homeostat.kube.budget import ActionBudget
 from homeostat.kube.client import ApiClient

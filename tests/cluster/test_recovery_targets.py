@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from cluster.waiting import eventually
+from homeostat.core.action import Outcome, Verb
 from homeostat.core.cluster import Workload
-from homeostat.core.decision import Outcome, Ref, Verb
 from homeostat.core.recovery.targets.gitops import TEMPLATE
+from homeostat.core.ref import Ref
 from homeostat.kube.budget import ActionBudget
 from homeostat.kube.client import APPLY_PATCH, MERGE_PATCH, ApiClient
 from homeostat.kube.errands import ApiJobReader

@@ -10,8 +10,9 @@ import pytest
 from aiohttp import web
 
 from contract.kube_server import Seen, answers, client_of, credentials, hangs, refuses, resets, serving, serving_handler
-from homeostat.core.decision import Outcome, Ref, StartAgent, Verb
+from homeostat.core.action import Outcome, StartAgent, Verb
 from homeostat.core.orders import LONGEST_LINE, NEEDS, AgentState, Beat, Order, Said
+from homeostat.core.ref import Ref
 from homeostat.kube.actuator import ApiActuator
 from homeostat.kube.attach import ApiAgentWires, SocketWire
 from homeostat.kube.client import ApiClient, Patience

@@ -6,13 +6,12 @@ import pytest
 
 from contract.kube_server import Behaviour, answers, client_of, refuses, resets, says, serving, truncates
 from contract.test_kube_changes import ACTIONS as CHANGES
-from homeostat.core.decision import (
+from homeostat.core.action import (
     Action,
     DeletePod,
     EvictPod,
     InstallRules,
     Outcome,
-    Ref,
     ReleaseLock,
     RemoveRules,
     RestartRollout,
@@ -21,6 +20,7 @@ from homeostat.core.decision import (
     TakeToken,
     Verb,
 )
+from homeostat.core.ref import Ref
 from homeostat.kube.actuator import ApiActuator
 from homeostat.kube.budget import ActionBudget
 from homeostat.kube.client import ApiClient

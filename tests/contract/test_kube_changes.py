@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from contract.kube_server import Behaviour, answers, client_of, refuses, resets, serving
+from homeostat.core.action import Action, Outcome, PatchObject, ResizePod, SetUnschedulable, UndoRollout, Verb
 from homeostat.core.cluster import PatchEffect, Workload
-from homeostat.core.decision import Action, Outcome, PatchObject, Ref, ResizePod, SetUnschedulable, UndoRollout, Verb
+from homeostat.core.ref import Ref
 from homeostat.kube.actuator import ApiActuator
 from homeostat.kube.budget import ActionBudget
 from homeostat.kube.client import ApiClient

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from contract.kube_server import Behaviour, ScriptedApi, answers, client_of, refuses, serving
+from homeostat.core.action import CallWebhook, Outcome, RunJob, Verb
 from homeostat.core.cluster import Job
-from homeostat.core.decision import CallWebhook, Outcome, Ref, RunJob, Verb
+from homeostat.core.ref import Ref
 from homeostat.kube.errands import ApiJobReader, Errands
 from homeostat.ports import Forbidden, Rejected, Unavailable
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from contract.kube_server import answers, client_of, refuses, resets, serving
-from homeostat.core.decision import AskExperiment, Outcome, Ref, Verb
+from homeostat.core.action import AskExperiment, Outcome, Verb
+from homeostat.core.ref import Ref
 from homeostat.kube.actuator import ApiActuator
 from homeostat.kube.budget import ActionBudget
 from homeostat.kube.client import ApiClient

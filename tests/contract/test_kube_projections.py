@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from homeostat.core.cluster import AgentContainer, Claim, Node, Pod, Secret
-from homeostat.core.decision import Ref
+from homeostat.core.ref import Ref
 from homeostat.kube.projections import (
     claim_of,
     disruption_budget_of,

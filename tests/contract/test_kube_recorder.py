@@ -6,7 +6,8 @@ import pytest
 
 from contract.kube_server import answers, client_of, serving
 from fakes import NOON
-from homeostat.core.decision import Event, EventType, Ref
+from homeostat.core.decision import Event, EventType
+from homeostat.core.ref import Ref
 from homeostat.kube.recorder import ApiRecorder
 
 EVENT = Event("RecoveryBlocked", "RecoveryPolicy heal does nothing: Frozen: outage", EventType.WARNING, "Recover")

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from contract.kube_server import answers, client_of, refuses, serving
-from homeostat.core.decision import InstallRules, Outcome, Ref, RemoveRules, Verb
+from homeostat.core.action import InstallRules, Outcome, RemoveRules, Verb
+from homeostat.core.ref import Ref
 from homeostat.core.rules.groups import emit
 from homeostat.core.rules.holder import Holder, RuleSelector, manifest
 from homeostat.kube.rules import ApiRules

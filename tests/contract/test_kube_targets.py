@@ -6,8 +6,9 @@ from typing import Any
 from aiohttp import web
 
 from contract.kube_server import client_of, serving_handler
+from homeostat.core.action import Outcome, Verb
 from homeostat.core.cluster import GitOwner, Service
-from homeostat.core.decision import Outcome, Ref, Verb
+from homeostat.core.ref import Ref
 from homeostat.kube.budget import ActionBudget
 from homeostat.kube.client import ApiClient
 from homeostat.kube.errands import ApiJobReader

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from fakes import FakeClock, FakeJobs
 from homeostat.core.cluster import Job, Pod
-from homeostat.core.decision import Ref
 from homeostat.core.probing import JobRequest, Reason
+from homeostat.core.ref import Ref
 from homeostat.ports import Conflict, Forbidden, Rejected, Unavailable
 from homeostat.probe.ending import Ending
 from homeostat.probe.job import JobProbe

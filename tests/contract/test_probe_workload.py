@@ -14,8 +14,8 @@ from typing_extensions import override
 
 from homeostat.api.probe import WorkloadTrouble
 from homeostat.core.cluster import Claim, Node, Pod, Workload
-from homeostat.core.decision import Ref
 from homeostat.core.probing import Reason, Verdict, WorkloadRequest
+from homeostat.core.ref import Ref
 from homeostat.ports import Forbidden, Gone, Unavailable
 from homeostat.probe import troubles
 from homeostat.probe.ending import Ending, verdict_of

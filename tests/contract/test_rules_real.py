@@ -12,8 +12,9 @@ import pytest
 from contract.hostile import on_uvloop
 from fakes import FakeClock
 from homeostat.api.objective_status import ServiceLevelObjectiveStatus
-from homeostat.core.decision import InstallRules, Ref
+from homeostat.core.action import InstallRules
 from homeostat.core.prometheus.answer import Failure
+from homeostat.core.ref import Ref
 from homeostat.core.rules.groups import emit
 from homeostat.core.rules.holder import Holder, as_file
 from homeostat.core.rules.installation import Found, Loaded, RulesSeen, decide_rules

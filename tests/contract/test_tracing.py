@@ -28,8 +28,10 @@ from fakes import (
     eventually,
 )
 from homeostat.__main__ import main
-from homeostat.core.decision import Decision, DeletePod, Ref, TakeToken
+from homeostat.core.action import DeletePod, TakeToken
+from homeostat.core.decision import Decision
 from homeostat.core.probing import Phases, Reason, Result, Verdict
+from homeostat.core.ref import Ref
 from homeostat.engine.archive import Archive
 from homeostat.engine.gate import PacedGate
 from homeostat.engine.objects import Key, ObjectStore, entry_from

@@ -14,8 +14,9 @@ import pytest
 from typing_extensions import override
 
 from contract.kube_server import Behaviour, ScriptedApi, answers, hangs, resets, says, serving
+from homeostat.core.action import CallWebhook, Outcome, Verb
 from homeostat.core.cluster import Secret
-from homeostat.core.decision import CallWebhook, Outcome, Ref, Verb
+from homeostat.core.ref import Ref
 from homeostat.notify import webhook
 from homeostat.notify.webhook import Webhooks
 from homeostat.ports import Forbidden, Unavailable

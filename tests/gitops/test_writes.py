@@ -13,7 +13,8 @@ import pytest
 
 from gitops.statuses import KINDS
 from homeostat.api.chaos import ABORT, RUN
-from homeostat.core.decision import AskExperiment, KeepGuard, Ref, RunJob
+from homeostat.core.action import AskExperiment, KeepGuard, RunJob
+from homeostat.core.ref import Ref
 from homeostat.core.rules.holder import Holder
 from homeostat.core.rules.holder import manifest as rules_manifest
 from homeostat.engine.objects import KIND_BY_NAME

@@ -8,7 +8,6 @@ import pytest
 
 from homeostat.api.health_check import HealthCheckSpec
 from homeostat.core.cluster import Endpoint
-from homeostat.core.decision import Ref
 from homeostat.core.plan import Invalid, Plan, Refusal, compile, requests, step_requests  # noqa: A004 - of a plan
 from homeostat.core.probing import (
     Content,
@@ -27,6 +26,7 @@ from homeostat.core.probing import (
     TlsRequest,
     WorkloadRequest,
 )
+from homeostat.core.ref import Ref
 
 CHECK = Ref("HealthCheck", "shop", "checkout", "uid-1")
 

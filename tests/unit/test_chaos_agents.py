@@ -8,6 +8,7 @@ import pytest
 
 from homeostat.api.chaos_status import Phase, TargetPhase, Verdict
 from homeostat.api.health_check import HealthState
+from homeostat.core.action import HoldAgent, Outcome, StartAgent, StopAgent, TakeLock, Verb
 from homeostat.core.chaos.faults import hold, injection
 from homeostat.core.chaos.faults.settings import order_of, peer_selectors
 from homeostat.core.chaos.faults.undo import AGENT_PATIENCE, commands, has_failed, needed
@@ -15,7 +16,6 @@ from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.chaos.run.injecting import injecting
 from homeostat.core.chaos.seen import AgentSeen, Case, CheckSeen
 from homeostat.core.cluster import AgentContainer, Container
-from homeostat.core.decision import HoldAgent, Outcome, StartAgent, StopAgent, TakeLock, Verb
 from homeostat.core.orders import AgentState, OffReason, RefusalReason, Said
 from scenarios.chaos.holders import Agent
 from scenarios.chaos.world import World, an_agent_spec

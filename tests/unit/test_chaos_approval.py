@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from homeostat.api.chaos_status import Phase, Verdict
+from homeostat.core.action import DeletePod, HoldFields
 from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.chaos.seen import AlertSeen, ApprovalSeen
-from homeostat.core.decision import DeletePod, HoldFields
 from scenarios.chaos.watched import Objective, Watched
 from scenarios.chaos.world import FREEZE, START, a_scale_spec, a_spec
 

@@ -13,11 +13,12 @@ from homeostat.api.chaos_status import ChaosExperimentStatus
 from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.api.objective_status import Alert, AlertType, ServiceLevelObjectiveStatus, Severity
 from homeostat.core.chaos.telling import expecting
-from homeostat.core.decision import EventType, Ref
+from homeostat.core.decision import EventType
 from homeostat.core.objective.alerts import events
 from homeostat.core.objective.drills import Drill, expected_by
 from homeostat.core.objective.evaluation import ObjectiveSeen, decide
 from homeostat.core.objective.firing import alerts_of
+from homeostat.core.ref import Ref
 from homeostat.engine.chaos.drills import Drills
 from homeostat.engine.objective.alert_book import AlertBook
 from homeostat.engine.objective.alert_post import AlertPost

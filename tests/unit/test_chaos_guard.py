@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from homeostat.api.chaos_status import Phase, TargetPhase, Verdict
+from homeostat.core.action import DropGuard, EvictPod, HoldFields, KeepGuard, Outcome, Verb
 from homeostat.core.chaos.faults.guard import GRACE, PATIENCE
 from homeostat.core.chaos.faults.undo import commands
 from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.chaos.seen import Case
-from homeostat.core.decision import DropGuard, EvictPod, HoldFields, KeepGuard, Outcome, Verb
 from homeostat.core.held import read_records
 from scenarios.chaos.world import World, a_held_spec, a_scale_spec, a_spec
 

@@ -8,11 +8,11 @@ import pytest
 
 from homeostat.api.chaos_status import Phase, Verdict
 from homeostat.api.health_check import HealthState
+from homeostat.core.action import DeletePod
 from homeostat.core.chaos import CheckSeen
 from homeostat.core.chaos.hypothesis.named import objective_names, policies, queries
 from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.chaos.seen import AlertSeen
-from homeostat.core.decision import DeletePod
 from homeostat.core.prometheus.answer import Trouble
 from scenarios.chaos.watched import Objective, Watched
 from scenarios.chaos.world import START, a_spec

@@ -15,7 +15,7 @@ from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.chaos.seen import Case, ChaosSeen
 from homeostat.core.chaos.selector import selects
 from homeostat.core.cluster import DisruptionBudget, Lock, Namespace
-from homeostat.core.decision import Ref
+from homeostat.core.ref import Ref
 from scenarios.chaos.world import CHECKOUT, ME, START, World, a_scale_spec, a_spec
 
 

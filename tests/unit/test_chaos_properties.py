@@ -19,6 +19,7 @@ from homeostat.api.chaos_status import (
     WorkloadRecord,
 )
 from homeostat.api.health_check import HealthState
+from homeostat.core.action import DeletePod, HoldFields, Outcome, StartAgent, Verb
 from homeostat.core.chaos import CheckSeen, ReactionSeen, decide, draw
 from homeostat.core.chaos.faults.draft import Draft
 from homeostat.core.chaos.limits.gates import Refusal
@@ -26,10 +27,10 @@ from homeostat.core.chaos.marker import marker_text
 from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.chaos.seen import AgentSeen, AlertSeen, ApprovalSeen, Case
 from homeostat.core.cluster import AgentContainer, DisruptionBudget, Lock
-from homeostat.core.decision import DeletePod, HoldFields, Outcome, Ref, StartAgent, Verb
 from homeostat.core.guarding import GuardSeen
 from homeostat.core.orders import AgentState, OffReason, RefusalReason, Said
 from homeostat.core.prometheus.answer import Trouble
+from homeostat.core.ref import Ref
 from scenarios.chaos.watched import Objective, Watched
 from scenarios.chaos.world import CHECKOUT, FREEZE, ME, START, a_held_spec, a_scale_spec, a_spec, an_agent_spec
 

@@ -8,10 +8,11 @@ import pytest
 
 from homeostat.api.chaos_status import ChaosExperimentStatus, Phase, TargetPhase, Verdict
 from homeostat.api.health_check import HealthState
+from homeostat.core.action import DeletePod, HoldFields, Outcome, ReleaseLock, TakeLock, Verb
 from homeostat.core.chaos import CheckSeen, ReactionSeen, decide, planned_fault, significance, watches
 from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.cluster import FreezeInForce, Lock
-from homeostat.core.decision import DeletePod, HoldFields, Outcome, Ref, ReleaseLock, TakeLock, Verb
+from homeostat.core.ref import Ref
 from homeostat.core.significance import Significance
 from scenarios.chaos.world import FREEZE, ME, START, World, a_scale_spec, a_spec
 

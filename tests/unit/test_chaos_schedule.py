@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from homeostat.api.chaos import Schedule
 from homeostat.api.chaos_status import Phase, Verdict
+from homeostat.core.action import DeletePod
 from homeostat.core.chaos import is_at_rest
 from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.chaos.schedule import LATEST_START, is_due_time, next_after, schedule_problem
-from homeostat.core.decision import DeletePod
 from scenarios.chaos.world import FREEZE, START, World, a_spec
 
 PARIS = "Europe/Paris"

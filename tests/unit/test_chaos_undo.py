@@ -8,14 +8,15 @@ import pytest
 
 from homeostat.api.chaos import MARKER
 from homeostat.api.chaos_status import ChaosExperimentStatus, Phase, TargetPhase, TargetRecord, Verdict, WorkloadRecord
+from homeostat.core.action import DeletePod, HoldFields, Outcome, Verb
 from homeostat.core.chaos import decide, orphans, planned_fault, recorded
 from homeostat.core.chaos.faults.undo import commands
 from homeostat.core.chaos.marker import held, marker_text
 from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.chaos.seen import Case
 from homeostat.core.cluster import DisruptionBudget
-from homeostat.core.decision import DeletePod, HoldFields, Outcome, Ref, Verb
 from homeostat.core.held import mark_on
+from homeostat.core.ref import Ref
 from homeostat.engine.controllers.chaos import STAND_IN
 from scenarios.chaos.world import CHECKOUT, ME, World, a_scale_spec, a_spec
 

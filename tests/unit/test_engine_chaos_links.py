@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from fakes import NOON, FakeClock
-from homeostat.core.decision import DeletePod, HoldAgent, Outcome, Ref, StartAgent, StopAgent, Verb
+from homeostat.core.action import DeletePod, HoldAgent, Outcome, StartAgent, StopAgent, Verb
 from homeostat.core.orders import AgentState, Beat, Order, Said
+from homeostat.core.ref import Ref
 from homeostat.engine.chaos.acting import Hands
 from homeostat.engine.chaos.links import AgentLinks
 from homeostat.engine.objects import Key

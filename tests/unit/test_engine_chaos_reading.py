@@ -9,8 +9,8 @@ from fakes import NOON, FakeClock
 from homeostat.api.chaos import ChaosExperimentSpec
 from homeostat.api.chaos_status import ChaosExperimentStatus, Phase, TargetPhase, TargetRecord, WorkloadRecord
 from homeostat.core.cluster import AgentContainer, Lock, Namespace, Pod, Service, Workload
-from homeostat.core.decision import Ref
 from homeostat.core.guarding import GuardSeen
+from homeostat.core.ref import Ref
 from homeostat.engine.chaos.crowd import LASTS, LASTS_AT_START, Crowd
 from homeostat.engine.chaos.links import AgentLinks, Heard
 from homeostat.engine.chaos.reading import ExperimentReader

@@ -9,7 +9,8 @@ from fakes import NOON, FakeClock, FakeHistory
 from homeostat.api.meta import format_precise_time
 from homeostat.api.recovery_decision import DecisionRecord, Verdict
 from homeostat.api.recovery_status import Blocked, RecoveryPolicyStatus
-from homeostat.core.decision import Decision, Event, Ref
+from homeostat.core.decision import Decision, Event
+from homeostat.core.ref import Ref
 from homeostat.engine.archive import Archive
 from homeostat.engine.controller import Subject
 from homeostat.engine.objects import Entry, Key, ObjectStore, entry_from

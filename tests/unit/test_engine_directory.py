@@ -4,7 +4,7 @@ from typing import Any
 
 from fakes import slice_body
 from homeostat.core.cluster import Endpoint
-from homeostat.core.decision import Ref
+from homeostat.core.ref import Ref
 from homeostat.engine.directory import Directory
 
 

@@ -18,8 +18,10 @@ from fakes import (
 )
 from homeostat.api.health_check import HealthCheckStatus
 from homeostat.api.meta import ConditionStatus
+from homeostat.core.action import HoldAgent, Outcome, TakeToken, Verb
 from homeostat.core.condition import condition
-from homeostat.core.decision import Decision, Event, HoldAgent, Outcome, Ref, TakeToken, Verb
+from homeostat.core.decision import Decision, Event
+from homeostat.core.ref import Ref
 from homeostat.core.significance import Significance
 from homeostat.engine.controller import Subject
 from homeostat.engine.gate import PacedGate

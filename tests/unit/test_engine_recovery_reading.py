@@ -9,8 +9,8 @@ from homeostat.api.recovery import RecoveryPolicySpec
 from homeostat.api.recovery_attempt import ActionName, Attempt, AttemptPhase, InFlight, ObjectId
 from homeostat.api.recovery_status import RecoveryPolicyStatus
 from homeostat.core.cluster import Job, Lock, PatchEffect, Revision, Workload
-from homeostat.core.decision import Ref
 from homeostat.core.recovery.targets.memory import MOST_TARGETS
+from homeostat.core.ref import Ref
 from homeostat.engine.recovery.reading import TargetReader
 from scenarios.recovery.fleet import Member
 from scenarios.recovery.world import OTHER, spec

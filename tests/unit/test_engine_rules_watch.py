@@ -9,8 +9,9 @@ import pytest
 
 from fakes import FakeClock
 from homeostat.api.objective_status import ServiceLevelObjectiveStatus
-from homeostat.core.decision import InstallRules, Outcome, Ref, Verb
+from homeostat.core.action import InstallRules, Outcome, Verb
 from homeostat.core.prometheus.answer import Failure, LoadedGroup, Matrix, Sample, Trouble, Vector
+from homeostat.core.ref import Ref
 from homeostat.core.rules.groups import emit
 from homeostat.core.rules.holder import Holder, RuleSelector, Standing, standing
 from homeostat.core.rules.installation import Found, Loaded, RulesSeen, decide_rules

@@ -11,8 +11,8 @@ from homeostat.api.freeze import MOST_LISTED, Activity, FreezeSpec, FreezeStatus
 from homeostat.api.meta import ConditionStatus
 from homeostat.core.cluster import FreezeInForce
 from homeostat.core.condition import condition
-from homeostat.core.decision import Ref
 from homeostat.core.freeze import LOOK_AGAIN, FreezeReason, FreezeSeen, decide, in_force
+from homeostat.core.ref import Ref
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, 250_000, tzinfo=UTC)
 HOUR = timedelta(hours=1)

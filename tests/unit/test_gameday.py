@@ -16,9 +16,9 @@ from homeostat.api.gameday_status import DayPhase, GameDayStatus, StepPhase
 from homeostat.api.health_check import HealthState
 from homeostat.api.meta import ConditionStatus
 from homeostat.api.recovery import BY
+from homeostat.core.action import AskExperiment, Outcome, Verb
 from homeostat.core.chaos import is_run_wanted
 from homeostat.core.condition import condition
-from homeostat.core.decision import AskExperiment, Outcome, Verb
 from homeostat.core.gameday import Rehearsal, WordSeen, checks_of, decide, experiments_of, is_dry_run_due, significance
 from homeostat.core.gameday.missing import PATIENCE
 from homeostat.core.significance import Significance

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeostat.api.chaos import MARKER
-from homeostat.core.decision import HoldFields, Ref
+from homeostat.core.action import HoldFields
 from homeostat.core.held import Held, Mark, Restorable, mark_on, read_records, restore, restore_by_mark, write_records
+from homeostat.core.ref import Ref
 
 REF = Ref("Deployment", "shop", "web", "uid")
 ORIGINAL = {"replicas": "3", "limits/web/memory": "1Gi"}

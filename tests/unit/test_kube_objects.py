@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from homeostat.api.recovery import KIND
-from homeostat.core.decision import Ref
+from homeostat.core.ref import Ref
 from homeostat.kube.answers import ServerError
 from homeostat.kube.client import APPLY_PATCH, JSON_PATCH
 from homeostat.kube.objects import ApiObjects

@@ -13,9 +13,10 @@ from homeostat.api.meta import ConditionStatus
 from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.api.objective_status import ObjectiveState, ServiceLevelObjectiveStatus
 from homeostat.core.condition import condition
-from homeostat.core.decision import Decision, Ref
+from homeostat.core.decision import Decision
 from homeostat.core.objective.conditions import EVALUATED
 from homeostat.core.objective.evaluation import ObjectiveSeen, SourceSeen, decide, significance
+from homeostat.core.ref import Ref
 from homeostat.core.significance import Significance
 from homeostat.core.window import Bucket, Counts
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.api.objective_status import MOST_ALERTS, Hold, ServiceLevelObjectiveStatus
-from homeostat.core.decision import Ref
 from homeostat.core.objective.burn import Terms
 from homeostat.core.objective.calendar import period_at
 from homeostat.core.objective.evaluation import ObjectiveSeen, SourceSeen, decide, significance
 from homeostat.core.objective.figures import measure
 from homeostat.core.objective.tally import Tally
+from homeostat.core.ref import Ref
 from homeostat.core.significance import Significance
 from homeostat.core.window import Bucket, Counts
 

@@ -8,8 +8,9 @@ import pytest
 
 from homeostat.api.meta import ConditionStatus
 from homeostat.api.objective_status import RulesObject, ServiceLevelObjectiveStatus
+from homeostat.core.action import InstallRules, Outcome, Outcomes, RemoveRules, Verb
 from homeostat.core.condition import set_condition
-from homeostat.core.decision import InstallRules, Outcome, Outcomes, Ref, RemoveRules, Verb
+from homeostat.core.ref import Ref
 from homeostat.core.rules.holder import Holder, found_digest, labels_of, wanted_digest
 from homeostat.core.rules.installation import CONDITION, Found, Loaded, RulesDecision, RulesSeen, decide_rules
 from rule_cases import spec_of

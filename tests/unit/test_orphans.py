@@ -9,8 +9,9 @@ import pytest
 
 from homeostat.api.chaos import MARKER
 from homeostat.api.chaos_status import ChaosExperimentStatus, Phase
-from homeostat.core.decision import Action, DropGuard, HoldFields, Outcome, Ref, Verb
+from homeostat.core.action import Action, DropGuard, HoldFields, Outcome, Verb
 from homeostat.core.held import Held, Leftover, Mark
+from homeostat.core.ref import Ref
 from homeostat.engine.objects import ObjectStore
 from homeostat.engine.orphans import OrphanSweep
 from homeostat.engine.world import World

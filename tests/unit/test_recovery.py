@@ -10,10 +10,11 @@ from homeostat.api.meta import ConditionStatus
 from homeostat.api.recovery import Mode, RecoveryPolicySpec
 from homeostat.api.recovery_attempt import ActionName, Change, ObjectId, Outcome
 from homeostat.api.recovery_status import Phase, Proof, RecoveryPolicyStatus, SignalState
+from homeostat.core.action import EvictPod, TakeLock, TakeToken, Verb
+from homeostat.core.action import Outcome as Answer
 from homeostat.core.cluster import FreezeInForce, Lock
 from homeostat.core.condition import condition
-from homeostat.core.decision import Decision, EvictPod, TakeLock, TakeToken, Verb
-from homeostat.core.decision import Outcome as Answer
+from homeostat.core.decision import Decision
 from homeostat.core.recovery import decide, significance
 from homeostat.core.recovery.steps.actions import MARKER
 from homeostat.core.significance import Significance

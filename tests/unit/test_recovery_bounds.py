@@ -20,8 +20,8 @@ from homeostat.api.recovery_attempt import (
 )
 from homeostat.api.recovery_decision import RunState
 from homeostat.api.recovery_status import Blocked, RecoveryPolicyStatus, Signal, SignalState
+from homeostat.core.action import EvictPod, RunJob
 from homeostat.core.cluster import Pod, Workload
-from homeostat.core.decision import EvictPod, Ref, RunJob
 from homeostat.core.recovery import RecoverySeen, SignalSeen, decide
 from homeostat.core.recovery.attempt.progress import MOST_ACTIONS
 from homeostat.core.recovery.policy import significance
@@ -31,6 +31,7 @@ from homeostat.core.recovery.steps import undo
 from homeostat.core.recovery.steps.plan import Plan
 from homeostat.core.recovery.steps.wording import described
 from homeostat.core.recovery.targets.selection import chosen
+from homeostat.core.ref import Ref
 from homeostat.core.significance import Significance
 from homeostat.interchange.schema import root_schema
 from homeostat.interchange.structural import violations

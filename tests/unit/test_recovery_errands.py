@@ -11,8 +11,9 @@ from homeostat.api.recovery import Mode
 from homeostat.api.recovery_attempt import Outcome as Ended
 from homeostat.api.recovery_decision import Delivery
 from homeostat.api.recovery_status import SignalState
-from homeostat.core.decision import EvictPod, Outcome, Ref, Verb
+from homeostat.core.action import EvictPod, Outcome, Verb
 from homeostat.core.recovery.steps.handling import MARKER
+from homeostat.core.ref import Ref
 from scenarios.recovery.errands import NODE, REFUSED, UNANSWERED, ErrandWorld, NodeWorld
 from scenarios.recovery.world import DONE, NOON, POLICY, Killed, World, spec
 

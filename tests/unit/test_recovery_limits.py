@@ -11,11 +11,11 @@ from homeostat.api.recovery_attempt import Outcome
 from homeostat.api.recovery_status import Phase, Signal, SignalState
 from homeostat.core.cluster import FreezeInForce, Lock
 from homeostat.core.condition import condition
-from homeostat.core.decision import Ref
 from homeostat.core.recovery.gates.chain import TO_ACT, TO_ASK_AGAIN, TO_GO_ON
 from homeostat.core.recovery.gates.wish import Gate, Wish
 from homeostat.core.recovery.reasons import BlockReason
 from homeostat.core.recovery.seen import Case
+from homeostat.core.ref import Ref
 from scenarios.recovery.world import NOON, OTHER, POLICY, World, spec
 
 HELPLESS: dict[str, Any] = {"eviction_heals": False}

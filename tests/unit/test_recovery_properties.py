@@ -11,7 +11,7 @@ from homeostat.api.recovery import KIND
 from homeostat.api.recovery_attempt import ActionName, TargetPhase
 from homeostat.api.recovery_decision import PlanState
 from homeostat.api.recovery_status import RecoveryPolicyStatus, SignalState
-from homeostat.core.decision import (
+from homeostat.core.action import (
     Action,
     CallWebhook,
     EvictPod,

@@ -22,11 +22,11 @@ from homeostat.api.recovery_status import (
 from homeostat.api.recovery_step import Severity
 from homeostat.core.cluster import Lock, Workload
 from homeostat.core.condition import condition
-from homeostat.core.decision import Ref
 from homeostat.core.recovery import decide
 from homeostat.core.recovery.reasons import BlockReason
 from homeostat.core.recovery.targets import memory
 from homeostat.core.recovery.targets.availability import at_once, members, size, unavailable, unhealthy
+from homeostat.core.ref import Ref
 from scenarios.recovery.fleet import Fleet, Member
 from scenarios.recovery.world import NOON, OTHER, Killed
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.api.objective_status import AlertType, ServiceLevelObjectiveStatus
 from homeostat.api.recovery import RecoveryPolicySpec
-from homeostat.core.decision import Ref
 from homeostat.core.ledger import Ledger, LedgerSeries
 from homeostat.core.objective.alerts import identity
 from homeostat.core.objective.evaluation import decide
 from homeostat.core.objective.seen import ObjectiveSeen, SourceSeen
+from homeostat.core.ref import Ref
 from homeostat.core.simulation import objective, policy
 from homeostat.core.simulation.recorded import Recorded
 from homeostat.core.window import HOUR, MINUTE, MONTH_TIERS, Bucket

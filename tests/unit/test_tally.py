@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.api.objective_status import ServiceLevelObjectiveStatus
-from homeostat.core.decision import Ref
 from homeostat.core.objective.burn import Terms
 from homeostat.core.objective.calendar import period_at
 from homeostat.core.objective.evaluation import ObjectiveSeen, SourceSeen, decide
 from homeostat.core.objective.figures import Figures, measure
 from homeostat.core.objective.tally import Tally, member
+from homeostat.core.ref import Ref
 from minutes import Minutes, epoch
 
 END = epoch("2026-12-08T00:00")

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from fakes import NOON, body_of, check_body
 from homeostat.api.health_check import HealthCheckSpec, HealthState
-from homeostat.core.decision import Verb
+from homeostat.core.action import Verb
 from homeostat.core.plan import Plan, compile  # noqa: A004 - what one does to a plan
 from homeostat.core.probing import Phases, Reason
 from homeostat.core.track import Track

@@ -35,7 +35,6 @@ from homeostat.api.probe import (
     WorkloadProbe,
 )
 from homeostat.core.capture import undefined
-from homeostat.core.decision import Ref
 from homeostat.core.probing import (
     Content,
     DnsRequest,
@@ -53,6 +52,7 @@ from homeostat.core.probing import (
     TlsRequest,
     WorkloadRequest,
 )
+from homeostat.core.ref import Ref
 
 T = TypeVar("T")
 

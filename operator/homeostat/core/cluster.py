@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from homeostat.core.decision import Ref
+from homeostat.core.ref import Ref
 
 WorkloadKind = Literal["Deployment", "StatefulSet", "DaemonSet"]
 

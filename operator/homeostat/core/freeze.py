@@ -9,7 +9,8 @@ from homeostat.api.freeze import MOST_LISTED, Activity, FreezeSpec, FreezeStatus
 from homeostat.api.meta import ConditionStatus
 from homeostat.core.cluster import FreezeInForce
 from homeostat.core.condition import set_condition
-from homeostat.core.decision import Decision, Event, EventType, Ref
+from homeostat.core.decision import Decision, Event, EventType
+from homeostat.core.ref import Ref
 
 LOOK_AGAIN = timedelta(seconds=5)
 """How often an engaged freeze is asked afresh what it stopped."""

@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from homeostat.api.chaos import MARKER
-from homeostat.core.decision import HoldFields, Ref
+from homeostat.core.action import HoldFields
 from homeostat.core.quantity import is_same_quantity
+from homeostat.core.ref import Ref
 
 Fields = Mapping[str, str]
 _SIZES = ("limits/", "requests/")

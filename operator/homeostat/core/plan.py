@@ -9,8 +9,8 @@ from functools import lru_cache
 from homeostat.api.health_check import Criticality, HealthCheckSpec
 from homeostat.core.asking import Invalid, Refusal, ServiceReference, asked, seconds, shared
 from homeostat.core.cluster import Endpoint
-from homeostat.core.decision import Ref
 from homeostat.core.probing import Request, StepsRequest
+from homeostat.core.ref import Ref
 from homeostat.core.target import probe_type, target
 
 __all__ = [

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from homeostat.core.decision import Ref
 from homeostat.core.plan import Plan, endpoint_name
 from homeostat.core.probing import Reason, Result, Verdict
+from homeostat.core.ref import Ref
 
 _PASS, _FAIL, _OK = Verdict.PASS, Verdict.FAIL, Reason.OK
 _WORST_FIRST = (Verdict.INVALID, Verdict.ERROR, Verdict.UNKNOWN, Verdict.SKIPPED)

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from homeostat.core.cluster import Endpoint
-from homeostat.core.decision import Ref
 from homeostat.core.plan import Plan, ServiceReference, requests, step_requests
 from homeostat.core.probing import Reason, Request, Result, StepsRequest, Verdict
+from homeostat.core.ref import Ref
 from homeostat.core.run import Answer
 from homeostat.engine.directory import Directory
 

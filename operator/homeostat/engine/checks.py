@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from homeostat.api.health_check import HealthState
-from homeostat.core.decision import Ref
 from homeostat.core.dependencies import companions, find_cycle
 from homeostat.core.plan import Plan
 from homeostat.core.probing import Reason
+from homeostat.core.ref import Ref
 from homeostat.core.schedule import early_run_in
 from homeostat.core.track import Track
 from homeostat.engine.objects import Key

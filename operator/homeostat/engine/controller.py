@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from homeostat.api.meta import Model, Status
-from homeostat.core.decision import Decision, Outcomes
+from homeostat.core.action import Outcomes
+from homeostat.core.decision import Decision
 from homeostat.core.significance import Significance
 from homeostat.engine.objects import Entry, Problem
 from homeostat.ports import Clock

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from homeostat.core.cluster import Endpoint
-from homeostat.core.decision import Ref
+from homeostat.core.ref import Ref
 
 log = structlog.get_logger("homeostat.directory")
 

@@ -9,7 +9,8 @@ from datetime import datetime
 
 import structlog
 
-from homeostat.core.decision import Event, Ref
+from homeostat.core.decision import Event
+from homeostat.core.ref import Ref
 from homeostat.ports import Recorder
 
 log = structlog.get_logger("homeostat.events")

@@ -19,7 +19,7 @@ from homeostat.api.kinds import KINDS
 from homeostat.api.meta import Kind, Model, Status
 from homeostat.core.acceptance import INVALID, unimplemented
 from homeostat.core.acceptance import REASON as NOT_IMPLEMENTED
-from homeostat.core.decision import Ref
+from homeostat.core.ref import Ref
 from homeostat.kube.objects import FINALIZER
 
 KIND_BY_NAME = {kind.kind: kind for kind in KINDS}

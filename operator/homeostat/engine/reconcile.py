@@ -14,8 +14,9 @@ from homeostat.api.meta import Conditions, ConditionStatus, Model, Status
 from homeostat.api.recovery_decision import DecisionRecord
 from homeostat.api.recovery_decision import Verdict as RecoveryVerdict
 from homeostat.core.acceptance import INVALID, UNACCEPTED
+from homeostat.core.action import Action, HoldAgent, KeepGuard, Outcome, Outcomes, Verb
 from homeostat.core.condition import READY, set_condition, stalled
-from homeostat.core.decision import Action, Decision, HoldAgent, KeepGuard, Outcome, Outcomes, Verb
+from homeostat.core.decision import Decision
 from homeostat.core.rights import REMEDY
 from homeostat.core.schedule import until
 from homeostat.core.significance import Significance

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from homeostat.core.decision import Action, Outcome, Ref
+from homeostat.core.action import Action, Outcome
+from homeostat.core.ref import Ref
 from homeostat.engine.gate import PacedGate
 from homeostat.ports import UNTRACED, Actuator, Clock, Facts, Objects, Recorder, Tracer, Unavailable
 from homeostat.telemetry.metrics import Metrics

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from homeostat.core.decision import (
+from homeostat.core.action import (
     Action,
     AskExperiment,
     CallWebhook,
@@ -21,7 +21,6 @@ from homeostat.core.decision import (
     KeepGuard,
     Outcome,
     PatchObject,
-    Ref,
     ReleaseLock,
     RemoveRules,
     ResizePod,
@@ -36,6 +35,7 @@ from homeostat.core.decision import (
     UndoRollout,
     Verb,
 )
+from homeostat.core.ref import Ref
 from homeostat.kube.answers import BudgetHeld, Denied
 from homeostat.kube.budget import ActionBudget, BudgetUnreadable
 from homeostat.kube.changes import ApiChanges, Change

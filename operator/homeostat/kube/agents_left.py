@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from homeostat.core.decision import Ref
+from homeostat.core.ref import Ref
 from homeostat.kube.client import ApiClient
 from homeostat.kube.projections import pod_of
 from homeostat.kube.resources import POD

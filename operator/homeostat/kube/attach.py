@@ -14,8 +14,8 @@ from typing import Final
 import aiohttp
 import structlog
 
-from homeostat.core.decision import Ref
 from homeostat.core.orders import LONGEST_LINE
+from homeostat.core.ref import Ref
 from homeostat.kube.client import ApiClient, Request
 from homeostat.kube.resources import POD
 from homeostat.ports import Unavailable

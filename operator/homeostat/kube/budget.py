@@ -9,8 +9,8 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from math import ceil
 
+from homeostat.core.action import Outcome, Verb
 from homeostat.core.cluster import TokenBudget
-from homeostat.core.decision import Outcome, Verb
 from homeostat.kube.client import ApiClient, Timing
 from homeostat.kube.lease_object import LeaseObject, Leases, annotation
 from homeostat.ports import Conflict, Unavailable

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from homeostat.core import merge_patch
-from homeostat.core.decision import Outcome, PatchObject, Ref, ResizePod, SetUnschedulable, UndoRollout, Verb
+from homeostat.core.action import Outcome, PatchObject, ResizePod, SetUnschedulable, UndoRollout, Verb
 from homeostat.core.quantity import has_sizes
+from homeostat.core.ref import Ref
 from homeostat.kube.client import MERGE_PATCH, STRATEGIC_PATCH, ApiClient
 from homeostat.kube.gate import Urgency
 from homeostat.kube.projections import controller_of

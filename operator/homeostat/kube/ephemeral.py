@@ -8,7 +8,7 @@ is there is the very same order, given before.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from homeostat.core.decision import Outcome, StartAgent, Verb
+from homeostat.core.action import Outcome, StartAgent, Verb
 from homeostat.core.orders import NEEDS, Order, needs_of
 from homeostat.kube.client import STRATEGIC_PATCH, ApiClient
 from homeostat.kube.gate import Urgency

@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from homeostat.api.meta import API_VERSION, GROUP
+from homeostat.core.action import CallWebhook, Outcome, RunJob, Verb
 from homeostat.core.cluster import Job
-from homeostat.core.decision import CallWebhook, Outcome, Ref, RunJob, Verb
+from homeostat.core.ref import Ref
 from homeostat.kube.client import ApiClient
 from homeostat.kube.jobs import create_job, label_of, part_of, pod_template
 from homeostat.kube.projections import job_of

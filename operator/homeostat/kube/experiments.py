@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from homeostat.api.chaos import KIND
-from homeostat.core.decision import AskExperiment, Outcome, Verb
+from homeostat.core.action import AskExperiment, Outcome, Verb
 from homeostat.kube.client import MERGE_PATCH, ApiClient
 from homeostat.kube.gate import Urgency
 from homeostat.kube.resources import resource_of

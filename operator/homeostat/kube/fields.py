@@ -8,8 +8,9 @@ made before its answer got lost: then it is done.
 from collections.abc import Mapping
 from typing import Any
 
-from homeostat.core.decision import HoldFields, Outcome, Ref, Verb
+from homeostat.core.action import HoldFields, Outcome, Verb
 from homeostat.core.held import Held, is_same
+from homeostat.core.ref import Ref
 from homeostat.kube.client import STRATEGIC_PATCH, ApiClient
 from homeostat.kube.field_names import fields_of, spec_patch
 from homeostat.kube.gate import Urgency

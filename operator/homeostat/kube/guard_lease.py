@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from homeostat.api.meta import GROUP, format_precise_time
-from homeostat.core.decision import KeepGuard
+from homeostat.core.action import KeepGuard
 from homeostat.core.guarding import Sight
 
 Raw = Mapping[str, Any]

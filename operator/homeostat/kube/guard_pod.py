@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from homeostat.core.decision import KeepGuard
+from homeostat.core.action import KeepGuard
 from homeostat.kube.guard_lease import labels_of
 from homeostat.kube.resources import LEASE, POD
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from homeostat.api.meta import format_precise_time
-from homeostat.core.decision import DropGuard, KeepGuard, Outcome, Verb
+from homeostat.core.action import DropGuard, KeepGuard, Outcome, Verb
 from homeostat.core.guarding import GuardSeen
 from homeostat.core.held import Leftover
 from homeostat.kube.client import MERGE_PATCH, ApiClient

@@ -11,8 +11,8 @@ from typing import Any
 
 from homeostat.api.meta import API_VERSION, GROUP
 from homeostat.core.cluster import Job, Pod
-from homeostat.core.decision import Ref
 from homeostat.core.probing import JobRequest
+from homeostat.core.ref import Ref
 from homeostat.kube.client import ApiClient
 from homeostat.kube.gate import Urgency
 from homeostat.kube.projections import job_of, pod_of

@@ -9,8 +9,9 @@ import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
+from homeostat.core.action import Outcome, Verb
 from homeostat.core.cluster import Lock
-from homeostat.core.decision import Outcome, Ref, Verb
+from homeostat.core.ref import Ref
 from homeostat.kube.api_versions import api_version_of
 from homeostat.kube.client import ApiClient
 from homeostat.kube.lease_object import LeaseObject, Leases, annotation, held

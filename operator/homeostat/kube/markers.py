@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from homeostat.core.decision import Ref
 from homeostat.core.held import Held
+from homeostat.core.ref import Ref
 from homeostat.kube.client import METADATA_LIST, ApiClient
 from homeostat.kube.fields import HOLDABLE, ApiFields
 from homeostat.ports import Forbidden

@@ -5,7 +5,7 @@ from typing import Any
 
 from homeostat.api.meta import API_VERSION, GROUP, Kind
 from homeostat.core.condition import OCCASIONAL
-from homeostat.core.decision import Ref
+from homeostat.core.ref import Ref
 from homeostat.kube.answers import ServerError
 from homeostat.kube.client import APPLY_PATCH, JSON_PATCH, METADATA_LIST, ApiClient
 from homeostat.kube.gate import Urgency

@@ -19,8 +19,8 @@ from homeostat.core.cluster import (
     Secret,
     Workload,
 )
-from homeostat.core.decision import Ref
 from homeostat.core.orders import PREFIX
+from homeostat.core.ref import Ref
 from homeostat.kube.field_names import fields_of, references_of
 from homeostat.kube.git_owners import git_owner_of
 from homeostat.kube.resizing import is_resizing

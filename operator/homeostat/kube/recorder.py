@@ -13,8 +13,9 @@ from datetime import datetime
 from typing import Any
 
 from homeostat.api.meta import GROUP, format_precise_time
-from homeostat.core.decision import Event, Ref
+from homeostat.core.decision import Event
 from homeostat.core.pace import TokenBucket
+from homeostat.core.ref import Ref
 from homeostat.kube.api_versions import api_version_of
 from homeostat.kube.client import MERGE_PATCH, ApiClient
 from homeostat.kube.gate import Urgency

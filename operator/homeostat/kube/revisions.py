@@ -8,7 +8,7 @@ from typing import Any
 
 from homeostat.core import merge_patch
 from homeostat.core.cluster import PatchEffect, Revision, Workload
-from homeostat.core.decision import Ref
+from homeostat.core.ref import Ref
 from homeostat.kube.changes import CHANGEABLE, FIELD_MANAGER, PATCHES
 from homeostat.kube.client import ApiClient
 from homeostat.kube.projections import controller_of

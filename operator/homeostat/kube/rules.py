@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from homeostat.core.decision import InstallRules, Outcome, Ref, RemoveRules, Verb
+from homeostat.core.action import InstallRules, Outcome, RemoveRules, Verb
+from homeostat.core.ref import Ref
 from homeostat.core.rules.holder import (
     MANAGED_BY,
     MONITORING,

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from homeostat.core.chaos.selector import selects
 from homeostat.core.cluster import Job, PatchEffect, Pod, Revision, Workload
-from homeostat.core.decision import Ref
+from homeostat.core.ref import Ref
 from homeostat.kube.client import ApiClient
 from homeostat.kube.projections import (
     controller_workload_of,

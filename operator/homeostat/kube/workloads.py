@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from homeostat.core.cluster import Claim, DisruptionBudget, Lock, Namespace, Node, Pod, Service, TokenBudget, Workload
-from homeostat.core.decision import Ref
+from homeostat.core.ref import Ref
 from homeostat.kube.budget import ActionBudget
 from homeostat.kube.client import METADATA, METADATA_LIST, ApiClient, Request
 from homeostat.kube.locks import Locks

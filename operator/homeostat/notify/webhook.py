@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
-from homeostat.core.decision import CallWebhook, Outcome, Verb
+from homeostat.core.action import CallWebhook, Outcome, Verb
 from homeostat.core.probing import HttpRequest, Reason
 from homeostat.ports import Forbidden, Secrets, Unavailable
 

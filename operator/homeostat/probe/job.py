@@ -7,8 +7,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 
 from homeostat.core.cluster import Job
-from homeostat.core.decision import Ref
 from homeostat.core.probing import JobRequest, Reason
+from homeostat.core.ref import Ref
 from homeostat.ports import Conflict, Jobs, Rejected
 from homeostat.probe.api_call import ask
 from homeostat.probe.ending import Ending

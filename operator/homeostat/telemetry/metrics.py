@@ -16,7 +16,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from homeostat.core.decision import Verb
+from homeostat.core.action import Verb
 from homeostat.core.probing import Phases, Verdict
 from homeostat.telemetry.breaking import Breaking
 from homeostat.telemetry.healing import Healing

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from homeostat.core.action import KeepGuard
 from homeostat.core.chaos.seen import AgentSeen
 from homeostat.core.cluster import AgentContainer
-from homeostat.core.decision import KeepGuard
 from homeostat.core.guarding import GuardSeen
 from homeostat.core.orders import AgentState, OffReason, Order, RefusalReason, Said
 

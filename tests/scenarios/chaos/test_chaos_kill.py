@@ -10,10 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from homeostat.api.chaos import ALLOWED_LABEL, MARKER
 from homeostat.api.chaos_status import Phase, Verdict
-from homeostat.core.chaos import recorded
-from homeostat.core.chaos.reasons import ChaosReason
-from homeostat.core.cluster import DisruptionBudget, Lock
-from homeostat.core.decision import (
+from homeostat.core.action import (
     Action,
     DeletePod,
     DropGuard,
@@ -22,12 +19,15 @@ from homeostat.core.decision import (
     HoldFields,
     KeepGuard,
     Outcome,
-    Ref,
     StartAgent,
     StopAgent,
     Verb,
 )
+from homeostat.core.chaos import recorded
+from homeostat.core.chaos.reasons import ChaosReason
+from homeostat.core.cluster import DisruptionBudget, Lock
 from homeostat.core.orders import RefusalReason
+from homeostat.core.ref import Ref
 from scenarios.chaos.world import FREEZE, ME, SHOP, World, a_held_spec, a_scale_spec, a_spec, an_agent_spec
 
 POD = {"kind": "Pod", "selector": {"matchLabels": {"app": "checkout"}}}

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from homeostat.core.action import Outcome
 from homeostat.core.chaos import ChaosSeen
 from homeostat.core.chaos.seen import AlertSeen, AnswerSeen, ApprovalSeen, MeasuresSeen, ObjectiveSeen
-from homeostat.core.decision import Outcome
 from homeostat.core.prometheus.answer import Trouble
 from scenarios.chaos.world import World
 

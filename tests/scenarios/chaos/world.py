@@ -9,29 +9,28 @@ from typing import Any
 from homeostat.api.chaos import ALLOWED_LABEL, MARKER, ChaosExperimentSpec
 from homeostat.api.chaos_status import ChaosExperimentStatus, Phase
 from homeostat.api.health_check import HealthState
-from homeostat.core.chaos import ChaosSeen, CheckSeen, ReactionSeen, decide, orphans, recorded
-from homeostat.core.chaos.marker import held
-from homeostat.core.cluster import Container, DisruptionBudget, FreezeInForce, Lock, Namespace, Pod, Workload
-from homeostat.core.decision import (
+from homeostat.core.action import (
     Action,
-    Decision,
     DeletePod,
     DropGuard,
-    Event,
     EvictPod,
     HoldAgent,
     HoldFields,
     KeepGuard,
     Outcome,
-    Ref,
     ReleaseLock,
     StartAgent,
     StopAgent,
     TakeLock,
     Verb,
 )
+from homeostat.core.chaos import ChaosSeen, CheckSeen, ReactionSeen, decide, orphans, recorded
+from homeostat.core.chaos.marker import held
+from homeostat.core.cluster import Container, DisruptionBudget, FreezeInForce, Lock, Namespace, Pod, Workload
+from homeostat.core.decision import Decision, Event
 from homeostat.core.held import Held, read_records, restore
 from homeostat.core.orders import RefusalReason
+from homeostat.core.ref import Ref
 from scenarios.chaos.holders import Agent, Guard
 
 START = datetime(2026, 12, 1, 12, tzinfo=UTC)

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from homeostat.api.chaos import RUN
 from homeostat.api.chaos_status import Phase, Verdict
 from homeostat.api.gameday_status import DayPhase
-from homeostat.core.decision import Outcome, Verb
+from homeostat.core.action import Outcome, Verb
 from homeostat.core.gameday import decide
 from scenarios.gameday.world import FREEZE, NAMES, World, a_day
 

@@ -10,9 +10,11 @@ from homeostat.api.chaos_status import ChaosExperimentStatus, Phase, Run, Verdic
 from homeostat.api.gameday import GameDaySpec
 from homeostat.api.gameday_status import DayPhase, GameDayStatus
 from homeostat.api.health_check import HealthState
+from homeostat.core.action import Action, AskExperiment, Outcome, Verb
 from homeostat.core.cluster import FreezeInForce
-from homeostat.core.decision import Action, AskExperiment, Decision, Event, Outcome, Ref, Verb
+from homeostat.core.decision import Decision, Event
 from homeostat.core.gameday import ExperimentSeen, GameDaySeen, Rehearsal, WordSeen, decide, experiments_of
+from homeostat.core.ref import Ref
 
 START = datetime(2026, 12, 1, 12, tzinfo=UTC)
 ME = Ref("GameDay", "shop", "friday", "gameday-uid")

@@ -7,8 +7,8 @@ from typing import Any
 
 from homeostat.api.recovery_attempt import ActionName
 from homeostat.core import merge_patch
+from homeostat.core.action import Action, Outcome, PatchObject, ResizePod, UndoRollout, Verb
 from homeostat.core.cluster import Container, PatchEffect, Revision, Workload
-from homeostat.core.decision import Action, Outcome, PatchObject, ResizePod, UndoRollout, Verb
 from homeostat.core.recovery import RecoverySeen
 from homeostat.core.recovery.steps.patching import fields_of
 from scenarios.recovery.world import DONE, NOON, TARGET, World

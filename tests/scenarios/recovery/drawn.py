@@ -39,6 +39,7 @@ from homeostat.api.recovery_status import (
     TargetMemory,
 )
 from homeostat.api.recovery_step import Severity
+from homeostat.core.action import Outcome, Verb
 from homeostat.core.cluster import (
     Container,
     FreezeInForce,
@@ -52,7 +53,6 @@ from homeostat.core.cluster import (
     TokenBudget,
     Workload,
 )
-from homeostat.core.decision import Outcome, Ref, Verb
 from homeostat.core.recovery import DependencySeen, RecoverySeen, SignalSeen
 from homeostat.core.recovery.attempt.progress import MOST_ACTIONS
 from homeostat.core.recovery.reasons import BlockReason
@@ -61,6 +61,7 @@ from homeostat.core.recovery.seen import Requests, Storm
 from homeostat.core.recovery.steps.actions import MARKER
 from homeostat.core.recovery.steps.patching import on_record
 from homeostat.core.recovery.targets.selection import chosen
+from homeostat.core.ref import Ref
 from scenarios.recovery.world import NOON, OTHER, POLICY, TARGET, spec
 
 NAMES = [f"checkout-{number}" for number in range(4)]

@@ -7,19 +7,11 @@ from typing import Any
 
 from typing_extensions import override
 
+from homeostat.core.action import Action, CallWebhook, EvictPod, Outcome, RunJob, SetUnschedulable, Verb
 from homeostat.core.cluster import Job, Pod, Workload
-from homeostat.core.decision import (
-    Action,
-    CallWebhook,
-    EvictPod,
-    Outcome,
-    Ref,
-    RunJob,
-    SetUnschedulable,
-    Verb,
-)
 from homeostat.core.recovery import RecoverySeen
 from homeostat.core.recovery.steps.job import wanted_job
+from homeostat.core.ref import Ref
 from scenarios.recovery.world import DONE, POLICY, World
 
 NODE = Ref("Node", "", "worker", "node-uid")

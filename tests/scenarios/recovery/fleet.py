@@ -9,21 +9,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from homeostat.api.recovery_status import SignalState
+from homeostat.core.action import Action, EvictPod, Outcome, ReleaseLock, RestartRollout, TakeLock, TakeToken, Verb
 from homeostat.core.cluster import GitOwner, Lock, Pod, TokenBudget, Workload
-from homeostat.core.decision import (
-    Action,
-    EvictPod,
-    Outcome,
-    Ref,
-    ReleaseLock,
-    RestartRollout,
-    TakeLock,
-    TakeToken,
-    Verb,
-)
 from homeostat.core.recovery import RecoverySeen, SignalSeen
 from homeostat.core.recovery.seen import Case
 from homeostat.core.recovery.targets.selection import chosen
+from homeostat.core.ref import Ref
 from scenarios.recovery.world import DONE, NOON, POLICY, World, spec
 
 SEVERAL: dict[str, Any] = {

@@ -15,21 +15,12 @@ from homeostat.api.health_check import HealthState
 from homeostat.api.meta import parse_duration
 from homeostat.api.recovery import RecoveryPolicySpec
 from homeostat.api.recovery_status import RecoveryPolicyStatus, SignalState
+from homeostat.core.action import Action, EvictPod, Outcome, RestartRollout, Scale, TakeLock, TakeToken, Verb
 from homeostat.core.cluster import FreezeInForce, GitOwner, Lock, Pod, Right, TokenBudget, Workload
-from homeostat.core.decision import (
-    Action,
-    Decision,
-    EvictPod,
-    Outcome,
-    Ref,
-    RestartRollout,
-    Scale,
-    TakeLock,
-    TakeToken,
-    Verb,
-)
+from homeostat.core.decision import Decision
 from homeostat.core.recovery import DependencySeen, RecoverySeen, SignalSeen, decide, significance
 from homeostat.core.recovery.seen import Requests, Storm
+from homeostat.core.ref import Ref
 from homeostat.core.significance import Significance
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, 250_000, tzinfo=UTC)

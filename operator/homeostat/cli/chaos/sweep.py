@@ -20,9 +20,10 @@ from homeostat.cli.chaos.sweep_report import as_data, as_text, compared, found_i
 from homeostat.cli.parsers.chaos_sweep import parser
 from homeostat.cli.showing import show
 from homeostat.cli.streams import complain
+from homeostat.core.action import DropGuard, Verb
 from homeostat.core.chaos.faults.sweeping import is_over
-from homeostat.core.decision import DropGuard, Ref, Verb
 from homeostat.core.held import Held, Leftover, mark_on, restore_by_mark
+from homeostat.core.ref import Ref
 from homeostat.engine.clock import SystemClock
 from homeostat.kube.agents_left import agents_left
 from homeostat.kube.client import MERGE_PATCH, ApiClient

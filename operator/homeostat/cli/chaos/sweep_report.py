@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from homeostat.core.chaos.faults.sweeping import is_over
-from homeostat.core.decision import Ref
 from homeostat.core.held import Held, mark_on
+from homeostat.core.ref import Ref
 from homeostat.kube.remains import Holder, Remains
 
 _GONE = {"marked": "restored", "guard": "removed", "agent": "ended", "experiment": "finalizer removed"}

@@ -24,8 +24,8 @@ from homeostat.cli.checks.probe_report import NOTHING_LEARNT, as_json, exit_code
 from homeostat.cli.nowhere import Nowhere
 from homeostat.cli.parsers.probe import parser
 from homeostat.cli.showing import show
-from homeostat.core.decision import Ref
 from homeostat.core.plan import Invalid, Plan, compile, probe_type  # noqa: A004 - what one does to a plan
+from homeostat.core.ref import Ref
 from homeostat.core.run import Answer, Run, aggregate
 from homeostat.engine.asking import Asker
 from homeostat.engine.directory import SERVICE_LABEL, Directory

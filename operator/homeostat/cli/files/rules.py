@@ -15,7 +15,7 @@ from homeostat.cli.carrying_out import FAILED, carry_out
 from homeostat.cli.checks.check_file import BadInput, Given, objects
 from homeostat.cli.parsers.rules import parser
 from homeostat.cli.streams import complain, print_out
-from homeostat.core.decision import Ref
+from homeostat.core.ref import Ref
 from homeostat.core.rules.groups import Emitted, emit
 from homeostat.core.rules.holder import Holder, as_file, manifest
 from homeostat.core.rules.queries import Inexpressible

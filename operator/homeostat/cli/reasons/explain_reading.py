@@ -24,12 +24,12 @@ from homeostat.cli.reasons.operators_own import in_full, operators_own, untold
 from homeostat.cli.reasons.permitted import Reach, Reads, reader_of
 from homeostat.core.chaos import planned_fault
 from homeostat.core.cluster import Namespace, TokenBudget, Workload
-from homeostat.core.decision import Ref
 from homeostat.core.freeze import in_force
 from homeostat.core.recovery import DependencySeen, RecoverySeen, SignalSeen
 from homeostat.core.recovery.explaining import explained
 from homeostat.core.recovery.seen import Case, Requests
 from homeostat.core.recovery.targets.selection import meant
+from homeostat.core.ref import Ref
 from homeostat.engine.controllers.freeze import UNREADABLE
 from homeostat.engine.objects import Entry, entry_from
 from homeostat.engine.recovery.reading import TargetReader

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 from homeostat.core.cluster import Job, Lock, PatchEffect, Pod, Revision, Workload
-from homeostat.core.decision import Ref
+from homeostat.core.ref import Ref
 from homeostat.engine.recovery.reading import TargetReader
 from homeostat.ports import Cluster, Forbidden, Objects, Targets
 

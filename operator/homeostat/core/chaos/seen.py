@@ -8,11 +8,13 @@ from decimal import Decimal
 from homeostat.api.chaos import ChaosExperimentSpec
 from homeostat.api.chaos_status import ChaosExperimentStatus, TargetRecord, WorkloadRecord
 from homeostat.api.health_check import HealthState
+from homeostat.core.action import Action, Outcome
 from homeostat.core.cluster import AgentContainer, DisruptionBudget, FreezeInForce, Lock, Namespace, Pod, Workload
-from homeostat.core.decision import Action, Event, Outcome, Ref
+from homeostat.core.decision import Event
 from homeostat.core.guarding import GuardSeen
 from homeostat.core.orders import Said
 from homeostat.core.prometheus.answer import Trouble
+from homeostat.core.ref import Ref
 
 
 @dataclass(frozen=True, slots=True)

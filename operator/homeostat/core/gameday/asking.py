@@ -4,7 +4,7 @@ from homeostat.api.chaos import RUN, Start
 from homeostat.api.chaos_status import Phase, Verdict
 from homeostat.api.gameday_status import DayPhase, StepPhase
 from homeostat.api.recovery import BY
-from homeostat.core.decision import AskExperiment, Verb
+from homeostat.core.action import AskExperiment, Verb
 from homeostat.core.gameday import approval
 from homeostat.core.gameday.missing import absent
 from homeostat.core.gameday.reasons import DayReason

@@ -12,7 +12,8 @@ from homeostat.api.gameday_status import (
     StepResult,
 )
 from homeostat.api.recovery import BY
-from homeostat.core.decision import AskExperiment, Event, EventType
+from homeostat.core.action import AskExperiment
+from homeostat.core.decision import Event, EventType
 from homeostat.core.gameday import watching
 from homeostat.core.gameday.reasons import DayReason
 from homeostat.core.gameday.seen import LONGEST, Case, ExperimentSeen, Move, same_experiment

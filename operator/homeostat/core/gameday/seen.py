@@ -9,8 +9,10 @@ from homeostat.api.chaos_status import ChaosExperimentStatus, Plan
 from homeostat.api.gameday import GameDaySpec
 from homeostat.api.gameday_status import GameDayStatus, StepPhase, StepRecord
 from homeostat.api.health_check import HealthState
+from homeostat.core.action import Action, Outcome
 from homeostat.core.cluster import FreezeInForce
-from homeostat.core.decision import Action, Event, Outcome, Ref
+from homeostat.core.decision import Event
+from homeostat.core.ref import Ref
 
 LONGEST = 1000
 _OVER = frozenset({StepPhase.FINISHED, StepPhase.SKIPPED})

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from homeostat.core.decision import Outcomes, Ref
+from homeostat.core.action import Outcomes
 from homeostat.core.objective.drills import Drill
 from homeostat.core.objective.series import Series
 from homeostat.core.objective.watch import TROUBLED, WELL
+from homeostat.core.ref import Ref
 from homeostat.core.rules.installation import RulesSeen
 
 

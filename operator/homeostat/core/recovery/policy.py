@@ -9,7 +9,8 @@ from homeostat.api.recovery import Mode, RecoveryPolicySpec
 from homeostat.api.recovery_attempt import Attempt, AttemptPhase, InFlight, Outcome
 from homeostat.api.recovery_decision import EscalationReason
 from homeostat.api.recovery_status import Blocked, Phase, Proof, RecoveryPolicyStatus, Signal, SignalState
-from homeostat.core.decision import Action, Decision, Event
+from homeostat.core.action import Action
+from homeostat.core.decision import Decision, Event
 from homeostat.core.recovery import signals
 from homeostat.core.recovery.attempt import sequence
 from homeostat.core.recovery.attempt.answers import LONGEST_PAUSE

@@ -8,6 +8,7 @@ from typing import Any
 from homeostat.api.health_check import HealthState
 from homeostat.api.recovery import RecoveryPolicySpec
 from homeostat.api.recovery_status import Proof, RecoveryPolicyStatus, SignalState
+from homeostat.core.action import Action, Outcome
 from homeostat.core.cluster import (
     FreezeInForce,
     Job,
@@ -18,7 +19,8 @@ from homeostat.core.cluster import (
     TokenBudget,
     Workload,
 )
-from homeostat.core.decision import Action, Event, Outcome, Ref
+from homeostat.core.decision import Event
+from homeostat.core.ref import Ref
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ from datetime import UTC, datetime, timedelta
 from homeostat.api.recovery import RecoveryPolicySpec
 from homeostat.api.recovery_status import Signal, SignalState
 from homeostat.api.recovery_trigger import Trigger
-from homeostat.core.decision import Ref
 from homeostat.core.recovery.limits import flapping
 from homeostat.core.recovery.seen import Case, DependencySeen, SignalSeen
+from homeostat.core.ref import Ref
 
 NEVER = datetime.min.replace(tzinfo=UTC)
 BLIND = frozenset({SignalState.UNKNOWN, SignalState.STALE})

@@ -13,7 +13,7 @@ import yaml
 from typing_extensions import override
 
 from homeostat.api.meta import API_VERSION, GROUP
-from homeostat.core.decision import Ref
+from homeostat.core.ref import Ref
 from homeostat.core.rules.groups import Group
 from homeostat.core.rules.names import GROUP_PREFIX, digest, object_name
 

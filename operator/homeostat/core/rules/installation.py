@@ -10,8 +10,9 @@ from enum import StrEnum
 from homeostat.api.meta import ConditionStatus
 from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.api.objective_status import RulesObject, ServiceLevelObjectiveStatus
+from homeostat.core.action import Action, InstallRules, Outcome, Outcomes, RemoveRules, Verb
 from homeostat.core.condition import condition
-from homeostat.core.decision import Action, InstallRules, Outcome, Outcomes, Ref, RemoveRules, Verb
+from homeostat.core.ref import Ref
 from homeostat.core.rules.groups import emit
 from homeostat.core.rules.holder import Holder, manifest
 from homeostat.core.rules.names import hashed, object_name

@@ -7,12 +7,12 @@ from decimal import Decimal
 
 from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.api.objective_status import Alert, ObjectiveState, ServiceLevelObjectiveStatus
-from homeostat.core.decision import Ref
 from homeostat.core.objective.alerts import Identity, identity
 from homeostat.core.objective.burn import pairs
 from homeostat.core.objective.calendar import period_at
 from homeostat.core.objective.evaluation import decide
 from homeostat.core.objective.seen import ObjectiveSeen, SourceSeen
+from homeostat.core.ref import Ref
 from homeostat.core.simulation.recorded import Recorded
 
 STALE_AFTER = timedelta(minutes=2)

@@ -16,10 +16,10 @@ from homeostat.api.recovery_decision import Escalation
 from homeostat.api.recovery_status import Phase, RecoveryPolicyStatus, SignalState
 from homeostat.api.recovery_trigger import Trigger
 from homeostat.core.cluster import Pod, TokenBudget, Workload
-from homeostat.core.decision import Ref
 from homeostat.core.objective.burning import burning_now
 from homeostat.core.recovery.policy import decide
 from homeostat.core.recovery.seen import RecoverySeen, SignalSeen
+from homeostat.core.ref import Ref
 from homeostat.core.simulation.recorded import Recorded
 
 STEP = timedelta(minutes=1)

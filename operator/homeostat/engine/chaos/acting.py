@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Final
 
-from homeostat.core.decision import Action, HoldAgent, Outcome, StartAgent, StopAgent, Verb
+from homeostat.core.action import Action, HoldAgent, Outcome, StartAgent, StopAgent, Verb
 from homeostat.engine.chaos.links import AgentLinks
 from homeostat.ports import Actuator
 

@@ -6,8 +6,8 @@ from itertools import chain
 from homeostat.api.chaos import KIND, ChaosExperimentSpec
 from homeostat.api.chaos_status import ChaosExperimentStatus
 from homeostat.core.chaos.telling import expecting
-from homeostat.core.decision import Ref
 from homeostat.core.objective.drills import Drill
+from homeostat.core.ref import Ref
 from homeostat.engine.objects import ObjectStore
 
 _HAS_FAULT, _HAS_RUNS = b'"injectedAt":', b'"runs":[{'

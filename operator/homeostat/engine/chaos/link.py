@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from homeostat.core.decision import Ref
 from homeostat.core.orders import AgentState, Beat, Said
+from homeostat.core.ref import Ref
 from homeostat.engine.objects import Key
 
 ATTENTION: Final = 10.0

@@ -15,8 +15,8 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from homeostat.core.decision import Ref
 from homeostat.core.orders import Said
+from homeostat.core.ref import Ref
 from homeostat.engine.chaos.link import Link
 from homeostat.engine.crew import Crew
 from homeostat.engine.objects import Key

@@ -14,8 +14,8 @@ from homeostat.api.chaos_status import ChaosExperimentStatus, Phase, TargetPhase
 from homeostat.core.chaos import recorded, target_selector
 from homeostat.core.chaos.seen import AgentSeen, ref_of
 from homeostat.core.cluster import AgentContainer, DisruptionBudget, Lock, Namespace, Pod, Workload
-from homeostat.core.decision import Ref
 from homeostat.core.guarding import GuardSeen
+from homeostat.core.ref import Ref
 from homeostat.engine.chaos.crowd import LASTS, LASTS_AT_START, Crowd
 from homeostat.engine.chaos.links import AgentLinks
 from homeostat.engine.chaos.peers import peers_of

@@ -11,8 +11,9 @@ from homeostat.api.gameday_status import GameDayStatus
 from homeostat.api.meta import Status
 from homeostat.api.recovery_status import RecoveryPolicyStatus
 from homeostat.core.cluster import FreezeInForce
-from homeostat.core.decision import Decision, Ref
+from homeostat.core.decision import Decision
 from homeostat.core.freeze import FreezeSeen, decide, in_force
+from homeostat.core.ref import Ref
 from homeostat.core.significance import Significance
 from homeostat.engine.controller import Subject
 from homeostat.engine.objects import Entry, Key, ObjectStore, Problem, entry_from

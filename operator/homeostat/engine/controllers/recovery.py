@@ -17,13 +17,14 @@ from homeostat.api.recovery import RecoveryPolicySpec
 from homeostat.api.recovery_status import Phase, Proof, RecoveryPolicyStatus
 from homeostat.core.chaos import planned_fault
 from homeostat.core.cluster import TokenBudget, Workload
-from homeostat.core.decision import Decision, Ref
+from homeostat.core.decision import Decision
 from homeostat.core.recovery import RecoverySeen, decide, significance
 from homeostat.core.recovery.consent.by_hand import is_asked_for
 from homeostat.core.recovery.drill import drill_result
 from homeostat.core.recovery.seen import Case, Requests
 from homeostat.core.recovery.signals import is_calm
 from homeostat.core.recovery.targets.selection import chosen
+from homeostat.core.ref import Ref
 from homeostat.core.significance import Significance
 from homeostat.engine.archive import Archive
 from homeostat.engine.chaos.drills import Drills

@@ -12,8 +12,9 @@ from typing import Any, Protocol
 import structlog
 
 from homeostat.api.objective import ServiceLevelObjectiveSpec
-from homeostat.core.decision import Outcome, Ref, Verb
+from homeostat.core.action import Outcome, Verb
 from homeostat.core.prometheus.answer import Failure, LoadedGroup, Trouble
+from homeostat.core.ref import Ref
 from homeostat.core.rules.groups import emit
 from homeostat.core.rules.holder import Holder, RuleSelector, Standing, found_digest, labels_of, wanted_digest
 from homeostat.core.rules.installation import Found, Loaded, RulesSeen

@@ -25,10 +25,10 @@ from homeostat.api.recovery_trigger import (
 )
 from homeostat.core.cluster import Workload
 from homeostat.core.comparing import Comparison, comparison_of
-from homeostat.core.decision import Ref
 from homeostat.core.objective.burning import Burning, burning_now
 from homeostat.core.recovery import DependencySeen, SignalSeen
 from homeostat.core.recovery.signals import SILENT_AFTER
+from homeostat.core.ref import Ref
 from homeostat.engine.checks import Checks
 from homeostat.engine.objective.feeding import Feeding
 from homeostat.engine.objects import Entry, Key, ObjectStore

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from homeostat.api.chaos_status import TargetPhase, TargetRecord, Verdict
+from homeostat.core.action import HoldAgent, Outcome, StartAgent, Verb
 from homeostat.core.chaos.faults.agents import is_blow
 from homeostat.core.chaos.faults.objects import agent_now, has_ended, said_by, target_now
 from homeostat.core.chaos.faults.settings import is_among_processes, order_of
@@ -10,7 +11,6 @@ from homeostat.core.chaos.limits import locks
 from homeostat.core.chaos.limits.gates import Refusal
 from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.chaos.seen import Case, ref_of
-from homeostat.core.decision import HoldAgent, Outcome, StartAgent, Verb
 from homeostat.core.orders import AgentState, OffReason
 
 BEATS = 3.0

@@ -9,8 +9,8 @@ from homeostat.api.chaos import MARKER
 from homeostat.api.chaos_status import TargetRecord
 from homeostat.core.chaos.marker import held
 from homeostat.core.cluster import Pod, Workload
-from homeostat.core.decision import Ref
 from homeostat.core.held import ours
+from homeostat.core.ref import Ref
 
 
 def command_of(ref: Ref, record: TargetRecord, target: Workload | Pod | None) -> str:

@@ -3,12 +3,12 @@
 from datetime import timedelta
 
 from homeostat.api.chaos_status import Phase, TargetPhase, Verdict
+from homeostat.core.action import DropGuard, KeepGuard
 from homeostat.core.chaos.faults.objects import short_hash
 from homeostat.core.chaos.limits.gates import Refusal
 from homeostat.core.chaos.limits.locks import run_id
 from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.chaos.seen import Case, ref_of
-from homeostat.core.decision import DropGuard, KeepGuard
 from homeostat.core.held import Restorable, write_records
 
 SECONDS = 15

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from homeostat.api.chaos_status import TargetPhase, TargetRecord, Verdict
+from homeostat.core.action import Action
 from homeostat.core.chaos.faults import arming, guard
 from homeostat.core.chaos.faults.agents import is_blow
 from homeostat.core.chaos.faults.objects import agent_now, has_ended, said_by, standing
@@ -10,7 +11,6 @@ from homeostat.core.chaos.limits import locks
 from homeostat.core.chaos.limits.gates import Refusal
 from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.chaos.seen import Case
-from homeostat.core.decision import Action
 from homeostat.core.orders import AgentState, OffReason, Said
 
 SILENCE = timedelta(seconds=4)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from homeostat.api.chaos import MARKER
 from homeostat.api.chaos_status import TargetPhase, TargetRecord, Verdict
+from homeostat.core.action import Action, DeletePod, EvictPod, HoldFields, Outcome, Verb
 from homeostat.core.chaos.faults import arming, guard
 from homeostat.core.chaos.faults.objects import is_marked_by, standing, target_now
 from homeostat.core.chaos.limits import locks
@@ -11,7 +12,6 @@ from homeostat.core.chaos.limits.gates import Refusal
 from homeostat.core.chaos.marker import held
 from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.chaos.seen import Case, ref_of
-from homeostat.core.decision import Action, DeletePod, EvictPod, HoldFields, Outcome, Verb
 from homeostat.core.held import is_same
 
 MOST_ATTEMPTS = 3

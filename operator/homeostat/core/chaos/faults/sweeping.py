@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 
 from homeostat.api.chaos_status import ChaosExperimentStatus, Phase
+from homeostat.core.action import HoldFields
 from homeostat.core.chaos.marker import held
 from homeostat.core.cluster import Pod, Workload
-from homeostat.core.decision import HoldFields
 from homeostat.core.held import Held, Leftover, mark_on, restore_by_mark
 
 

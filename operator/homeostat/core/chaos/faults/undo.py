@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from homeostat.api.chaos import MARKER
 from homeostat.api.chaos_status import TargetPhase, TargetRecord
+from homeostat.core.action import DropGuard, HoldFields, StopAgent, Verb
 from homeostat.core.chaos.faults import guard
 from homeostat.core.chaos.faults.by_hand import command_of, drop_guard_command
 from homeostat.core.chaos.faults.injection import CONFLICT
@@ -18,7 +19,6 @@ from homeostat.core.chaos.limits import locks
 from homeostat.core.chaos.marker import held, is_marked
 from homeostat.core.chaos.seen import Case, ref_of
 from homeostat.core.cluster import Pod, Workload
-from homeostat.core.decision import DropGuard, HoldFields, StopAgent, Verb
 from homeostat.core.held import is_same, ours
 from homeostat.core.orders import AgentState
 

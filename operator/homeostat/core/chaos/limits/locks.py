@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from homeostat.api.chaos import Reaction
+from homeostat.core.action import Action, ReleaseLock, TakeLock
 from homeostat.core.chaos.seen import Case, recorded
-from homeostat.core.decision import Action, Ref, ReleaseLock, TakeLock
+from homeostat.core.ref import Ref
 
 SECONDS = 60
 """How long a lock lasts without renewal: the longest that a dead operator keeps others away."""

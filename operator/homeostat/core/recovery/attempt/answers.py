@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from homeostat.api.recovery_attempt import InFlight
-from homeostat.core.decision import Outcome, Verb
+from homeostat.core.action import Outcome, Verb
 from homeostat.core.recovery.reasons import Block, BlockReason
 from homeostat.core.recovery.seen import Case
 from homeostat.core.recovery.steps.actions import lock_id, token_id

@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
+from homeostat.core.action import Action
 from homeostat.core.cluster import Lock, Workload
-from homeostat.core.decision import Action
 from homeostat.core.recovery.seen import Case
 from homeostat.core.recovery.steps import actions
 from homeostat.core.recovery.steps.handling import in_view

@@ -6,8 +6,8 @@ All ids follow from the record, so that whoever repeats an action after a kill r
 from collections.abc import Iterable
 
 from homeostat.api.recovery_attempt import ActionName, InFlight, TargetPhase
+from homeostat.core.action import Action, ReleaseLock, TakeLock, TakeToken
 from homeostat.core.cluster import Workload
-from homeostat.core.decision import Action, ReleaseLock, TakeLock, TakeToken
 from homeostat.core.recovery.seen import Case
 from homeostat.core.recovery.steps.evicting import EVICTING
 from homeostat.core.recovery.steps.handling import MARKER, Handling

@@ -10,14 +10,15 @@ from datetime import datetime, timedelta
 
 from homeostat.api.recovery_attempt import ActionName, InFlight
 from homeostat.api.recovery_step import EvictPods, Which
+from homeostat.core.action import EvictPod
 from homeostat.core.cluster import Pod, Workload
-from homeostat.core.decision import EvictPod, Ref
 from homeostat.core.recovery.reasons import Block, BlockReason
 from homeostat.core.recovery.seen import Case
 from homeostat.core.recovery.signals import failing
 from homeostat.core.recovery.steps.handling import Handling, pod_of
 from homeostat.core.recovery.steps.planned import Ask, Plan, object_id
 from homeostat.core.recovery.targets.availability import is_newer, is_node, members
+from homeostat.core.ref import Ref
 
 STUCK_AFTER = timedelta(seconds=30)
 """A pod that is younger is not yet stuck, however it looks."""

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from homeostat.api.recovery_attempt import InFlight, ObjectId
+from homeostat.core.action import Action
 from homeostat.core.cluster import Pod, Workload
-from homeostat.core.decision import Action
 from homeostat.core.recovery.seen import Case
 
 MARKER = "homeostat.dev/attempt"

@@ -9,14 +9,15 @@ from collections.abc import Iterator
 from homeostat.api.recovery_attempt import ActionName, Attempt, InFlight, TargetPhase
 from homeostat.api.recovery_status import RecoveryPolicyStatus
 from homeostat.api.recovery_step import RunJob as JobStep
+from homeostat.core.action import RunJob
 from homeostat.core.cluster import Job, Workload
-from homeostat.core.decision import Ref, RunJob
 from homeostat.core.recovery.reasons import Block, BlockReason
 from homeostat.core.recovery.seen import Case
 from homeostat.core.recovery.signals import failing, ground, title
 from homeostat.core.recovery.steps.handling import Handling
 from homeostat.core.recovery.steps.planned import Ask, Plan, as_written, is_as_decided, on_workload
 from homeostat.core.recovery.steps.wording import job_name
+from homeostat.core.ref import Ref
 
 MOST_PODS = 100
 _PAST_ITS_TIME = "DeadlineExceeded"

@@ -10,8 +10,8 @@ from typing import Any
 
 from homeostat.api.recovery_attempt import ActionName, Change, InFlight
 from homeostat.api.recovery_step import Step
+from homeostat.core.action import PatchObject
 from homeostat.core.cluster import Workload
-from homeostat.core.decision import PatchObject
 from homeostat.core.merge_patch import shape
 from homeostat.core.recovery.reasons import Block, BlockReason
 from homeostat.core.recovery.seen import Case

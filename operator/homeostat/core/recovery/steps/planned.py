@@ -11,10 +11,10 @@ from homeostat.api.recovery_attempt import ActionName, InFlight, ObjectId
 from homeostat.api.recovery_status import Signal
 from homeostat.api.recovery_step import Step
 from homeostat.core.cluster import Workload
-from homeostat.core.decision import Ref
 from homeostat.core.recovery.reasons import Block
 from homeostat.core.recovery.seen import Case
 from homeostat.core.recovery.steps.wording import described
+from homeostat.core.ref import Ref
 
 
 @dataclass(frozen=True, slots=True)

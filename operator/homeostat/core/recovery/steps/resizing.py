@@ -10,14 +10,15 @@ from typing import Any
 
 from homeostat.api.recovery_attempt import ActionName, InFlight
 from homeostat.api.recovery_step import Resize
+from homeostat.core.action import ResizePod
 from homeostat.core.cluster import Container, Pod, Workload
-from homeostat.core.decision import Ref, ResizePod
 from homeostat.core.quantity import cpu_text, has_sizes, memory_text, parse_quantity
 from homeostat.core.recovery.reasons import Block, BlockReason
 from homeostat.core.recovery.seen import Case
 from homeostat.core.recovery.steps.handling import Handling, pod_of
 from homeostat.core.recovery.steps.planned import Ask, Plan, object_id
 from homeostat.core.recovery.steps.restarting import next_pods
+from homeostat.core.ref import Ref
 
 Sizes = dict[str, dict[str, dict[str, str]]]
 """Container → requests and limits → resource → quantity."""

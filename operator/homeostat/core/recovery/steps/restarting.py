@@ -2,8 +2,8 @@
 
 from homeostat.api.recovery_attempt import ActionName, InFlight
 from homeostat.api.recovery_step import RestartPods, Which
+from homeostat.core.action import RestartRollout
 from homeostat.core.cluster import Pod, Workload
-from homeostat.core.decision import RestartRollout
 from homeostat.core.recovery.reasons import Block, BlockReason
 from homeostat.core.recovery.seen import Case
 from homeostat.core.recovery.signals import failing

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from homeostat.api.recovery_attempt import ActionName, InFlight
 from homeostat.api.recovery_status import Signal
 from homeostat.api.recovery_step import RolloutUndo
+from homeostat.core.action import UndoRollout
 from homeostat.core.cluster import Revision, Workload
-from homeostat.core.decision import UndoRollout
 from homeostat.core.recovery.reasons import Block, BlockReason
 from homeostat.core.recovery.seen import Case
 from homeostat.core.recovery.steps.handling import Handling, is_marked, is_ours, marker_of_write

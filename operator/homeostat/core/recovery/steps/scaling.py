@@ -2,8 +2,8 @@
 
 from homeostat.api.recovery_attempt import ActionName, InFlight
 from homeostat.api.recovery_step import ScaleUp
+from homeostat.core.action import Scale
 from homeostat.core.cluster import Workload
-from homeostat.core.decision import Scale
 from homeostat.core.recovery.reasons import Block, BlockReason
 from homeostat.core.recovery.seen import Case
 from homeostat.core.recovery.steps.handling import Handling, is_marked, is_ours, marker_of_write

@@ -4,8 +4,8 @@ from typing import Any
 
 from homeostat.api.recovery_attempt import ActionName, InFlight
 from homeostat.api.recovery_step import CallWebhook as WebhookStep
+from homeostat.core.action import CallWebhook
 from homeostat.core.cluster import Workload
-from homeostat.core.decision import CallWebhook
 from homeostat.core.recovery.reasons import Block, BlockReason
 from homeostat.core.recovery.seen import Case
 from homeostat.core.recovery.signals import title

@@ -12,7 +12,6 @@ from homeostat.api.recovery_attempt import ObjectId
 from homeostat.api.recovery_status import RecoveryPolicyStatus, Signal, SignalState, TargetMemory
 from homeostat.api.recovery_target import TargetKind
 from homeostat.core.cluster import Workload
-from homeostat.core.decision import Ref
 from homeostat.core.recovery import signals
 from homeostat.core.recovery.attempt.sequence import longest_rest
 from homeostat.core.recovery.consent.by_hand import RunRequest, is_asked_for, read
@@ -21,6 +20,7 @@ from homeostat.core.recovery.seen import Case, SignalSeen
 from homeostat.core.recovery.targets import memory
 from homeostat.core.recovery.targets.availability import members
 from homeostat.core.recovery.targets.memory import MOST_TARGETS
+from homeostat.core.ref import Ref
 
 SOON = timedelta(seconds=1)
 """How long one target waits for its turn after another: each look at one is paid for."""

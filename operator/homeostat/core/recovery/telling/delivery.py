@@ -11,7 +11,7 @@ from typing import Any
 from homeostat.api.recovery_decision import Delivery, Escalation
 from homeostat.api.recovery_status import RecoveryPolicyStatus
 from homeostat.api.recovery_step import CallWebhook as Webhook
-from homeostat.core.decision import CallWebhook, Outcome, Verb
+from homeostat.core.action import CallWebhook, Outcome, Verb
 from homeostat.core.recovery.seen import Case, Move
 
 FIRST_PAUSE = timedelta(seconds=5)
