@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from chart.rendering import CASES, Document, documents, rendered, with_values
-from homeostat.core.rights import GRANTS, Scope, granted, united
+from homeostat.core.rights import GRANTS, Scope, granted
+from roles import united
 
 pytestmark = pytest.mark.helm
 FEATURES = sorted({grant.feature for grant in GRANTS if grant.feature})

@@ -25,8 +25,8 @@ from homeostat.core.rights import (
     lacking,
     rights_of,
     told_by_role,
-    united,
 )
+from roles import united
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "rights.md"
 WITHOUT_RIGHTS = frozenset({"webhook", "escalate", "restore"})

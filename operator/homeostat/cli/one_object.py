@@ -8,7 +8,7 @@ from typing import Any
 from homeostat.api.meta import Kind
 from homeostat.cli import desk
 from homeostat.cli.asked import kind_names, place_of
-from homeostat.cli.checks.check_file import BadInput, objects
+from homeostat.cli.files.objects import BadInput, objects
 from homeostat.kube.client import ApiClient
 from homeostat.kube.credentials import Credentials
 from homeostat.kube.objects import ApiObjects

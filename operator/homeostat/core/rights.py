@@ -1,7 +1,7 @@
 """Every right that homeostat can use, and what for: what roles, `homeostat doctor`, docs and tests are held against.
 
-One `Grant` is one rule of RBAC of one feature. Several may be for the same thing: whoever renders a role unites those
-of the features that are on. What every authenticated user may do anyway (SelfSubjectAccessReview, discovery, OpenAPI)
+One `Grant` is one rule of RBAC of one feature. Several may be for the same thing: a role holds the united rules of the
+features that are on. What every authenticated user may do anyway (SelfSubjectAccessReview, discovery, OpenAPI)
 is not here.
 """
 
@@ -256,16 +256,6 @@ def rights_of(grant: Grant, scope: Scope, watched: Sequence[str], own: str) -> t
         for name in grant.names or ("",)
         for verb in grant.verbs
     )
-
-
-def united(grants: Iterable[Grant]) -> dict[str, dict[tuple[str, str, tuple[str, ...]], frozenset[str]]]:
-    """Unite rules: of each role, the verbs for each (group, resource, names)."""
-    roles: dict[str, dict[tuple[str, str, tuple[str, ...]], frozenset[str]]] = {}
-    for grant in grants:
-        rules = roles.setdefault(grant.role, {})
-        what = grant.group, grant.resource, grant.names
-        rules[what] = rules.get(what, frozenset()) | frozenset(grant.verbs)
-    return roles
 
 
 def _namespaces(place: Place, scope: Scope, watched: Sequence[str], own: str) -> Sequence[str]:

@@ -10,7 +10,7 @@ from homeostat.api.gameday import KIND as GAME_DAY
 from homeostat.cli import desk
 from homeostat.cli.asked import place_of
 from homeostat.cli.carrying_out import FAILED, carry_out
-from homeostat.cli.checks.run_report import status_of
+from homeostat.cli.chaos.run_report import status_of
 from homeostat.cli.desk import Body
 from homeostat.cli.parsers.chaos_list import parser
 from homeostat.cli.showing import show

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from homeostat.api.meta import Kind
-from homeostat.cli.checks.run_report import standing, status_of
+from homeostat.cli.chaos.run_report import standing, status_of
 from homeostat.cli.consent.report import Answer, Result
 from homeostat.cli.desk import HAVE_RUNS, Body, Desk, ask
 from homeostat.cli.parsers.chaos_plan import HOW, parser

@@ -8,7 +8,7 @@ from homeostat.api.gameday import KIND as GAME_DAY
 from homeostat.api.meta import Kind
 from homeostat.api.recovery import RUN
 from homeostat.cli.arguments import BadArguments
-from homeostat.cli.checks.run_report import obstacle_to_run, run_answer
+from homeostat.cli.chaos.run_report import obstacle_to_run, run_answer
 from homeostat.cli.consent.report import Answer
 from homeostat.cli.desk import HAVE_RUNS, Desk, ask
 from homeostat.cli.parsers.chaos_run import INJECTED, WAIT, parser

@@ -19,8 +19,8 @@ from pydantic import ValidationError
 
 from homeostat.api.health_check import HealthCheckSpec
 from homeostat.api.meta import API_VERSION
-from homeostat.cli.checks.check_file import BadInput, health_checks
 from homeostat.cli.checks.probe_report import NOTHING_LEARNT, as_json, exit_code, joined, lines
+from homeostat.cli.files.objects import BadInput, health_checks
 from homeostat.cli.nowhere import Nowhere
 from homeostat.cli.parsers.probe import parser
 from homeostat.cli.showing import show

@@ -19,7 +19,7 @@ from homeostat.api.meta import Kind, format_precise_time
 from homeostat.api.recovery import APPROVE, KIND, PAUSE, REJECT, RUN
 from homeostat.cli.arguments import BadArguments
 from homeostat.cli.asked import kind_names
-from homeostat.cli.checks import run_report
+from homeostat.cli.chaos import run_report
 from homeostat.cli.consent import report as consent_report
 from homeostat.cli.consent.report import Answer, Result
 from homeostat.cli.desk import HAVE_RUNS, Desk, ask, noun

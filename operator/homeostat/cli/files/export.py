@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from homeostat.api.objective import KIND, ServiceLevelObjectiveSpec
 from homeostat.cli.carrying_out import FAILED, carry_out
-from homeostat.cli.checks.check_file import BadInput, Given, objects
+from homeostat.cli.files.objects import BadInput, Given, objects
 from homeostat.cli.parsers.export import parser
 from homeostat.cli.streams import as_yaml, complain, print_out
 from homeostat.interchange.metadata import is_ours

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from homeostat.cli.arguments import BadArguments
 from homeostat.cli.carrying_out import FAILED, carry_out
-from homeostat.cli.checks.check_file import BadInput, objects
+from homeostat.cli.files.objects import BadInput, objects
 from homeostat.cli.parsers.imports import parser
 from homeostat.cli.streams import as_yaml, complain, print_out
 from homeostat.interchange import openslo_import, pyrra, sloth

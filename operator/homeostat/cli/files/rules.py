@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from homeostat.api.meta import API_VERSION
 from homeostat.api.objective import KIND, ServiceLevelObjectiveSpec
 from homeostat.cli.carrying_out import FAILED, carry_out
-from homeostat.cli.checks.check_file import BadInput, Given, objects
+from homeostat.cli.files.objects import BadInput, Given, objects
 from homeostat.cli.parsers.rules import parser
 from homeostat.cli.streams import complain, print_out
 from homeostat.core.ref import Ref

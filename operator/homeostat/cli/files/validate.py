@@ -7,7 +7,7 @@ from pathlib import Path
 
 from homeostat.cli.arguments import BadArguments
 from homeostat.cli.carrying_out import FAILED, carry_out
-from homeostat.cli.checks.check_file import BadInput, Given, objects
+from homeostat.cli.files.objects import BadInput, Given, objects
 from homeostat.cli.parsers.validate import parser
 from homeostat.cli.showing import show
 from homeostat.cli.streams import in_one_line

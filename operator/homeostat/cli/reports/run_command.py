@@ -15,8 +15,8 @@ from homeostat.api.meta import Kind
 from homeostat.cli.arguments import CommandError
 from homeostat.cli.asked import name_of
 from homeostat.cli.carrying_out import FAILED
-from homeostat.cli.checks.check_file import BadInput
 from homeostat.cli.desk import noun
+from homeostat.cli.files.objects import BadInput
 from homeostat.cli.one_object import read_object
 from homeostat.cli.showing import show
 from homeostat.engine.objects import explain

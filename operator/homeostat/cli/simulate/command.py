@@ -16,7 +16,7 @@ from homeostat.api.recovery_trigger import Trigger
 from homeostat.cli.arguments import BadArguments, CommandError
 from homeostat.cli.asked import credentials_of, kind_and_name
 from homeostat.cli.carrying_out import FAILED, carry_out
-from homeostat.cli.checks.check_file import BadInput, objects
+from homeostat.cli.files.objects import BadInput, objects
 from homeostat.cli.parsers.simulate import parser
 from homeostat.cli.past import moment, store_url
 from homeostat.cli.showing import show

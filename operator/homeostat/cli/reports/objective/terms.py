@@ -12,7 +12,7 @@ from homeostat.api.objective import KIND, NoData, ServiceLevelObjectiveSpec
 from homeostat.api.objective_indicator import Indicator
 from homeostat.cli.arguments import BadArguments
 from homeostat.cli.asked import credentials_of
-from homeostat.cli.checks.check_file import BadInput
+from homeostat.cli.files.objects import BadInput
 from homeostat.cli.one_object import in_cluster, in_file
 from homeostat.core.objective.compliance import Measure
 from homeostat.engine.objects import explain
