@@ -167,8 +167,8 @@ def test_what_history_does_not_reach_is_not_told_as_quiet(
     body = rp({"healthCheck": {"name": "checkout"}, "for": "1m"}, suspend=True)
     assert main(["simulate", "-f", written(tmp_path / "rp.yaml", body), "--history", past, "--since", "9h"]) == 0
     told = capsys.readouterr().out
-    assert "history begins at" in told
-    assert "before that nothing is known of it" in told
+    assert "trigger 0 (healthCheck): there is data of 33." in told
+    assert "% of the time; none from" in told
     assert "spec.suspend is true" in told
 
 

@@ -3,22 +3,30 @@
 import itertools
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from homeostat.api.objective import ServiceLevelObjectiveSpec
+from homeostat.api.objective_indicator import CompositeMode, WhenMissing
 from homeostat.api.objective_status import AlertType, ServiceLevelObjectiveStatus
 from homeostat.api.recovery import RecoveryPolicySpec
 from homeostat.core.ledger import Ledger, LedgerSeries
 from homeostat.core.objective.alerts import identity
+from homeostat.core.objective.composite import Composite, Part
 from homeostat.core.objective.evaluation import decide
 from homeostat.core.objective.seen import ObjectiveSeen, SourceSeen
 from homeostat.core.ref import Ref
 from homeostat.core.simulation import objective, policy
+from homeostat.core.simulation.composed import Composed, Member
 from homeostat.core.simulation.recorded import Recorded
-from homeostat.core.window import HOUR, MINUTE, MONTH_TIERS, Bucket
+from homeostat.core.simulation.slicing import sliced
+from homeostat.core.window import HOUR, MINUTE, MONTH_TIERS, Bucket, Counts
+from homeostat.engine.meters import Meters
+from homeostat.engine.objective.counting import Counting, Slicing
+from homeostat.engine.objects import Key
 
 BEGIN = 1_795_305_600 // HOUR * HOUR
 START = datetime.fromtimestamp(BEGIN, UTC)
@@ -137,7 +145,7 @@ def test_what_comes_later_is_not_known_before() -> None:
 def test_a_policy_acts_as_often_as_its_cooldown_and_budget_let_it() -> None:
     minutes = [(0, 6)] * 30 + [(6, 6)] * 90 + [(0, 6)] * 30
     spec = rp(limits={"cooldown": "5m", "budget": {"actions": 3, "per": "1h"}})
-    came = policy.replay(spec, {0: policy.Told(recorded(minutes))}, START, START + timedelta(minutes=150))
+    came = policy.replay(spec, {0: policy.Checked(recorded(minutes))}, START, START + timedelta(minutes=150))
     assert len(came.triggered) == 1
     first = [act.at for act in came.acts if act.at < came.acts[0].at + timedelta(hours=1)]
     assert len(first) == 3
@@ -148,30 +156,179 @@ def test_a_policy_acts_as_often_as_its_cooldown_and_budget_let_it() -> None:
 def test_a_trigger_that_fires_for_less_than_for_makes_nothing_happen() -> None:
     minutes = [(0, 6)] * 30 + [(6, 6)] + [(0, 6)] * 30
     spec = rp(triggers=[{"healthCheck": {"name": "checkout"}, "for": "5m"}])
-    came = policy.replay(spec, {0: policy.Told(recorded(minutes))}, START, START + timedelta(hours=1))
+    came = policy.replay(spec, {0: policy.Checked(recorded(minutes))}, START, START + timedelta(hours=1))
     assert len(came.triggered) == 1
     assert came.acts == []
 
 
 def test_a_trigger_that_history_knows_nothing_of_is_named() -> None:
     spec = rp(triggers=[{"healthCheck": {"name": "checkout"}}, {"pods": {"reason": "OOMKilled"}}])
-    came = policy.replay(spec, {0: policy.Told(recorded([(0, 6)] * 5))}, START, START + timedelta(minutes=5))
+    came = policy.replay(spec, {0: policy.Checked(recorded([(0, 6)] * 5))}, START, START + timedelta(minutes=5))
     assert came.silent == (1,)
 
 
 def test_a_policy_may_be_triggered_by_an_objective() -> None:
     minutes = [(0, 10)] * 60 + [(10, 10)] * 30 + [(0, 10)] * 60
     spec = rp(triggers=[{"slo": {"name": "checkout", "burnRateAbove": "14.4"}}])
-    told = policy.Told(recorded(minutes), slo())
+    told = policy.Burning(recorded(minutes), slo(), Decimal("14.4"))
     came = policy.replay(spec, {0: told}, START, START + timedelta(minutes=150))
     assert len(came.acts) >= 1
     assert START + timedelta(minutes=60) < came.triggered[0].since < START + timedelta(minutes=90)
 
 
 def test_mode_and_suspension_of_the_policy_do_not_change_a_replay() -> None:
-    pasts = {0: policy.Told(recorded([(6, 6)] * 20))}
+    pasts = {0: policy.Checked(recorded([(6, 6)] * 20))}
     until = START + timedelta(minutes=20)
     observed = policy.replay(rp(mode="Observe"), pasts, START, until)
     suspended = policy.replay(rp(suspend=True), pasts, START, until)
     assert observed.acts
     assert [replace(one) for one in suspended.acts] == observed.acts
+
+
+# --- composites -----------------------------------------------------------------------------------------
+
+
+def whole(mode: str = "Weighted", when_missing: str = "Ignore", **changes: Any) -> ServiceLevelObjectiveSpec:
+    members = [{"name": "api", "weight": 3}, {"name": "web"}]
+    composite = {"mode": mode, "whenMissing": when_missing, "members": members}
+    return slo(indicator={"composite": composite}, **changes)
+
+
+def composed(spec: ServiceLevelObjectiveSpec, api: Minutes, web: Minutes) -> Composed:
+    return Composed(spec, {"api": Member(slo(), recorded(api)), "web": Member(slo(), recorded(web))})
+
+
+def live_whole(spec: ServiceLevelObjectiveSpec, api: Minutes, web: Minutes) -> dict[int, ServiceLevelObjectiveStatus]:
+    """Count two members as the operator does, and decide on their composite at the end of each minute with events."""
+    ledger, composite = Ledger(MONTH_TIERS), spec.indicator.composite
+    assert composite is not None
+    slots = [ledger.open(name) for name in ("slo/api", "slo/web")]
+    series = [LedgerSeries(ledger, slot) for slot in slots]
+    status, found, previous = ServiceLevelObjectiveStatus(), {}, BEGIN
+    for number in range(len(api)):
+        ledger.roll(BEGIN // MINUTE + number)
+        both = api[number], web[number]
+        for slot, (bad, total) in zip(slots, both, strict=True):
+            if total:
+                ledger.add(slot, bad, total)
+        if not any(total for _, total in both):
+            continue
+        end = BEGIN + (number + 1) * MINUTE
+        at = datetime.fromtimestamp(end - 1, UTC)
+        parts = [Part("api", 3, series[0]), Part("web", 1, series[1])]
+        source = SourceSeen(MINUTE_LONG, at, max(objective.STALE_AFTER, timedelta(seconds=2 * (end - previous))))
+        made = Composite(composite.mode, composite.when_missing, parts, at)
+        status = decide(spec, status, ObjectiveSeen(REF, 1, series=made, source=source), at).status
+        found[end], previous = status, end
+    return found
+
+
+MINUTE_LONG = timedelta(minutes=1)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    stretches=st.lists(st.tuples(a_minute, a_minute, st.integers(1, 20)), min_size=1, max_size=6),
+    mode=st.sampled_from(list(CompositeMode)),
+    when_missing=st.sampled_from(list(WhenMissing)),
+)
+def test_a_replayed_composite_says_what_the_live_evaluation_of_its_members_said(
+    stretches: list[tuple[tuple[int, int], tuple[int, int], int]], mode: CompositeMode, when_missing: WhenMissing
+) -> None:
+    api, web = ([stretch[which] for stretch in stretches for _ in range(stretch[2])] for which in (0, 1))
+    spec = whole(mode.value, when_missing.value)
+    told = live_whole(spec, api, web)
+    past = objective.Past(composed(spec, api, web), interval=MINUTE_LONG)
+
+    replayed = {int(one.at.timestamp()): one.status for one in objective.moments(spec, past, START)}
+
+    assert list(replayed) == list(told)
+    for end, status in told.items():
+        assert {identity(one) for one in replayed[end].alerts} == {identity(one) for one in status.alerts}
+        assert replayed[end].state is status.state
+    if told:
+        assert replayed[max(told)].budget == told[max(told)].budget
+
+
+def test_of_a_composite_old_time_is_looked_at_in_hours_as_the_operator_keeps_it() -> None:
+    """Eight days of minutes: what came of them is the same, in a few hundred buckets instead of eleven thousand."""
+    days = 8 * 24 * 60
+    api, web = [(0, 10)] * days, [(1, 10)] * days
+    series = composed(whole("All"), api, web).at(START + timedelta(days=8) - timedelta(seconds=1))
+    counts = series.between(BEGIN, BEGIN + 8 * 24 * HOUR)
+    assert (round(counts.bad, 6), counts.total) == (days / 10, days)
+    assert len(list(series.buckets(BEGIN, BEGIN + 8 * 24 * HOUR))) < 2000
+
+
+def test_a_member_that_nobody_knows_is_missing_and_bad_where_that_is_asked_for() -> None:
+    minutes = [(0, 10)] * 120
+    spec = whole("Weighted", "Bad")
+    past = Composed(spec, {"api": Member(slo(), recorded(minutes))})
+    counts = past.at(START + timedelta(hours=2) - timedelta(seconds=1)).last(HOUR)
+    assert counts.bad / counts.total == 1 / 4
+    assert past.next_bad(START) == START
+
+
+def test_a_composite_of_composites_is_made_of_the_leaves() -> None:
+    minutes, bad = [(0, 10)] * 60, [(10, 10)] * 60
+    inner = slo(indicator={"composite": {"mode": "Sum", "members": [{"name": "db"}]}})
+    known = {"api": Member(inner), "db": Member(slo(), recorded(bad)), "web": Member(slo(), recorded(minutes))}
+    counts = Composed(whole("Sum"), known).at(START + timedelta(hours=1) - timedelta(seconds=1)).last(HOUR)
+    assert (counts.bad, counts.total) == (600, 1200)
+
+
+# --- slices and missing data ----------------------------------------------------------------------------
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    stretches=stretches, length=st.sampled_from([1, 2, 5]), method=st.sampled_from(["Timeslices", "RatioTimeslices"])
+)
+def test_slices_of_the_past_are_those_that_the_operator_books(
+    stretches: list[tuple[tuple[int, int], int]], length: int, method: str
+) -> None:
+    minutes = [minute for minute, count in stretches for _ in range(count)]
+    share = {"sliceObjective": "90"} if method == "Timeslices" else {}
+    spec = slo(budgeting={"method": method, "slice": f"{length}m", **share})
+    meters, key = Meters(), Key("ServiceLevelObjective", "shop", "checkout")
+    slicing = Slicing(spec.budgeting.method, length * MINUTE, Decimal("0.9") if share else None)
+    meters.open_objective(key, "uid", Counting(timedelta(days=30), slicing=slicing))
+    for number, (bad, total) in enumerate([*minutes, (0, 0)]):
+        meters.roll(START + number * MINUTE_LONG)
+        if total:
+            meters.add(key, "", BEGIN // MINUTE + number, bad, total)
+    kept, end = meters.slices(key, ""), BEGIN + len(minutes) * MINUTE
+    assert kept is not None
+
+    found = sliced(recorded(minutes), spec, end).at(START + len(minutes) * MINUTE_LONG)
+
+    booked = BEGIN, end // (length * MINUTE) * length * MINUTE
+    assert rounded(found.between(*booked)) == rounded(kept.between(*booked))
+
+
+def rounded(counts: Counts) -> tuple[float, float, float]:
+    return round(counts.bad, 4), counts.total, counts.observed_seconds
+
+
+def test_while_data_is_missing_that_is_an_alert_and_no_good_time() -> None:
+    minutes = [(1, 100)] * 120 + [(0, 0)] * 180 + [(1, 100)] * 60
+    past = objective.Past(recorded(minutes), interval=MINUTE_LONG, stale_after=timedelta(minutes=4))
+    came = objective.replay(slo(), past, START)
+    silent = [one for one in came.fired if one.alert.type is AlertType.NO_DATA]
+    assert len(silent) == 1
+    assert silent[0].since - START < timedelta(minutes=130)
+    assert silent[0].until == START + timedelta(minutes=301)
+    assert came.end.bad == 180
+    assert past.series.gaps(BEGIN, BEGIN + len(minutes) * MINUTE) == [(BEGIN + 120 * MINUTE, BEGIN + 300 * MINUTE)]
+
+
+def test_data_that_ended_before_now_is_missing_until_now() -> None:
+    past = objective.Past(
+        recorded([(0, 10)] * 60),
+        interval=MINUTE_LONG,
+        stale_after=timedelta(minutes=4),
+        until=START + timedelta(hours=2),
+    )
+    came = objective.replay(slo(noData="Bad"), past, START)
+    assert [one.alert.type for one in came.fired] == [AlertType.NO_DATA]
+    assert came.fired[0].until is None

@@ -13,7 +13,8 @@ from homeostat.core.objective.calendar import period_at
 from homeostat.core.objective.evaluation import decide
 from homeostat.core.objective.seen import ObjectiveSeen, SourceSeen
 from homeostat.core.ref import Ref
-from homeostat.core.simulation.recorded import Recorded
+from homeostat.core.simulation.recorded import Replayable
+from homeostat.core.window import HOUR, MINUTE
 
 STALE_AFTER = timedelta(minutes=2)
 """Data of a minute that is missing for longer than this is missing: shorter gaps are restarts."""
@@ -23,11 +24,17 @@ _MOMENT = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What is replayed. `series` counts events, or slices where the budget is counted in them."""
+    """What is replayed. `series` counts events, or slices where the budget is counted in them.
 
-    series: Recorded
-    groups: Mapping[str, Recorded] = field(default_factory=dict)
+    `stale_after` is known where the source says how often its data comes: then it is also decided on in the time of
+    which nothing is known, as far as `until`. Without it, data that comes late is as good as in time.
+    """
+
+    series: Replayable
+    groups: Mapping[str, Replayable] = field(default_factory=dict)
     interval: timedelta = timedelta(0)
+    stale_after: timedelta | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,27 +91,61 @@ def replay(spec: ServiceLevelObjectiveSpec, past: Past, since: datetime) -> Outc
 def moments(spec: ServiceLevelObjectiveSpec, past: Past, since: datetime) -> Iterator[Moment]:
     """Give the decisions one after another, each made on the status of the one before."""
     status = ServiceLevelObjectiveStatus()
+    for one in _instants(past, since):
+        if not one.has_data or one.is_last or not _is_nothing_new(spec, status, past.series, one.before, one.at):
+            at = datetime.fromtimestamp(one.at, UTC) - _MOMENT
+            status = decide(spec, status, _seen(past, at, one), at).status
+        yield Moment(datetime.fromtimestamp(one.at, UTC), status)
+
+
+@dataclass(frozen=True, slots=True)
+class _Instant:
+    """When to decide (epoch s); data came until `before`, and if it `has_data` until then, too."""
+
+    at: int
+    before: int
+    has_data: bool
+    is_last: bool = False
+
+
+def _instants(past: Past, since: datetime) -> Iterator[_Instant]:
+    """Give when to decide: where buckets end, and once what came last is old, each hour until something comes."""
     ends = [end for end in past.series.ends if end > since.timestamp()]
     previous = int(since.timestamp())
-    for end in ends:
-        at = datetime.fromtimestamp(end, UTC) - _MOMENT
-        if end == ends[-1] or not _is_nothing_new(spec, status, past.series, previous, end):
-            status = decide(spec, status, _seen(past, at, end - previous), at).status
-        yield Moment(datetime.fromtimestamp(end, UTC), status)
+    for number, end in enumerate(ends):
+        if number:
+            yield from _without_data(past, previous, end)
+        yield _Instant(end, previous, has_data=True, is_last=number == len(ends) - 1)
         previous = end
+    if ends and past.until is not None:
+        yield from _without_data(past, previous, int(past.until.timestamp()))
 
 
-def _seen(past: Past, at: datetime, seconds: int) -> ObjectiveSeen:
-    stale_after = max(STALE_AFTER, timedelta(seconds=2 * seconds), 3 * past.interval)
-    known = past.series.at(at).last(int(stale_after.total_seconds()))
-    source = SourceSeen(past.interval, at if known.observed_seconds or known.total else None, stale_after)
-    groups = {name: series.at(at) for name, series in past.groups.items()}
+def _without_data(past: Past, since: int, until: int) -> Iterator[_Instant]:
+    if past.stale_after is None or until - since <= past.stale_after.total_seconds():
+        return
+    ends = [end for start, end in past.series.gaps(since, until) if start == since]
+    first = -(-(since + int(past.stale_after.total_seconds())) // MINUTE) * MINUTE + MINUTE
+    yield from (_Instant(at, since, has_data=False) for at in range(first, min(ends, default=since), HOUR))
+
+
+def _seen(past: Past, at: datetime, one: _Instant) -> ObjectiveSeen:
+    series, groups = past.series.at(at), {name: group.at(at) for name, group in past.groups.items()}
+    stale_after = past.stale_after or max(STALE_AFTER, 3 * past.interval)
+    if one.has_data:
+        stale_after = max(stale_after, timedelta(seconds=2 * (one.at - one.before)))
+        known = series.last(int(stale_after.total_seconds()))
+        observed_at = at if known.observed_seconds or known.total else None
+    else:
+        observed_at = datetime.fromtimestamp(one.before, UTC)
     ref = Ref("ServiceLevelObjective", "", "replayed", "replayed")
-    return ObjectiveSeen(ref, _GENERATION, series=past.series, groups=groups, source=source)
+    return ObjectiveSeen(
+        ref, _GENERATION, series=series, groups=groups, source=SourceSeen(past.interval, observed_at, stale_after)
+    )
 
 
 def _is_nothing_new(
-    spec: ServiceLevelObjectiveSpec, status: ServiceLevelObjectiveStatus, series: Recorded, since: int, until: int
+    spec: ServiceLevelObjectiveSpec, status: ServiceLevelObjectiveStatus, past: Replayable, since: int, until: int
 ) -> bool:
     """Whether a stretch can change nothing but figures: all is well, data came, nothing is bad in any window."""
     is_known = status.observed_generation == _GENERATION and status.state is ObjectiveState.MET
@@ -113,7 +154,8 @@ def _is_nothing_new(
     at = datetime.fromtimestamp(until, UTC) - _MOMENT
     listed = pairs(spec.alerting.burn_rates, period_at(spec.window, at).length)
     longest = max((int(pair.long.total_seconds()) for pair in listed), default=0)
-    has_bad = series.at(at).last(max(longest, until - since)).bad > 0
+    series = past.at(at)
+    has_bad = series.last(max(longest, until - since)).bad > 0
     return not has_bad and series.between(since, until).total > 0
 
 

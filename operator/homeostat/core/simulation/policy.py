@@ -7,6 +7,8 @@ followed by its cooldown. What an action would have changed is not in the past, 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Protocol
 
 from homeostat.api.meta import format_time
 from homeostat.api.objective import ServiceLevelObjectiveSpec
@@ -14,13 +16,13 @@ from homeostat.api.recovery import Mode, RecoveryPolicySpec
 from homeostat.api.recovery_attempt import Outcome
 from homeostat.api.recovery_decision import Escalation
 from homeostat.api.recovery_status import Phase, RecoveryPolicyStatus, SignalState
-from homeostat.api.recovery_trigger import Trigger
 from homeostat.core.cluster import Pod, TokenBudget, Workload
 from homeostat.core.objective.burning import burning_now
 from homeostat.core.recovery.policy import decide
 from homeostat.core.recovery.seen import RecoverySeen, SignalSeen
 from homeostat.core.ref import Ref
-from homeostat.core.simulation.recorded import Recorded
+from homeostat.core.simulation.composed import is_missing_bad
+from homeostat.core.simulation.recorded import Recorded, Replayable
 
 STEP = timedelta(minutes=1)
 """How often a policy is decided on: minutes are the finest that history keeps for long."""
@@ -31,13 +33,53 @@ _STALE = timedelta(hours=2)
 _PODS = 3
 
 
+class Watched(Protocol):
+    """The past of what a trigger looks at."""
+
+    def verdict(self, now: datetime) -> bool | None:
+        """Say whether the trigger fires; None where nothing is known."""
+        ...
+
+    def next_look(self, now: datetime) -> datetime | None:
+        """Give the next time at which it may fire; None when there is none."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
-class Told:
-    """The past of what a trigger looks at: of a check its runs, of an objective its events."""
+class Checked:
+    """The runs of a check."""
 
     series: Recorded
-    objective: ServiceLevelObjectiveSpec | None = None
+
+    def verdict(self, now: datetime) -> bool | None:
+        """Say whether it was Unhealthy, as far as its runs tell."""
+        bucket = self.series.bucket_at(now)
+        return None if bucket is None or not bucket.total else bucket.bad >= UNHEALTHY_SHARE * bucket.total
+
+    def next_look(self, now: datetime) -> datetime | None:
+        """Give when the next run failed."""
+        return self.series.next_bad(now)
+
+
+@dataclass(frozen=True, slots=True)
+class Burning:
+    """What an objective counts, and above which burn rate a trigger fires."""
+
+    series: Replayable
+    objective: ServiceLevelObjectiveSpec
+    above: Decimal
     interval: timedelta = timedelta(0)
+
+    def verdict(self, now: datetime) -> bool | None:
+        """Say whether both of the shortest windows burned faster."""
+        burning = burning_now(self.objective, self.series.at(now - timedelta(seconds=1)), self.interval, now)
+        if burning is None or burning.long is None or burning.short is None:
+            return None
+        return min(burning.long, burning.short) > self.above
+
+    def next_look(self, now: datetime) -> datetime | None:
+        """Give when something bad was counted next; at once where what is missing counts as bad."""
+        return now if is_missing_bad(self.objective) else self.series.next_bad(now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +123,7 @@ class Outcomes:
 
 
 def replay(
-    spec: RecoveryPolicySpec, pasts: Mapping[int, Told], since: datetime, until: datetime, name: str = "replayed"
+    spec: RecoveryPolicySpec, pasts: Mapping[int, Watched], since: datetime, until: datetime, name: str = "replayed"
 ) -> Outcomes:
     """Decide minute by minute. `pasts`: by index of trigger; of one that is not there nothing is known."""
     observing = spec.model_copy(update={"mode": Mode.OBSERVE, "suspend": False})
@@ -89,7 +131,7 @@ def replay(
     status = RecoveryPolicyStatus(observed_generation=_GENERATION)
     now = _next_minute(since)
     while now <= until:
-        signals = tuple(_signal(index, one, pasts.get(index), now) for index, one in enumerate(spec.triggers))
+        signals = tuple(_signal(index, pasts.get(index), now) for index in range(len(spec.triggers)))
         firing = any(one.verdict is SignalState.FIRING for one in signals)
         new = decide(observing, status, _seen(spec, name, signals, now, is_failing=firing), now).status
         _take_in(came, status, new, now)
@@ -102,13 +144,13 @@ def _next_minute(moment: datetime) -> datetime:
     return datetime.fromtimestamp((int(moment.timestamp()) // 60 + 1) * 60, UTC)
 
 
-def _next_look(pasts: Iterable[Told], status: RecoveryPolicyStatus, now: datetime) -> datetime:
-    """Say when to look again: the next minute, or where nothing is under way, that before the next bad event."""
+def _next_look(pasts: Iterable[Watched], status: RecoveryPolicyStatus, now: datetime) -> datetime:
+    """Say when to look again: the next minute, or where nothing is under way, when a trigger may fire next."""
     is_at_rest = status.phase is Phase.IDLE and not status.cooldown_until and not status.blocked
     if not is_at_rest:
         return now + STEP
-    bad = [one.series.next_bad(now) for one in pasts]
-    known = [moment for moment in bad if moment is not None]
+    looks = [one.next_look(now) for one in pasts]
+    known = [moment for moment in looks if moment is not None]
     if not known:
         return datetime.max.replace(tzinfo=UTC)
     return max(now + STEP, min(known))
@@ -117,27 +159,11 @@ def _next_look(pasts: Iterable[Told], status: RecoveryPolicyStatus, now: datetim
 # --- the world ------------------------------------------------------------------------------------------
 
 
-def _signal(index: int, trigger: Trigger, told: Told | None, now: datetime) -> SignalSeen:
-    if told is None:
-        return SignalSeen(index, SignalState.UNKNOWN, None, _STALE, is_idle=True)
-    verdict = _burns(trigger, told, now) if told.objective else _fails(told.series, now)
+def _signal(index: int, watched: Watched | None, now: datetime) -> SignalSeen:
+    verdict = watched.verdict(now) if watched else None
     if verdict is None:
         return SignalSeen(index, SignalState.UNKNOWN, None, _STALE, is_idle=True)
     return SignalSeen(index, SignalState.FIRING if verdict else SignalState.QUIET, now, _STALE)
-
-
-def _fails(series: Recorded, now: datetime) -> bool | None:
-    bucket = series.bucket_at(now)
-    return None if bucket is None or not bucket.total else bucket.bad >= UNHEALTHY_SHARE * bucket.total
-
-
-def _burns(trigger: Trigger, told: Told, now: datetime) -> bool | None:
-    if trigger.slo is None or told.objective is None:
-        return None
-    burning = burning_now(told.objective, told.series.at(now - timedelta(seconds=1)), told.interval, now)
-    if burning is None or burning.long is None or burning.short is None:
-        return None
-    return min(burning.long, burning.short) > trigger.slo.burn_rate_above
 
 
 def _seen(

@@ -1,12 +1,55 @@
-"""What history holds of one indicator, as a series that can be looked at as it was at any time since."""
+"""What is known of the past of one indicator, as a series that can be looked at as it was at any time since."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from typing import Protocol
 
 import numpy as np
 
-from homeostat.core.objective.series import Buckets, Numbers, counted, end_of_minute
+from homeostat.core.objective.series import Buckets, Numbers, Series, counted, end_of_minute
 from homeostat.core.window import MINUTE, Bucket, Counts
+
+Stretch = tuple[int, int]
+"""From (epoch s), and up to, without."""
+
+
+class Replayable(Protocol):
+    """A past that can be replayed: of one indicator, or of a composite of several."""
+
+    def __len__(self) -> int:
+        """Give the number of buckets with data, or of times at which some end."""
+        ...
+
+    @property
+    def ends(self) -> Sequence[int]:
+        """Give the times (epoch s) at which buckets end, oldest first."""
+        ...
+
+    @property
+    def begin(self) -> datetime:
+        """Give when its oldest bucket begins."""
+        ...
+
+    @property
+    def end(self) -> datetime:
+        """Give when its newest bucket ends."""
+        ...
+
+    def resolutions(self) -> list[tuple[int, datetime]]:
+        """Give the lengths of its buckets (s), each with the end of the last of them."""
+        ...
+
+    def gaps(self, since: int, until: int) -> list[Stretch]:
+        """Give the stretches of a range of which nothing is known."""
+        ...
+
+    def next_bad(self, now: datetime) -> datetime | None:
+        """Give the next time at which something bad may have been counted; None when there is none."""
+        ...
+
+    def at(self, now: datetime) -> Series:
+        """Look at it as it was."""
+        ...
 
 
 class Recorded:
@@ -42,6 +85,15 @@ class Recorded:
     def end(self) -> datetime:
         """Give when its newest bucket ends."""
         return datetime.fromtimestamp(int(self._buckets.ends[-1]), UTC)
+
+    @property
+    def table(self) -> Buckets:
+        """Give all of its buckets."""
+        return self._buckets
+
+    def gaps(self, since: int, until: int) -> list[Stretch]:
+        """Give the stretches of a range (epoch s) that no bucket lies in."""
+        return gaps_between(self._buckets.starts, self._buckets.ends, since, until)
 
     def resolutions(self) -> list[tuple[int, datetime]]:
         """Give the lengths of its buckets (s), each with the end of the last of them."""
@@ -93,3 +145,11 @@ class Recorded:
         starts, ends = self._buckets.starts, self._buckets.ends
         inside = (starts >= since) & (ends <= min(until, self._end)) & (self._buckets.total > 0)
         return Buckets(self._buckets.table[:, inside], self._series)
+
+
+def gaps_between(starts: Numbers, ends: Numbers, since: int, until: int) -> list[Stretch]:
+    """Give the stretches of a range that nothing covers; what does comes in order and may touch, but not overlap."""
+    inside = (ends > since) & (starts < until)
+    begins = np.concatenate(([since], ends[inside]))
+    stops = np.concatenate((starts[inside], [until]))
+    return [(int(begin), int(stop)) for begin, stop in zip(begins, stops, strict=True) if begin < stop]
