@@ -13,7 +13,7 @@ import numpy as np
 from homeostat.api.objective import NoData, ServiceLevelObjectiveSpec
 from homeostat.api.objective_indicator import WhenMissing
 from homeostat.core.objective.composite import Composite, Part
-from homeostat.core.objective.series import Buckets, Series, Table, end_of_minute
+from homeostat.core.objective.series import Buckets, Numbers, Series, Table, end_of_minute
 from homeostat.core.objective.tally import exclusions_of_members, member, slice_seconds
 from homeostat.core.simulation.recorded import Recorded, Replayable, Stretch
 from homeostat.core.window import DAY, HOUR, MINUTE, Counts
@@ -64,6 +64,7 @@ class Composed:
         pasts = [one.past for one in self._seen if one.past is not None and len(one.past)]
         self._pasts = pasts
         self._ends = sorted({end for past in pasts for end in past.ends})
+        self._latest: tuple[datetime, Composite] | None = None
         self._is_missing_bad = composite.when_missing is WhenMissing.BAD or any(
             is_missing_bad(one.spec) for one in self._seen if one.spec
         )
@@ -114,9 +115,11 @@ class Composed:
         return min(found, default=None)
 
     def at(self, now: datetime) -> Composite:
-        """Look at it as it was."""
-        parts = [one.at(now) for one in self._seen]
-        return Composite(self._indicator.mode, self._indicator.when_missing, parts, now)
+        """Look at it as it was; what a composite was asked once it remembers."""
+        if self._latest is None or self._latest[0] != now:
+            parts = [one.at(now) for one in self._seen]
+            self._latest = now, Composite(self._indicator.mode, self._indicator.when_missing, parts, now)
+        return self._latest[1]
 
 
 def is_missing_bad(spec: ServiceLevelObjectiveSpec) -> bool:
@@ -145,7 +148,8 @@ class _Kept:
 
     def __init__(self, recorded: Recorded) -> None:
         self._recorded = recorded
-        self._fives, self._hours = (_summed_up(recorded.table, length) for length in (FIVE_MINUTES, HOUR))
+        kept = (_summed_up(recorded.table, HOUR), _summed_up(recorded.table, FIVE_MINUTES), recorded.table)
+        self._tables = tuple((one, one.ends) for one in kept)
         self._end = 0
 
     def __len__(self) -> int:
@@ -189,18 +193,17 @@ class _Kept:
         minutes = (self._end - MINUTES_REACH) // HOUR * HOUR
         until = min(until, self._end)
         bounds = (since, max(since, fives), max(since, minutes), max(since, until))
-        tables = (self._hours, self._fives, self._recorded.table)
         parts = [
-            _begun_in(table, first, last, self._end, with_edge=first == since)
-            for table, first, last in zip(tables, bounds, bounds[1:], strict=False)
+            _begun_in(*table, first, last, self._end, with_edge=first == since)
+            for table, first, last in zip(self._tables, bounds, bounds[1:], strict=False)
             if first < last
         ]
         return Buckets(np.concatenate(parts, axis=1) if parts else np.zeros((5, 0)))
 
 
-def _begun_in(kept: Buckets, since: int, until: int, now: int, *, with_edge: bool) -> Table:
-    first = np.searchsorted(kept.ends, since, "right") if with_edge else np.searchsorted(kept.starts, since)
-    last = min(np.searchsorted(kept.starts, until), np.searchsorted(kept.ends, now, "right"))
+def _begun_in(kept: Buckets, ends: Numbers, since: int, until: int, now: int, *, with_edge: bool) -> Table:
+    first = np.searchsorted(ends, since, "right") if with_edge else np.searchsorted(kept.starts, since)
+    last = min(np.searchsorted(kept.starts, until), np.searchsorted(ends, now, "right"))
     return kept.table[:, int(first) : max(int(last), int(first))]
 
 
