@@ -57,6 +57,7 @@ def of_objective(
 
 def _outcome_lines(called: str, came: objective.Outcome, end: datetime) -> Iterator[str]:
     left = "unknown" if came.remaining is None else f"{format_decimal(came.remaining)} %"
+    left += " (provisional)" if came.is_provisional else ""
     lowest = f", lowest {format_decimal(came.lowest[0])} % at {format_time(came.lowest[1])}" if came.lowest else ""
     gone = f", exhausted at {format_time(came.exhausted_at)}" if came.exhausted_at else ""
     yield f"{called}: {count(len(came.fired), 'alert')}, budget left {left}{lowest}{gone}"
@@ -88,6 +89,7 @@ def _outcome_data(came: objective.Outcome, end: datetime) -> dict[str, Any]:
         ],
         "state": came.end.state.value,
         "budgetRemaining": None if came.remaining is None else format_decimal(came.remaining),
+        "budgetProvisional": came.is_provisional,
         "lowestRemaining": format_decimal(came.lowest[0]) if came.lowest else None,
         "lowestAt": format_time(came.lowest[1]) if came.lowest else None,
         "exhaustedAt": format_time(came.exhausted_at) if came.exhausted_at else None,
@@ -97,10 +99,11 @@ def _outcome_data(came: objective.Outcome, end: datetime) -> dict[str, Any]:
 def _notes(known: Known, times: Times, covered: Coverage) -> Iterator[str]:
     series = known.past.series
     if series.begin > times.since:
-        yield f"data begins at {format_time(series.begin)}: windows that reach further back are counted from there"
+        reach = f"data begins at {format_time(series.begin)}: windows that reach further back are counted from there"
+        yield f"{reach}, and time without data spends no budget"
     elif series.begin > times.begin + ENDS:
         reach = f"windows reach back to {format_time(times.begin)}, and data to {format_time(series.begin)}"
-        yield f"{reach}: they are counted from there"
+        yield f"{reach}: they are counted from there, and time without data spends no budget"
     if covered.note():
         yield covered.note()
     yield from coarse(series, times.since)

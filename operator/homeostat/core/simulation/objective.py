@@ -60,6 +60,11 @@ class Outcome:
         """How much of the budget is left at the end, in percent of it; None when that is not known."""
         return self.end.budget.remaining if self.end.budget else None
 
+    @property
+    def is_provisional(self) -> bool:
+        """Whether too little is known of the window at the end for the budget to be more than a first impression."""
+        return self.end.budget is not None and self.end.budget.provisional
+
 
 @dataclass(frozen=True, slots=True)
 class Moment:
