@@ -10,9 +10,9 @@ def parser() -> Parser:
     made = Parser(
         prog="homeostat explain",
         description="Explain how an object stands now. Of a RecoveryPolicy: what each gate says at this moment, in the "
-        "order in which they are asked, what would be done next, and what is on record. Of an objective, a check, an "
-        "experiment or a game day: what the operator last found, and what would change it. `homeostat why` tells what "
-        "happened, too.",
+        "order in which they are asked, what would be done next, and what is on record. Of an experiment: the same of "
+        "a run, when the next one begins, and what would stop it. Of an objective, a check or a game day: what the "
+        "operator last found, and what would change it. `homeostat why` tells what happened, too.",
         epilog="Exit code: 0 all gates pass, 1 one refuses or no trigger fires, 2 when there is no answer, "
         "3 none that is known refuses.",
     )

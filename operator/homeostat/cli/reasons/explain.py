@@ -1,6 +1,7 @@
 """`homeostat explain rp/NAME`: what each gate of a RecoveryPolicy says now, and what would be done next.
 
-Of an objective, a check, an experiment or a game day it is how it stands now, as the operator last found.
+Of an experiment it is the same. Of an objective, a check or a game day it is how it stands now, as the operator last
+found.
 
 Read with the rights of whoever asks: what they may not read is not known, and said to be. Nothing is written.
 """
@@ -19,6 +20,7 @@ from homeostat.cli import desk
 from homeostat.cli.asked import kind_and_name, place_of
 from homeostat.cli.carrying_out import FAILED, carry_out
 from homeostat.cli.parsers.explain import parser
+from homeostat.cli.reasons import explain_chaos, explain_chaos_report
 from homeostat.cli.reasons.explain_reading import report_on
 from homeostat.cli.reasons.explain_report import Report, as_json, lines
 from homeostat.cli.reasons.permitted import Reach
@@ -51,11 +53,33 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run(asked: argparse.Namespace) -> int:
     kind, name = kind_and_name(asked.object, KINDS, "explain")
+    if kind is chaos.KIND:
+        return _explain_experiment(asked, name)
     if kind is not KIND:
         return _explain_status(asked, kind, name)
     report = asyncio.run(read(*place_of(asked), name, asked.operator_namespace, SystemClock().now()))
     is_told = show(as_json(report), asked.output, lambda: "\n".join(map(in_one_line, lines(report))))
     return code_of(report) if is_told else FAILED
+
+
+def _explain_experiment(asked: argparse.Namespace, name: str) -> int:
+    """Explain an experiment gate by gate."""
+    report = asyncio.run(_read_experiment(*place_of(asked), name, asked.operator_namespace))
+    is_told = show(
+        explain_chaos_report.as_data(report), asked.output,
+        lambda: "\n".join(map(in_one_line, explain_chaos_report.lines(report))),
+    )  # fmt: skip
+    if not is_told:
+        return FAILED
+    return REFUSES if report.refusals else NOT_KNOWN if report.not_known else PASSES
+
+
+async def _read_experiment(
+    credentials: Credentials, namespace: str, name: str, operator_namespace: str
+) -> explain_chaos.ChaosReport:
+    async with ApiClient(credentials, patience=desk.PATIENCE) as client:
+        await _say_silence(client, namespace)
+        return await explain_chaos.report_on(client, operator_namespace, namespace, name, SystemClock().now())
 
 
 def _explain_status(asked: argparse.Namespace, kind: Kind, name: str) -> int:

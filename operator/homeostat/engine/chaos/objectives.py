@@ -56,8 +56,8 @@ class Objectives:
 
     def alerts(self, namespace: str) -> tuple[AlertSeen, ...]:
         """Give what calls for a human in a namespace now: pages of objectives, and escalations of policies."""
-        pages = (_pages(entry) for entry in self._store.of_kind(OBJECTIVE.kind, namespace))
-        escalations = (_escalation(entry) for entry in self._store.of_kind(POLICY.kind, namespace))
+        pages = (page_of(entry) for entry in self._store.of_kind(OBJECTIVE.kind, namespace))
+        escalations = (escalation_of(entry) for entry in self._store.of_kind(POLICY.kind, namespace))
         return tuple(one for one in (*pages, *escalations) if one is not None)
 
 
@@ -84,7 +84,8 @@ def _spent(tally: Tally, bad_share: Decimal, took: timedelta, period: timedelta)
     return None if rate is None else rate * Decimal(window.total_seconds()) / Decimal(period.total_seconds())
 
 
-def _pages(entry: Entry) -> AlertSeen | None:
+def page_of(entry: Entry) -> AlertSeen | None:
+    """Give the page of an objective; None where it calls for nobody."""
     if b'"alerts":[{' not in entry.status_json:  # most fire none, and there may be thousands
         return None
     status = entry.status()
@@ -97,7 +98,7 @@ def _pages(entry: Entry) -> AlertSeen | None:
     return AlertSeen(entry.ref.kind, entry.ref.name, since, is_of_drill=is_of_drill)
 
 
-def _escalation(entry: Entry) -> AlertSeen | None:
+def escalation_of(entry: Entry) -> AlertSeen | None:
     """Give the escalation of a policy; one in mode Observe only says what it would tell."""
     if b'"escalated":{' not in entry.status_json:
         return None

@@ -56,7 +56,7 @@ def pending(case: Case) -> Move:
         waiting = noted(case, ChaosReason.SUSPENDED, "spec.suspend is set.")
         return Move(waiting.status, wants_finalizer=finalizer, check_again_at=case.status.next_run_at)
     if not is_run_wanted(case.spec, case.status, case.seen.run_requested, case.now):
-        return Move(_idle(case).status, wants_finalizer=finalizer, check_again_at=case.status.next_run_at)
+        return Move(noted(case, *idle(case)).status, wants_finalizer=finalizer, check_again_at=case.status.next_run_at)
     held = budget_refusal(case.seen)
     if held is not None and not is_frozen(case):  # budget comes back by itself; what a Freeze refuses stays refused
         waiting = noted(case, held.reason, held.message)
@@ -147,10 +147,11 @@ def _begin(case: Case) -> Move:
     return Move(case.with_status(phase=Phase.AWAITING_APPROVAL).status, events=events)
 
 
-def _idle(case: Case) -> Case:
+def idle(case: Case) -> tuple[ChaosReason, str]:
+    """Say what a run that nothing stands against waits for."""
     if case.spec.schedule is not None:
-        return noted(case, ChaosReason.NOT_DUE, "The schedule's next time has not come.")
-    return noted(case, ChaosReason.NOT_REQUESTED, "It begins on request: annotation homeostat.dev/run, or a GameDay.")
+        return ChaosReason.NOT_DUE, "The schedule's next time has not come."
+    return ChaosReason.NOT_REQUESTED, "It begins on request: annotation homeostat.dev/run, or a GameDay."
 
 
 def _to_checking(case: Case) -> Case:
