@@ -1,23 +1,27 @@
 """What an objective would have said of the past: its alerts with their times, and what is left of its budget."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.api.objective_status import Alert, ObjectiveState, ServiceLevelObjectiveStatus
-from homeostat.core.objective.alerts import Identity, identity
-from homeostat.core.objective.burn import pairs
-from homeostat.core.objective.calendar import period_at
+from homeostat.core.objective.alerts import OUTAGE_WINDOW, Identity, identity
+from homeostat.core.objective.burn import Pair, factor, pairs
+from homeostat.core.objective.calendar import Period, period_at
 from homeostat.core.objective.evaluation import decide
 from homeostat.core.objective.seen import ObjectiveSeen, SourceSeen
+from homeostat.core.objective.series import Series
 from homeostat.core.ref import Ref
 from homeostat.core.simulation.recorded import Replayable
-from homeostat.core.window import HOUR, MINUTE
+from homeostat.core.window import HOUR, MINUTE, Counts
 
 STALE_AFTER = timedelta(minutes=2)
 """Data of a minute that is missing for longer than this is missing: shorter gaps are restarts."""
+FIGURES_EVERY = 15 * MINUTE
+_SURELY = 0.999
+"""Floats are taken for less only where rounding has no say."""
 _GENERATION = 1
 _MOMENT = timedelta(seconds=1)
 
@@ -97,7 +101,7 @@ def moments(spec: ServiceLevelObjectiveSpec, past: Past, since: datetime) -> Ite
     """Give the decisions one after another, each made on the status of the one before."""
     status = ServiceLevelObjectiveStatus()
     for one in _instants(past, since):
-        if not one.has_data or one.is_last or not _is_nothing_new(spec, status, past.series, one.before, one.at):
+        if not one.has_data or one.is_last or not _is_nothing_new(spec, status, past, one):
             at = datetime.fromtimestamp(one.at, UTC) - _MOMENT
             status = decide(spec, status, _seen(past, at, one), at).status
         yield Moment(datetime.fromtimestamp(one.at, UTC), status)
@@ -150,18 +154,48 @@ def _seen(past: Past, at: datetime, one: _Instant) -> ObjectiveSeen:
 
 
 def _is_nothing_new(
-    spec: ServiceLevelObjectiveSpec, status: ServiceLevelObjectiveStatus, past: Replayable, since: int, until: int
+    spec: ServiceLevelObjectiveSpec, status: ServiceLevelObjectiveStatus, past: Past, one: _Instant
 ) -> bool:
-    """Whether a stretch can change nothing but figures: all is well, data came, nothing is bad in any window."""
+    """Whether a stretch can change nothing but figures: all is well, data came, and nothing can fire or run out.
+
+    Where something is bad it is decided every quarter of an hour all the same, for what is left of the budget.
+    """
     is_known = status.observed_generation == _GENERATION and status.state is ObjectiveState.MET
     if not is_known or status.alerts or spec.budgeting.slice is not None or spec.exclusions:
         return False
-    at = datetime.fromtimestamp(until, UTC) - _MOMENT
-    listed = pairs(spec.alerting.burn_rates, period_at(spec.window, at).length)
-    longest = max((int(pair.long.total_seconds()) for pair in listed), default=0)
-    series = past.at(at)
-    has_bad = series.last(max(longest, until - since)).bad > 0
-    return not has_bad and series.between(since, until).total > 0
+    at = datetime.fromtimestamp(one.at, UTC) - _MOMENT
+    period = period_at(spec.window, at)
+    listed = pairs(spec.alerting.burn_rates, period.length)
+    longest = max((_whole_seconds(pair.long) for pair in listed), default=0)
+    series = past.series.at(at)
+    if series.between(one.before, one.at).total <= 0:
+        return False
+    if series.last(max(longest, one.at - one.before)).bad <= 0:
+        return True
+    is_look_due = one.at // FIGURES_EVERY != one.before // FIGURES_EVERY
+    return not is_look_due and not past.groups and _can_nothing_fire(spec, series, listed, period, one.at)
+
+
+def _can_nothing_fire(
+    spec: ServiceLevelObjectiveSpec, series: Series, listed: Sequence[Pair], period: Period, until: int
+) -> bool:
+    """Whether each short window is below its factor, not all is bad, and less is bad than the budget allows."""
+    share = (100 - spec.objective) / 100
+    limits = ((pair.short, factor(pair.budget, period.length, pair.long) * share) for pair in listed)
+    in_period = series.between(int(period.start.timestamp()), until)
+    return (
+        _ratio(in_period) < _SURELY * float(share)
+        and _ratio(series.last(_whole_seconds(OUTAGE_WINDOW))) < 1
+        and all(_ratio(series.last(_whole_seconds(short))) < _SURELY * float(limit) for short, limit in limits)
+    )
+
+
+def _ratio(counts: Counts) -> float:
+    return counts.bad / counts.total if counts.total > 0 else 1.0
+
+
+def _whole_seconds(window: timedelta) -> int:
+    return int(window.total_seconds())
 
 
 def _begun(alert: Alert, at: datetime) -> datetime:
