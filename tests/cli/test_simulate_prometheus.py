@@ -121,6 +121,7 @@ def test_what_is_missing_is_said_and_is_no_good_time(tmp_path: Path, capsys: pyt
     assert [one["until"] for one in silent] == [utc(SILENCE.stop + 60)]
     assert re.search(r"there is data of 83\.\d % of the time; none from " + utc(SILENCE.start), text)
     assert "windows reach back to" in text
+    assert re.search(r"\(provisional: 0\.\d % of its window has data\)", text)
 
 
 def utc(at: int) -> str:

@@ -100,6 +100,7 @@ def test_an_outage_that_prometheus_holds_would_have_paged_once(
     spent = 2000 / (30 * 24 * 60 * 400) / 0.005
     assert float(found["changed"]["budgetRemaining"]) == pytest.approx(100 * (1 - spent), abs=0.3)
     assert found["changed"]["budgetProvisional"] is True
+    assert float(found["changed"]["windowCoverage"]) == pytest.approx(100 * 7.5 / 720, abs=0.1)
 
 
 def test_the_silence_is_told_as_missing(

@@ -57,7 +57,7 @@ def of_objective(
 
 def _outcome_lines(called: str, came: objective.Outcome, end: datetime) -> Iterator[str]:
     left = "unknown" if came.remaining is None else f"{format_decimal(came.remaining)} %"
-    left += " (provisional)" if came.is_provisional else ""
+    left += f" (provisional: {_covered(came)} % of its window has data)" if came.is_provisional else ""
     lowest = f", lowest {format_decimal(came.lowest[0])} % at {format_time(came.lowest[1])}" if came.lowest else ""
     gone = f", exhausted at {format_time(came.exhausted_at)}" if came.exhausted_at else ""
     yield f"{called}: {count(len(came.fired), 'alert')}, budget left {left}{lowest}{gone}"
@@ -71,6 +71,11 @@ def _outcome_lines(called: str, came: objective.Outcome, end: datetime) -> Itera
 def _alert(one: objective.Fired) -> str:
     pair = f" {one.alert.pair}" if one.alert.long else ""
     return f"{one.alert.type.value}{pair}{f' of {one.alert.group}' if one.alert.group else ''}"
+
+
+def _covered(came: objective.Outcome) -> str | None:
+    """Give the percentage of the budget's window that has data, at the end."""
+    return format_decimal(came.end.window.coverage) if came.end.window else None
 
 
 def _outcome_data(came: objective.Outcome, end: datetime) -> dict[str, Any]:
@@ -90,6 +95,7 @@ def _outcome_data(came: objective.Outcome, end: datetime) -> dict[str, Any]:
         "state": came.end.state.value,
         "budgetRemaining": None if came.remaining is None else format_decimal(came.remaining),
         "budgetProvisional": came.is_provisional,
+        "windowCoverage": _covered(came),
         "lowestRemaining": format_decimal(came.lowest[0]) if came.lowest else None,
         "lowestAt": format_time(came.lowest[1]) if came.lowest else None,
         "exhaustedAt": format_time(came.exhausted_at) if came.exhausted_at else None,
