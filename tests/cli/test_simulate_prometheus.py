@@ -249,9 +249,12 @@ def test_a_query_triggers_a_policy_as_it_would_have_done(tmp_path: Path, capsys:
     assert "trigger 0 (promql): there is data of 83." in text
 
 
-def test_a_burning_objective_triggers_a_policy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("objectives", [[slo()], [whole("api"), slo("api")]])
+def test_a_burning_objective_triggers_a_policy_be_it_a_composite(
+    objectives: list[dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     trigger = {"slo": {"name": "checkout", "burnRateAbove": "14.4"}}
-    changed = written(tmp_path / "rp.yaml", rp(trigger), slo())
+    changed = written(tmp_path / "rp.yaml", rp(trigger), *objectives)
     with prometheus() as running:
         assert simulate(changed, running, "rp/checkout", "-o", "json") == 0
     found = told(capsys)
