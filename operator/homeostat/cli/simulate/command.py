@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from homeostat.api.objective import KIND as OBJECTIVE_KIND
 from homeostat.api.objective import ServiceLevelObjectiveSpec
@@ -91,8 +92,9 @@ def _simulate(task: _Task) -> Told:
 def _objective(task: _Task, cluster: Cluster, opened: ExitStack) -> Told:
     changed, spec = task.changed, task.changed.spec
     given = _of_file(task) if task.asked.history else None
-    against = objectives_of(bodies_of(task.asked.against), changed.namespace) if task.asked.against else {}
-    present = _present(task, cluster)
+    bodies = bodies_of(task.asked.against) if task.asked.against else []
+    against = objectives_of(bodies, changed.namespace)
+    present = _present(task, cluster, bodies)
     reach = max(longest(one.window) for one in (spec, present) if one is not None)
     times = Times(task.since - max(reach, _ALERTS_LOOK_BACK), task.since, task.now)
     pasts = Pasts(task.asked, cluster, times, opened)
@@ -163,10 +165,9 @@ def _counting(spec: ServiceLevelObjectiveSpec) -> tuple[object, ...]:
     return (spec.budgeting.method, spec.budgeting.slice, spec.budgeting.slice_objective)
 
 
-def _present(task: _Task, cluster: Cluster) -> ServiceLevelObjectiveSpec | None:
+def _present(task: _Task, cluster: Cluster, bodies: Sequence[dict[str, Any]]) -> ServiceLevelObjectiveSpec | None:
     if not task.asked.against:
         return cluster.find_or_complain(task.changed.name)
-    bodies = bodies_of(task.asked.against)
     spec: ServiceLevelObjectiveSpec = one_of(bodies, task.asked.against, OBJECTIVE_KIND, task.changed.name, "").spec
     return spec
 
