@@ -19,7 +19,7 @@ import uvloop
 
 from homeostat.core.probing import HttpRequest, Tls, Verdict
 from homeostat.engine.clock import SystemClock
-from homeostat.probe.address import Guard
+from homeostat.probe.net.address import Guard
 from homeostat.probe.network import NetworkProbes
 from homeostat.probe.prober import Probes
 from homeostat.probe.promql import PromqlProbe

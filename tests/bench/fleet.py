@@ -59,7 +59,7 @@ from homeostat.engine.gate import PacedGate
 from homeostat.engine.meters import Meters, minute_of
 from homeostat.engine.minutes import LAG_EVERY, book_minutes, keep_unfinished, measure_lag, survey_often
 from homeostat.kube.gate import Urgency
-from homeostat.probe.address import Guard
+from homeostat.probe.net.address import Guard
 from homeostat.probe.prober import Probes
 from homeostat.probe.promql import PromqlProbe
 from homeostat.store.history import SqlHistory

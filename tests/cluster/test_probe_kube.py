@@ -30,10 +30,10 @@ from homeostat.kube.resources import JOB, POD, SECRET
 from homeostat.kube.secrets import ApiSecrets
 from homeostat.kube.workloads import ApiCluster
 from homeostat.ports import Forbidden
+from homeostat.probe.cluster.job import JobProbe
+from homeostat.probe.cluster.secrets import SecretReader
+from homeostat.probe.cluster.workload import WorkloadProbe
 from homeostat.probe.ending import Ending
-from homeostat.probe.job import JobProbe
-from homeostat.probe.secrets import SecretReader
-from homeostat.probe.workload import WorkloadProbe
 
 SYSTEM = "homeostat-system"
 HTTP = HttpRequest("shop.test", 443, is_tls=True)

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from ipaddress import ip_network
 
 from homeostat.core.probing import Request
-from homeostat.probe.address import Guard
 from homeostat.probe.ending import Ending
+from homeostat.probe.net.address import Guard
+from homeostat.probe.net.resolver import Lookup, system_lookup
+from homeostat.probe.net.tls import Contexts
 from homeostat.probe.network import NetworkProbes
-from homeostat.probe.resolver import Lookup, system_lookup
-from homeostat.probe.tls import Contexts
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 

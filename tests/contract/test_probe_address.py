@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from homeostat.probe.address import Guard
-from homeostat.probe.resolver import system_lookup
+from homeostat.probe.net.address import Guard
+from homeostat.probe.net.resolver import system_lookup
 
 DENIED = (
     "127.0.0.1",

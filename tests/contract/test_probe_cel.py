@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from contract.hostile import on_uvloop, open_files, until
 from homeostat.core.probing import Reason
-from homeostat.probe import cel, child
-from homeostat.probe.answer import Answer
-from homeostat.probe.cel import CelProcess
+from homeostat.probe.http.answer import Answer
+from homeostat.probe.processes import cel, child
+from homeostat.probe.processes.cel import CelProcess
 
 HEADERS = (("x-id", "7"), ("x-id", "8"), ("x-bytes", "\xe9\xff"))
 BODY = b'{"token": "t", "n": 1, "f": 1.5, "no": null, "yes": true, "list": [1, 2, 3], "map": {"a": {"b": "c"}}}'
@@ -528,8 +528,8 @@ async def test_a_worker_does_not_mind_an_interrupt() -> None:
 
 _PARENT = """
 import asyncio, sys, time
-from homeostat.probe.answer import Answer
-from homeostat.probe.cel import CelProcess
+from homeostat.probe.http.answer import Answer
+from homeostat.probe.processes.cel import CelProcess
 
 async def main():
     process = CelProcess()
@@ -554,8 +554,8 @@ def test_a_worker_dies_with_its_parent() -> None:
 def test_who_evaluates_nothing_pays_nothing() -> None:
     """An idle operator imports neither evaluator nor matcher, and starts no process."""
     script = (
-        "import sys, homeostat.probe.cel, homeostat.probe.content, homeostat.probe.steps as steps\n"
-        "process = homeostat.probe.cel.CelProcess()\n"
+        "import sys, homeostat.probe.processes.cel, homeostat.probe.http.content, homeostat.probe.http.steps as steps\n"
+        "process = homeostat.probe.processes.cel.CelProcess()\n"
         "assert not {'cel', 're2'} & set(sys.modules)\n"
         "assert process._quick._worker is None\n"
     )

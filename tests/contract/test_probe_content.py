@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from contract.hostile import answer as answering
 from contract.hostile import on_uvloop, serving
 from homeostat.core.probing import Content, HttpRequest, Reason
-from homeostat.probe.address import Guard
-from homeostat.probe.answer import Answer
-from homeostat.probe.cel import CelProcess
-from homeostat.probe.connection import Dialer
-from homeostat.probe.content import ContentJudge
-from homeostat.probe.http import HttpProbe
-from homeostat.probe.resolver import Resolver, system_lookup
-from homeostat.probe.tls import Contexts
+from homeostat.probe.http.answer import Answer
+from homeostat.probe.http.content import ContentJudge
+from homeostat.probe.http.probe import HttpProbe
+from homeostat.probe.net.address import Guard
+from homeostat.probe.net.connection import Dialer
+from homeostat.probe.net.resolver import Resolver, system_lookup
+from homeostat.probe.net.tls import Contexts
+from homeostat.probe.processes.cel import CelProcess
 
 BODY = '{"status": "up", "name": "café"}'.encode()
 HEADERS = (("content-type", "application/json"), ("x-role", "replica"), ("x-role", "leader"), ("x-raw", "caf\xe9"))

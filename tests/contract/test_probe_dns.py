@@ -14,11 +14,11 @@ import pytest
 from contract.dns_server import Reply, answering, framed, ignore, response, serving_dns
 from contract.hostile import on_uvloop, open_files
 from homeostat.core.probing import DnsRequest, Reason, Verdict
-from homeostat.probe.address import Guard
 from homeostat.probe.dns import DnsProbe, nameservers_of
 from homeostat.probe.ending import Ending, verdict_of
-from homeostat.probe.resolver import Lookup, Resolver, system_lookup
-from homeostat.probe.watched_file import WatchedFile
+from homeostat.probe.net.address import Guard
+from homeostat.probe.net.resolver import Lookup, Resolver, system_lookup
+from homeostat.probe.net.watched_file import WatchedFile
 
 LOOPBACK = Guard(allow=[ip_network("127.0.0.0/8"), ip_network("::1/128")])
 A_RECORD = "a.example. 60 IN A 192.0.2.1"

@@ -18,9 +18,9 @@ from contract.http2_server import Server, data, flooding, frame, goaway, head, r
 from contract.test_probe_http2 import BEGUN, BIG, HELLO, SECONDS, dialling
 from homeostat.core.probing import GrpcRequest, Reason, Tls
 from homeostat.probe.ending import Ending
-from homeostat.probe.grpc import GrpcProbe
-from homeostat.probe.protobuf import read_enum, write_string
-from homeostat.probe.tls import Contexts
+from homeostat.probe.http2.grpc import GrpcProbe
+from homeostat.probe.http2.protobuf import read_enum, write_string
+from homeostat.probe.net.tls import Contexts
 
 TYPE = ("content-type", "application/grpc")
 OK = ("grpc-status", "0")

@@ -19,7 +19,7 @@ from contract.hostile import Behaviour, Wire, answer, on_uvloop, serving
 from contract.hostile_client import SECONDS, to
 from homeostat.core.probing import HttpRequest, Reason
 from homeostat.probe.ending import Ending
-from homeostat.probe.http_exchange import BODY_BYTES, HEAD_BYTES, MOST_HEADERS, Exchange, KeepingExchange
+from homeostat.probe.http.exchange import BODY_BYTES, HEAD_BYTES, MOST_HEADERS, Exchange, KeepingExchange
 
 OK = b"HTTP/1.1 200 OK\r\n"
 HELD_BYTES = 8 * 1024 * 1024

@@ -10,10 +10,10 @@ import pytest
 from contract.asking import ask, network, run
 from contract.hostile import CHUNKED, answer, hearing, on_uvloop, open_files, serving, silent, until
 from homeostat.core.probing import Content, HttpRequest, Reason, Result, Verdict
-from homeostat.probe.answer import Answer
 from homeostat.probe.ending import Ending, verdict_of
-from homeostat.probe.http_exchange import BODY_BYTES, MOST_HEADERS
-from homeostat.probe.http_request import write_request
+from homeostat.probe.http.answer import Answer
+from homeostat.probe.http.exchange import BODY_BYTES, MOST_HEADERS
+from homeostat.probe.http.request import write_request
 from homeostat.probe.network import NetworkProbes
 from homeostat.probe.prober import Probes
 

@@ -23,14 +23,14 @@ from contract.certificates import AUTHORITY, GOOD, identity
 from contract.hostile import Behaviour, answer, on_uvloop, open_files, serving, until
 from contract.http2_server import Server, data, flooding, frame, goaway, head, reset, saying
 from homeostat.core.probing import HttpRequest, Reason
-from homeostat.probe.address import Guard
-from homeostat.probe.answer import Answer
-from homeostat.probe.connection import Dialer, Peer
 from homeostat.probe.ending import Ending
-from homeostat.probe.http2 import Http2Exchange, can_send
-from homeostat.probe.http2_call import Call
-from homeostat.probe.http2_frames import BODY_BYTES, FRAME_BYTES, Frame, Frames
-from homeostat.probe.resolver import Resolver, system_lookup
+from homeostat.probe.http.answer import Answer
+from homeostat.probe.http2.call import Call
+from homeostat.probe.http2.frames import BODY_BYTES, FRAME_BYTES, Frame, Frames
+from homeostat.probe.http2.request import Http2Exchange, can_send
+from homeostat.probe.net.address import Guard
+from homeostat.probe.net.connection import Dialer, Peer
+from homeostat.probe.net.resolver import Resolver, system_lookup
 
 SECONDS = 0.4
 HELD_BYTES = 8 * 1024 * 1024

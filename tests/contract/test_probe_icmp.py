@@ -18,10 +18,10 @@ import uvloop
 
 from contract.hostile import on_uvloop, open_files
 from homeostat.core.probing import IcmpRequest, Reason, Verdict
-from homeostat.probe.address import Guard
 from homeostat.probe.ending import Ending, verdict_of
 from homeostat.probe.icmp import IcmpProbe
-from homeostat.probe.resolver import Lookup, Resolver, system_lookup
+from homeostat.probe.net.address import Guard
+from homeostat.probe.net.resolver import Lookup, Resolver, system_lookup
 
 CLONE_NEWNET = 0x40000000
 SIOCSIFFLAGS = 0x8914

@@ -14,8 +14,8 @@ from homeostat.core.cluster import Job, Pod
 from homeostat.core.probing import JobRequest, Reason
 from homeostat.core.ref import Ref
 from homeostat.ports import Conflict, Forbidden, Rejected, Unavailable
+from homeostat.probe.cluster.job import JobProbe
 from homeostat.probe.ending import Ending
-from homeostat.probe.job import JobProbe
 
 REQUEST = JobRequest("shop", "checkout", "uid-1", '{"spec": {}}')
 NOW = datetime(2026, 11, 21, tzinfo=UTC)

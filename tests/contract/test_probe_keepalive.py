@@ -18,16 +18,16 @@ from typing_extensions import override
 from contract.certificates import AUTHORITY, GOOD, GOOD_UNTIL, identity
 from contract.hostile import CHUNKED, Behaviour, Wire, hearing, on_uvloop, open_files, serving, silent, until
 from homeostat.core.probing import Content, HttpRequest, Reason, Tls
-from homeostat.probe import idle
-from homeostat.probe.address import Guard
-from homeostat.probe.answer import Answer
-from homeostat.probe.connection import Dialer
 from homeostat.probe.ending import Ending
-from homeostat.probe.http import HttpProbe
-from homeostat.probe.http_exchange import Exchange, KeepingExchange
-from homeostat.probe.idle import AGE_SECONDS, IDLE_SECONDS, IdleLines, Line
-from homeostat.probe.resolver import Lookup, Resolver, system_lookup
-from homeostat.probe.tls import Contexts
+from homeostat.probe.http.answer import Answer
+from homeostat.probe.http.exchange import Exchange, KeepingExchange
+from homeostat.probe.http.probe import HttpProbe
+from homeostat.probe.net import idle
+from homeostat.probe.net.address import Guard
+from homeostat.probe.net.connection import Dialer
+from homeostat.probe.net.idle import AGE_SECONDS, IDLE_SECONDS, IdleLines, Line
+from homeostat.probe.net.resolver import Lookup, Resolver, system_lookup
+from homeostat.probe.net.tls import Contexts
 
 OK = b"HTTP/1.1 200 OK\r\n"
 FINE = OK + b"Content-Length: 2\r\n\r\nok"

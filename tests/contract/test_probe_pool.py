@@ -43,12 +43,12 @@ from homeostat.core.probing import (
     Verdict,
     WorkloadRequest,
 )
-from homeostat.probe import pool as pool_module
-from homeostat.probe.address import Guard
-from homeostat.probe.child import _environment
 from homeostat.probe.ending import Ending, verdict_of
-from homeostat.probe.pool import WORKER, ProberPool, _peer
-from homeostat.probe.pool_wire import RECORD, record, reply_of
+from homeostat.probe.net.address import Guard
+from homeostat.probe.processes import pool as pool_module
+from homeostat.probe.processes.child import _environment
+from homeostat.probe.processes.pool import WORKER, ProberPool, _peer
+from homeostat.probe.processes.pool_wire import RECORD, record, reply_of
 from homeostat.wiring.outside import prober_on
 from homeostat.wiring.settings import Settings
 
@@ -401,7 +401,7 @@ async def test_a_bug_in_a_process_is_told_by_its_place() -> None:
 
         assert ending == Ending(Reason.INTERNAL)
         assert [line["event"] for line in logs] == ["probe_internal_error"]
-        assert logs[0]["where"].startswith("TypeError:http:")
+        assert logs[0]["where"].startswith("TypeError:http.probe:")
         assert (await give(pool, to(1))).reason is Reason.CONNECTION_REFUSED
 
 
@@ -486,8 +486,8 @@ async def test_the_prober_of_the_operator_closes_all_that_it_was_given() -> None
 
 _PARENT = """
 import asyncio, time, uvloop
-from homeostat.probe.address import Guard
-from homeostat.probe.pool import ProberPool
+from homeostat.probe.net.address import Guard
+from homeostat.probe.processes.pool import ProberPool
 
 async def main():
     pool = ProberPool(Guard(), 2)

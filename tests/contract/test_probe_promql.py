@@ -11,14 +11,14 @@ from contract import hostile
 from contract.hostile import on_uvloop, serving
 from contract.prometheus_server import error, serving_prometheus, success, vector
 from homeostat.core.probing import Content, PromqlRequest, Reason, Verdict
-from homeostat.probe.address import Guard
-from homeostat.probe.answer import Answer
-from homeostat.probe.connection import Dialer
 from homeostat.probe.ending import Ending, verdict_of
-from homeostat.probe.http import HttpProbe
+from homeostat.probe.http.answer import Answer
+from homeostat.probe.http.probe import HttpProbe
+from homeostat.probe.net.address import Guard
+from homeostat.probe.net.connection import Dialer
+from homeostat.probe.net.resolver import Resolver, system_lookup
+from homeostat.probe.net.tls import Contexts
 from homeostat.probe.promql import PromqlProbe
-from homeostat.probe.resolver import Resolver, system_lookup
-from homeostat.probe.tls import Contexts
 
 EVERYWHERE = Guard(allow=[ip_network("0.0.0.0/0"), ip_network("::/0")])
 QUERY = 'sum(rate(http_requests_total{code=~"5.."}[5m])) / 100 < +Inf & x'

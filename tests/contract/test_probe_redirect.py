@@ -14,7 +14,7 @@ from contract.certificates import AUTHORITY, GOOD, GOOD_UNTIL, identity
 from contract.hostile import answer, hearing, on_uvloop, serving
 from homeostat.core.probing import Content, HttpRequest, Reason, SecretKey, Tls
 from homeostat.probe.ending import Ending
-from homeostat.probe.redirect import next_hop
+from homeostat.probe.http.redirect import next_hop
 
 KEY = SecretKey("shop", "token", "value")
 FINE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

@@ -12,8 +12,8 @@ import pytest
 
 from contract.hostile import no_descriptor_left
 from homeostat.core.probing import Reason
-from homeostat.probe.address import Guard
-from homeostat.probe.resolver import Lookup, Resolver, system_lookup
+from homeostat.probe.net.address import Guard
+from homeostat.probe.net.resolver import Lookup, Resolver, system_lookup
 
 PUBLIC = "203.0.113.7"
 
@@ -199,8 +199,8 @@ def test_a_lookup_that_hangs_does_not_keep_the_process_from_ending() -> None:
     """Fault 41: what cannot be stopped is left behind."""
     program = (
         "import asyncio, time\n"
-        "from homeostat.probe.address import Guard\n"
-        "from homeostat.probe.resolver import Resolver\n"
+        "from homeostat.probe.net.address import Guard\n"
+        "from homeostat.probe.net.resolver import Resolver\n"
         "async def main():\n"
         "    resolver = Resolver(Guard(), lambda host: time.sleep(60), time.monotonic)\n"
         "    print(await resolver.resolve('shop', time.monotonic() + 0.1))\n"

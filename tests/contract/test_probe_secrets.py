@@ -28,7 +28,7 @@ from homeostat.core.probing import (
     WorkloadRequest,
 )
 from homeostat.ports import Forbidden, Unavailable
-from homeostat.probe.secrets import SecretReader
+from homeostat.probe.cluster.secrets import SecretReader
 
 TOKEN = "Bearer swordfish"  # noqa: S105 - what must not be seen
 PLAIN = HttpRequest("shop.test", 443, is_tls=True)

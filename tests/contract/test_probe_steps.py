@@ -20,16 +20,16 @@ from hypothesis import strategies as st
 
 from contract.hostile import on_uvloop, serving
 from homeostat.core.probing import Content, HttpRequest, Phases, Reason, StepRequest, StepsRequest
-from homeostat.probe.address import Guard
-from homeostat.probe.answer import Answer
-from homeostat.probe.cel import CelProcess
-from homeostat.probe.connection import Dialer
-from homeostat.probe.content import ContentJudge
 from homeostat.probe.ending import Ending
-from homeostat.probe.http import HttpProbe
-from homeostat.probe.resolver import Resolver, system_lookup
-from homeostat.probe.steps import StepsProbe, fill
-from homeostat.probe.tls import Contexts
+from homeostat.probe.http.answer import Answer
+from homeostat.probe.http.content import ContentJudge
+from homeostat.probe.http.probe import HttpProbe
+from homeostat.probe.http.steps import StepsProbe, fill
+from homeostat.probe.net.address import Guard
+from homeostat.probe.net.connection import Dialer
+from homeostat.probe.net.resolver import Resolver, system_lookup
+from homeostat.probe.net.tls import Contexts
+from homeostat.probe.processes.cel import CelProcess
 
 JSON = ("Content-Type", "application/json")
 SECONDS = 30.0

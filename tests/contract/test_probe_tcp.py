@@ -12,10 +12,10 @@ import pytest
 
 from contract.hostile import Behaviour, black_hole, close_at_once, no_descriptor_left, on_uvloop, serving, silent
 from homeostat.core.probing import Reason, TcpRequest, Verdict
-from homeostat.probe.address import Guard
-from homeostat.probe.connection import Dialer
 from homeostat.probe.ending import Ending, of_error, verdict_of
-from homeostat.probe.resolver import Lookup, Resolver, system_lookup
+from homeostat.probe.net.address import Guard
+from homeostat.probe.net.connection import Dialer
+from homeostat.probe.net.resolver import Lookup, Resolver, system_lookup
 from homeostat.probe.tcp import TcpProbe
 
 LOOPBACK = Guard(allow=[ip_network("127.0.0.0/8"), ip_network("::1/128")])

@@ -26,7 +26,7 @@ from contract.certificates import (
 from contract.hostile import Behaviour, answer, close_at_once, encrypted, endless_garbage, on_uvloop, serving, silent
 from homeostat.core.probing import HttpRequest, Reason, Tls, TlsRequest, Verdict
 from homeostat.probe.ending import Ending, verdict_of
-from homeostat.probe.tls_session import Session
+from homeostat.probe.net.tls_session import Session
 
 SECONDS = 0.4
 # A server says why it refuses a handshake, or just hangs up.

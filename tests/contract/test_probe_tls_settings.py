@@ -24,7 +24,7 @@ from contract.certificates import (
 from contract.hostile import answer, encrypted, hearing, no_descriptor_left, on_uvloop, open_files, serving
 from homeostat.core.probing import HttpRequest, Reason, SecretKey, Tls, TlsRequest, Verdict
 from homeostat.probe.ending import verdict_of
-from homeostat.probe.tls import MOST_CONTEXTS, MOST_SYSTEM_CONTEXTS, Contexts
+from homeostat.probe.net.tls import MOST_CONTEXTS, MOST_SYSTEM_CONTEXTS, Contexts
 
 FINE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 TRUSTING = Tls(ca=AUTHORITY.encode())

@@ -17,10 +17,10 @@ from homeostat.core.cluster import Claim, Node, Pod, Workload
 from homeostat.core.probing import Reason, Verdict, WorkloadRequest
 from homeostat.core.ref import Ref
 from homeostat.ports import Forbidden, Gone, Unavailable
-from homeostat.probe import troubles
+from homeostat.probe.cluster import troubles
+from homeostat.probe.cluster.memory import Memory
+from homeostat.probe.cluster.workload import WorkloadProbe, of_readiness
 from homeostat.probe.ending import Ending, verdict_of
-from homeostat.probe.memory import Memory
-from homeostat.probe.workload import WorkloadProbe, of_readiness
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 REQUEST = WorkloadRequest("shop", "Deployment", "checkout", Decimal("0.8"))

@@ -17,7 +17,7 @@ from contract import hostile
 from contract.hostile import on_uvloop, serving
 from contract.prometheus_server import error, serving_prometheus, success, vector
 from homeostat.core.prometheus.answer import Failure, Line, LoadedGroup, Matrix, Sample, Trouble, Vector
-from homeostat.probe.address import Guard
+from homeostat.probe.net.address import Guard
 from homeostat.probe.network import NetworkProbes
 from homeostat.prometheus.answers import groups_of, matrix_of, vector_of
 from homeostat.prometheus.client import MOST_BODY, Access, PrometheusClient

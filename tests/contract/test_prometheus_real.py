@@ -23,7 +23,7 @@ from homeostat.engine.meters import Meters
 from homeostat.engine.objective.collector import Collector
 from homeostat.engine.objective.counting import Counting
 from homeostat.engine.objects import Key
-from homeostat.probe.address import Guard
+from homeostat.probe.net.address import Guard
 from homeostat.probe.network import NetworkProbes
 from homeostat.prometheus.client import Access, PrometheusClient
 from prometheus_process import Recorded, RunningPrometheus, openmetrics, running_prometheus

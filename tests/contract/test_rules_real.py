@@ -20,7 +20,7 @@ from homeostat.core.rules.holder import Holder, as_file
 from homeostat.core.rules.installation import Found, Loaded, RulesSeen, decide_rules
 from homeostat.engine.objective.rules_watch import RulesWatch
 from homeostat.engine.objects import Key
-from homeostat.probe.address import Guard
+from homeostat.probe.net.address import Guard
 from homeostat.probe.network import NetworkProbes
 from homeostat.prometheus.client import Access, PrometheusClient
 from prometheus_process import Recorded, RunningPrometheus, openmetrics, running_prometheus

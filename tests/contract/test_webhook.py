@@ -20,7 +20,7 @@ from homeostat.core.ref import Ref
 from homeostat.notify import webhook
 from homeostat.notify.webhook import Webhooks
 from homeostat.ports import Forbidden, Unavailable
-from homeostat.probe.address import Guard
+from homeostat.probe.net.address import Guard
 from homeostat.probe.network import NetworkProbes
 from programs import free_port
 

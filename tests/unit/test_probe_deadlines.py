@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from homeostat.probe.deadlines import Deadlines
+from homeostat.probe.net.deadlines import Deadlines
 
 
 async def wait(deadlines: Deadlines, seconds: float) -> bool:

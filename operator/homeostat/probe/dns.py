@@ -10,13 +10,13 @@ from typing import Final
 from typing_extensions import override
 
 from homeostat.core.probing import DnsRequest, Phases, Reason
-from homeostat.probe.address import Guard, is_address, is_dialable
-from homeostat.probe.connection import Conversation, Dialer, Peer
-from homeostat.probe.datagram import Heard, Letter, ask, connected
 from homeostat.probe.dns_message import Question, all_canonical, is_answer, is_truncated, judge, question_of
 from homeostat.probe.ending import Ending
-from homeostat.probe.resolver import Found, Resolver
-from homeostat.probe.watched_file import WatchedFile
+from homeostat.probe.net.address import Guard, is_address, is_dialable
+from homeostat.probe.net.connection import Conversation, Dialer, Peer
+from homeostat.probe.net.datagram import Heard, Letter, ask, connected
+from homeostat.probe.net.resolver import Found, Resolver
+from homeostat.probe.net.watched_file import WatchedFile
 
 Nameservers = Callable[[], tuple[str, ...]]
 """Gives the addresses of the name servers that the administrator set up, in their order."""

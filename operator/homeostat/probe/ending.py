@@ -5,7 +5,7 @@ import ssl
 from typing import NamedTuple
 
 from homeostat.core.probing import Phases, Reason, Verdict
-from homeostat.probe.tls import of_tls_error
+from homeostat.probe.net.tls import of_tls_error
 
 _VERDICTS = {
     Reason.OK: Verdict.PASS,

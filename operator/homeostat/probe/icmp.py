@@ -12,10 +12,10 @@ from ipaddress import IPv6Address
 from typing import Final
 
 from homeostat.core.probing import IcmpRequest, Phases, Reason
-from homeostat.probe.address import is_dialable
-from homeostat.probe.datagram import Letter, MakeSocket, ask, connected
 from homeostat.probe.ending import Ending
-from homeostat.probe.resolver import Resolver
+from homeostat.probe.net.address import is_dialable
+from homeostat.probe.net.datagram import Letter, MakeSocket, ask, connected
+from homeostat.probe.net.resolver import Resolver
 
 _HEADER: Final = struct.Struct("!BBHHH")  # type, code, checksum and identifier (the kernel's), sequence
 _REQUEST_V4, _REPLY_V4 = 8, 0

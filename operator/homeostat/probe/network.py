@@ -1,7 +1,7 @@
 """Everything that goes over the network, put together: one runner for each kind of request.
 
 Knows neither the API server nor Secrets: what it is asked is complete. So it may as well run in a process of its
-own (`probe/pool.py`).
+own (`probe/processes/pool.py`).
 """
 
 import time
@@ -19,19 +19,19 @@ from homeostat.core.probing import (
     TcpRequest,
     TlsRequest,
 )
-from homeostat.probe.address import Guard
-from homeostat.probe.cel import CelProcess
-from homeostat.probe.connection import Dialer
-from homeostat.probe.content import ContentJudge
 from homeostat.probe.dns import DnsProbe
 from homeostat.probe.ending import Ending
-from homeostat.probe.grpc import GrpcProbe
-from homeostat.probe.http import HttpProbe
+from homeostat.probe.http.content import ContentJudge
+from homeostat.probe.http.probe import HttpProbe
+from homeostat.probe.http.steps import StepsProbe
+from homeostat.probe.http2.grpc import GrpcProbe
 from homeostat.probe.icmp import IcmpProbe
-from homeostat.probe.resolver import Lookup, Resolver, system_lookup
-from homeostat.probe.steps import StepsProbe
+from homeostat.probe.net.address import Guard
+from homeostat.probe.net.connection import Dialer
+from homeostat.probe.net.resolver import Lookup, Resolver, system_lookup
+from homeostat.probe.net.tls import Contexts
+from homeostat.probe.processes.cel import CelProcess
 from homeostat.probe.tcp import TcpProbe
-from homeostat.probe.tls import Contexts
 from homeostat.probe.tls_probe import TlsProbe
 
 Run = Callable[[Any, float], Awaitable[Ending]]

@@ -10,13 +10,13 @@ import structlog
 
 from homeostat.core.probing import HttpRequest, JobRequest, PromqlRequest, Reason, Request, Result, WorkloadRequest
 from homeostat.ports import Cluster, Jobs, Secrets
+from homeostat.probe.cluster.job import JobProbe
+from homeostat.probe.cluster.secrets import SecretReader
+from homeostat.probe.cluster.workload import WorkloadProbe
 from homeostat.probe.ending import Ending, verdict_of
-from homeostat.probe.http import is_too_slow
-from homeostat.probe.job import JobProbe
+from homeostat.probe.http.probe import is_too_slow
 from homeostat.probe.network import Run
 from homeostat.probe.promql import PromqlProbe
-from homeostat.probe.secrets import SecretReader
-from homeostat.probe.workload import WorkloadProbe
 
 _log = structlog.get_logger(__name__)
 _LATE_SECONDS = 0.5

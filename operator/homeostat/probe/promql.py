@@ -12,11 +12,11 @@ from typing import Final
 from urllib.parse import urlencode, urlsplit
 
 from homeostat.core.probing import HttpRequest, PromqlRequest, Reason, Tls, Verdict
-from homeostat.probe.answer import Answer
 from homeostat.probe.ending import Ending, verdict_of
-from homeostat.probe.http import HttpProbe
+from homeostat.probe.http.answer import Answer
+from homeostat.probe.http.probe import HttpProbe
+from homeostat.probe.net.watched_file import WatchedFile
 from homeostat.probe.prometheus_answer import value_of
-from homeostat.probe.watched_file import WatchedFile
 
 _PORTS: Final = {"http": 80, "https": 443}
 _HEADERS: Final = (("Content-Type", "application/x-www-form-urlencoded"), ("Accept", "application/json"))

@@ -8,10 +8,10 @@ from typing import Final
 from typing_extensions import override
 
 from homeostat.core.probing import Reason, TcpRequest
-from homeostat.probe.address import is_dialable
-from homeostat.probe.connection import Conversation, Dialer, Peer
 from homeostat.probe.ending import Ending
 from homeostat.probe.expression import Expression, as_utf8, compiled
+from homeostat.probe.net.address import is_dialable
+from homeostat.probe.net.connection import Conversation, Dialer, Peer
 
 _MOST_INSTRUCTIONS: Final = 2048  # of an expression: some 40 ms for the 4 KiB, at worst
 _MOST_BYTES: Final = 4096

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing_extensions import override
 
 from homeostat.core.probing import Reason, TlsRequest
-from homeostat.probe.address import is_dialable
-from homeostat.probe.connection import Conversation, Dialer, Peer
 from homeostat.probe.ending import Ending
-from homeostat.probe.tls import Contexts
+from homeostat.probe.net.address import is_dialable
+from homeostat.probe.net.connection import Conversation, Dialer, Peer
+from homeostat.probe.net.tls import Contexts
 
 # A server that has no objection and says nothing to a goodbye either is not waited for any longer.
 _PATIENCE_SECONDS = 1.0

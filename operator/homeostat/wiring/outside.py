@@ -56,13 +56,13 @@ from homeostat.ports import (
     Targets,
     Tracer,
 )
-from homeostat.probe.address import Guard, Network
 from homeostat.probe.canary import Canary, canary_at
+from homeostat.probe.net.address import Guard, Network
+from homeostat.probe.net.watched_file import WatchedFile
 from homeostat.probe.network import NetworkProbes
-from homeostat.probe.pool import ProberPool
 from homeostat.probe.prober import Probes
+from homeostat.probe.processes.pool import ProberPool
 from homeostat.probe.promql import PromqlProbe
-from homeostat.probe.watched_file import WatchedFile
 from homeostat.prometheus.client import Access as PrometheusAccess
 from homeostat.prometheus.client import PrometheusClient
 from homeostat.wiring.settings import Settings

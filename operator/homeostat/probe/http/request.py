@@ -5,7 +5,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from homeostat.core.probing import HttpRequest
-from homeostat.probe.address import is_dialable
+from homeostat.probe.net.address import is_dialable
 
 Headers = tuple[tuple[str, str], ...]
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from typing_extensions import override
 
-from homeostat.probe.tls_session import Session
+from homeostat.probe.net.tls_session import Session
 
 IDLE_SECONDS: Final = 60.0
 AGE_SECONDS: Final = 300.0

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from typing import Final
 
 from homeostat.core.probing import Reason, Tls
-from homeostat.probe.files import are_used_up
+from homeostat.probe.net.files import are_used_up
 
 MOST_CONTEXTS: Final = 256  # 20 KB and 0.3 ms each
 MOST_SYSTEM_CONTEXTS: Final = 16  # with the system's authorities: 1 MB and 20 ms each

@@ -16,10 +16,10 @@ from urllib.parse import quote, unquote
 
 from homeostat.core.capture import as_json_text, substitute, text_of, used
 from homeostat.core.probing import HttpRequest, Reason, StepRequest, StepsRequest, total
-from homeostat.probe.answer import Answer
-from homeostat.probe.cel import CelProcess
 from homeostat.probe.ending import Ending
-from homeostat.probe.http import is_too_slow
+from homeostat.probe.http.answer import Answer
+from homeostat.probe.http.probe import is_too_slow
+from homeostat.probe.processes.cel import CelProcess
 
 _RESERVE = 0.25  # of the whole time, for steps that always run
 _MOST_LINE = 8 * 1024  # characters of a target or a header's value

@@ -7,12 +7,12 @@ from decimal import Decimal
 from homeostat.core.cluster import Node, Workload
 from homeostat.core.probing import Reason, WorkloadRequest
 from homeostat.ports import Cluster
-from homeostat.probe import troubles
-from homeostat.probe.api_call import ask
+from homeostat.probe.cluster import troubles
+from homeostat.probe.cluster.api_call import ask
+from homeostat.probe.cluster.lag import Lag
+from homeostat.probe.cluster.memory import Memory
+from homeostat.probe.cluster.restarts import Restarts
 from homeostat.probe.ending import Ending
-from homeostat.probe.lag import Lag
-from homeostat.probe.memory import Memory
-from homeostat.probe.restarts import Restarts
 
 _NODE_SECONDS = 10.0
 """How long what is known of a node is shared by all checks; Kubernetes itself takes 40 s to notice a lost one."""

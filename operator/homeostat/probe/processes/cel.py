@@ -1,4 +1,4 @@
-"""Evaluates CEL expressions of tenants over answers of strangers, in processes of our own (`probe/cel_worker.py`).
+"""Evaluates CEL expressions of tenants over answers of strangers, in processes of our own (`cel_worker.py`).
 
 A worker is started with the first question, answers one at a time, and is killed and replaced when it takes too long
 or dies. There are two lanes, each with a worker: an expression that once cost a worker its life is asked in the slow
@@ -17,9 +17,9 @@ from functools import partial
 from typing import Any, Final
 
 from homeostat.core.probing import Reason
-from homeostat.probe.answer import Answer
-from homeostat.probe.cel_worker import BODY, EXPRESSION, QUESTION, READY, REPLY
-from homeostat.probe.child import python, start
+from homeostat.probe.http.answer import Answer
+from homeostat.probe.processes.cel_worker import BODY, EXPRESSION, QUESTION, READY, REPLY
+from homeostat.probe.processes.child import python, start
 
 _PATIENCE = 10.0  # seconds for one reply, longest; the worker's own limit of processor time mostly ends it before
 _START_SECONDS = 30.0  # a worker that is not ready by then is given up
@@ -110,7 +110,7 @@ class _Worker:
         self.socket, theirs = socket.socketpair()
         try:
             with theirs:
-                self.process = start(python("homeostat.probe.cel_worker"), theirs)
+                self.process = start(python("homeostat.probe.processes.cel_worker"), theirs)
         except OSError:
             self.socket.close()
             raise

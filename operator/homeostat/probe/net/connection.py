@@ -18,12 +18,12 @@ from typing import ClassVar, NamedTuple, cast
 from typing_extensions import override
 
 from homeostat.core.probing import Phases, Reason
-from homeostat.probe.address import Guard
-from homeostat.probe.deadlines import Deadlines
 from homeostat.probe.ending import Ending, of_error
-from homeostat.probe.idle import IdleLines, Line
-from homeostat.probe.resolver import Resolver
-from homeostat.probe.tls_session import Session
+from homeostat.probe.net.address import Guard
+from homeostat.probe.net.deadlines import Deadlines
+from homeostat.probe.net.idle import IdleLines, Line
+from homeostat.probe.net.resolver import Resolver
+from homeostat.probe.net.tls_session import Session
 
 # Closing resets the connection instead of leaving it in TIME_WAIT for a minute: thousands of probes a second
 # would use up ports and connection tracking. It is safe because we close only once the answer has been read.

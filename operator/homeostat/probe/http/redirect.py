@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from homeostat.core.probing import HttpRequest, Reason
-from homeostat.probe.address import is_dialable
+from homeostat.probe.net.address import is_dialable
 
 _FOLLOWED = frozenset({301, 302, 303, 307, 308})
 _SEE_OTHER = 303

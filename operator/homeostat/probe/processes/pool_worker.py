@@ -1,7 +1,7 @@
-"""A process that sends network probes and nothing else. Started and ended by `probe/pool.py`.
+"""A process that sends network probes and nothing else. Started and ended by `probe/processes/pool.py`.
 
 It has no credentials: its environment is scrubbed, it inherits one socket, and the secrets it sees are those of the
-requests it sends. It answers each question once (`probe/pool_wire.py`), also one that was given up, and ends with its
+requests it sends. It answers each question once (`pool_wire.py`), also one that was given up, and ends with its
 parent.
 """
 
@@ -22,10 +22,10 @@ import uvloop
 from typing_extensions import override
 
 from homeostat.core.probing import IcmpRequest, Reason, Request
-from homeostat.probe.confinement import confine
 from homeostat.probe.ending import Ending
 from homeostat.probe.network import NetworkProbes
-from homeostat.probe.pool_wire import FRAME, READY, Ask, GiveUp, record
+from homeostat.probe.processes.confinement import confine
+from homeostat.probe.processes.pool_wire import FRAME, READY, Ask, GiveUp, record
 
 _EXPENDABLE: Final = 500  # rather us than the operator, rather what evaluates expressions than us
 _LATE_SHARE: Final = 0.1  # of its time that a question may wait for us; a timeout after that is our own fault
@@ -125,7 +125,8 @@ class Worker(asyncio.Protocol):
 def _place(bug: Exception) -> str:
     """Name the kind of a bug and where it is, without its text: that may quote what a server sent."""
     frame = extract_tb(bug.__traceback__)[-1]
-    return f"{type(bug).__name__}:{PurePath(frame.filename).stem}:{frame.lineno}"[-48:]
+    path = PurePath(frame.filename)
+    return f"{type(bug).__name__}:{path.parent.name}.{path.stem}:{frame.lineno}"[-48:]
 
 
 async def _serve() -> None:

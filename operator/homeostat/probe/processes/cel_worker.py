@@ -1,4 +1,4 @@
-"""The process that evaluates CEL, and matches what is expensive to match. Started and ended by `probe/cel.py`.
+"""The process that evaluates CEL, and matches what is expensive to match. Started and ended by `cel.py`.
 
 What is evaluated is written by a tenant and looks into what a stranger sent: a few nested `all` over a large body
 run for a year, a few `map` of `x + x` fill any memory, and no thread can be stopped. So it happens in here, with a
@@ -22,8 +22,8 @@ from functools import lru_cache
 from types import ModuleType
 from typing import Any, BinaryIO, Final, NoReturn
 
-from homeostat.probe.confinement import confine
 from homeostat.probe.expression import compiled
+from homeostat.probe.processes.confinement import confine
 
 READY: Final = b"!"
 """What the worker says once it can be asked."""

@@ -27,7 +27,7 @@ from h2.settings import SettingCodes, Settings
 from hpack import HeaderTuple, NeverIndexedHeaderTuple
 
 from homeostat.core.probing import Reason
-from homeostat.probe.http2_frames import BODY_BYTES, FRAME_BYTES, HEADER_BYTES, Frame, Frames, Kind
+from homeostat.probe.http2.frames import BODY_BYTES, FRAME_BYTES, HEADER_BYTES, Frame, Frames, Kind
 
 Texts = tuple[tuple[str, str], ...]
 Headers = tuple[tuple[bytes, bytes], ...]

@@ -1,8 +1,8 @@
 """One HTTP request over HTTP/2: agreed on by ALPN over TLS, taken for granted without TLS (RFC 9113)."""
 
 from homeostat.core.probing import HttpRequest, Reason
-from homeostat.probe.http2_stream import HeaderList, Http2Stream
-from homeostat.probe.http_request import WITH_BODY, agent, authority, is_sendable
+from homeostat.probe.http.request import WITH_BODY, agent, authority, is_sendable
+from homeostat.probe.http2.stream import HeaderList, Http2Stream
 
 # What means something on a connection of HTTP/1 only (section 8.2.2), beyond what no request may have.
 _OF_A_CONNECTION = frozenset({"keep-alive", "proxy-connection", "upgrade"})

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from typing_extensions import override
 
-from homeostat.probe.answer import Answer
-from homeostat.probe.connection import Conversation
+from homeostat.probe.http.answer import Answer
+from homeostat.probe.net.connection import Conversation
 
 if TYPE_CHECKING:
-    from homeostat.probe.http2_call import Call
+    from homeostat.probe.http2.call import Call
 
 HeaderList = tuple[tuple[str, str], ...]
 
@@ -53,7 +53,7 @@ class Http2Stream(Conversation):
         """Send the request."""
         if self.ending.done():
             return
-        from homeostat.probe.http2_call import Call  # noqa: PLC0415 - h2 is big, and most operators never need it
+        from homeostat.probe.http2.call import Call  # noqa: PLC0415 - h2 is big, and most operators never need it
 
         self._call = Call(self._headers, self._body, secret=self._secret, keeps_body=self._keeps_body)
         self.write(self._call.take_outgoing())
@@ -81,7 +81,7 @@ class Http2Stream(Conversation):
 
     def _say_farewell(self) -> None:
         """Take the request back before the connection is cut: an application on Node.js may die of a mere cut."""
-        from homeostat.probe.http2_call import FAREWELL  # noqa: PLC0415 - as above
+        from homeostat.probe.http2.call import FAREWELL  # noqa: PLC0415 - as above
 
         if self._transport is not None and not self._transport.is_closing():
             with suppress(ssl.SSLError):

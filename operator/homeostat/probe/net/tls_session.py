@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import lru_cache
 
 from homeostat.core.probing import Reason
-from homeostat.probe.tls import of_tls_error
+from homeostat.probe.net.tls import of_tls_error
 
 _RECORD_BYTES = 16 * 1024
 _HEAD_BYTES = 5  # of a record: type, version, length

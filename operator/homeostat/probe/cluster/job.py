@@ -10,7 +10,7 @@ from homeostat.core.cluster import Job
 from homeostat.core.probing import JobRequest, Reason
 from homeostat.core.ref import Ref
 from homeostat.ports import Conflict, Jobs, Rejected
-from homeostat.probe.api_call import ask
+from homeostat.probe.cluster.api_call import ask
 from homeostat.probe.ending import Ending
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 0.1, 2.0, 1.5

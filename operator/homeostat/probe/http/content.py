@@ -8,9 +8,9 @@ from collections import defaultdict
 from typing import Final
 
 from homeostat.core.probing import Content, Reason
-from homeostat.probe.answer import Answer
-from homeostat.probe.cel import CelProcess
 from homeostat.probe.expression import as_utf8, compiled
+from homeostat.probe.http.answer import Answer
+from homeostat.probe.processes.cel import CelProcess
 
 _MOST_WORK: Final = 1 << 20  # instructions times bytes, at most 3 ms
 _MOST_VALUES: Final = 64  # of one header that are looked at

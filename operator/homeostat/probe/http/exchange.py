@@ -13,8 +13,8 @@ import httptools
 from typing_extensions import override
 
 from homeostat.core.probing import Reason
-from homeostat.probe.answer import Answer
-from homeostat.probe.connection import Conversation
+from homeostat.probe.http.answer import Answer
+from homeostat.probe.net.connection import Conversation
 
 HEAD_BYTES: Final = 64 * 1024
 BODY_BYTES: Final = 64 * 1024

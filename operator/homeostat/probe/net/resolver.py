@@ -14,9 +14,9 @@ from functools import partial
 from typing import NamedTuple
 
 from homeostat.core.probing import Reason
-from homeostat.probe.address import Guard, is_address
-from homeostat.probe.files import are_used_up
-from homeostat.probe.threads import DaemonThreads
+from homeostat.probe.net.address import Guard, is_address
+from homeostat.probe.net.files import are_used_up
+from homeostat.probe.net.threads import DaemonThreads
 
 Lookup = Callable[[str], tuple[str, ...]]
 """Gives the addresses of a name; may block. Raises OSError (`socket.gaierror`) when there are none."""

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from math import ceil
 
 from homeostat.core.probing import GrpcRequest, HttpRequest, Reason
-from homeostat.probe.address import is_dialable
-from homeostat.probe.answer import Answer
-from homeostat.probe.connection import Dialer, Peer
 from homeostat.probe.ending import Ending
-from homeostat.probe.http2_stream import HeaderList, Http2Stream
-from homeostat.probe.http_request import agent, authority
-from homeostat.probe.protobuf import read_enum, write_string
-from homeostat.probe.tls import Contexts
+from homeostat.probe.http.answer import Answer
+from homeostat.probe.http.request import agent, authority
+from homeostat.probe.http2.protobuf import read_enum, write_string
+from homeostat.probe.http2.stream import HeaderList, Http2Stream
+from homeostat.probe.net.address import is_dialable
+from homeostat.probe.net.connection import Dialer, Peer
+from homeostat.probe.net.tls import Contexts
 
 _PATH = "/grpc.health.v1.Health/Check"
 _CONTENT_TYPE = re.compile(r"application/grpc([+;].*)?", re.IGNORECASE)

@@ -10,14 +10,14 @@ from functools import lru_cache
 from typing import Protocol
 
 from homeostat.core.probing import Content, HttpRequest, Phases, Reason, total
-from homeostat.probe.answer import Answer
-from homeostat.probe.connection import Dialer, Peer
 from homeostat.probe.ending import Ending
-from homeostat.probe.http2 import Http2Exchange
-from homeostat.probe.http_exchange import Exchange, KeepingExchange
-from homeostat.probe.http_request import is_sendable, write_request
-from homeostat.probe.redirect import next_hop
-from homeostat.probe.tls import Contexts
+from homeostat.probe.http.answer import Answer
+from homeostat.probe.http.exchange import Exchange, KeepingExchange
+from homeostat.probe.http.redirect import next_hop
+from homeostat.probe.http.request import is_sendable, write_request
+from homeostat.probe.http2.request import Http2Exchange
+from homeostat.probe.net.connection import Dialer, Peer
+from homeostat.probe.net.tls import Contexts
 
 _EXPECTED = re.compile(r"([1-5])xx|([1-5]\d\d)(?:-([1-5]\d\d))?")
 _REDIRECTS = range(300, 400)

@@ -1,8 +1,8 @@
-"""Network probes in processes of their own, for more probes than one core can send (`probe/pool_worker.py`).
+"""Network probes in processes of their own, for more probes than one core can send (`probe/processes/pool_worker.py`).
 
 A request goes to the process its peer belongs to, so that connections that are kept, names that were resolved and TLS
 sessions are where they are wanted next. Questions of one turn of the loop go in one write, and so do answers. What a
-process says is read as a stranger's word (`probe/pool_wire.py`). One that says what it cannot know, is silent long
+process says is read as a stranger's word (`pool_wire.py`). One that says what it cannot know, is silent long
 after a deadline, or dies, is killed and replaced; what it was asked then ends as our own error, never as a failure of
 the target.
 """
@@ -29,12 +29,12 @@ from homeostat.core.probing import (
     TcpRequest,
     TlsRequest,
 )
-from homeostat.probe.address import Guard
-from homeostat.probe.child import python, start
 from homeostat.probe.ending import Ending
-from homeostat.probe.pool_wire import READY, RECORD, Ask, GiveUp, Message, frame, reply_of
+from homeostat.probe.net.address import Guard
+from homeostat.probe.processes.child import python, start
+from homeostat.probe.processes.pool_wire import READY, RECORD, Ask, GiveUp, Message, frame, reply_of
 
-WORKER: Final = python("homeostat.probe.pool_worker")
+WORKER: Final = python("homeostat.probe.processes.pool_worker")
 """The command of a process; our process id is added to it."""
 
 _MOST_OPEN: Final = 20_000  # questions to one process that are not answered yet

@@ -1,0 +1,1 @@
+"""Probes that ask the API server, workloads and Jobs, and the Secrets that requests name."""
