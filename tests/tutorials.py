@@ -29,3 +29,22 @@ def shown_columns(lesson: str) -> list[str]:
     """Give the heads of the tables that a lesson shows, with single spaces."""
     text = (FOLDER / f"{lesson}.md").read_text(encoding="utf-8")
     return [" ".join(line.split()) for line in text.splitlines() if line.startswith("NAME ")]
+
+
+def states(text: str) -> list[str]:
+    """Give what tables say below STATE, row by row, whatever stands between the tables."""
+    found, at = [], -1
+    for line in text.splitlines():
+        words = line.split()
+        if words[:1] in (["NAME"], ["NAMESPACE"]):
+            at = line.find("STATE")
+        elif at >= 0 and line[at : at + 1].isupper() and line[at - 1] == " ":
+            found.append(line[at:].split()[0])
+        else:
+            at = -1
+    return found
+
+
+def shown_states(lesson: str) -> list[str]:
+    """Give what the tables of a lesson say below STATE."""
+    return states((FOLDER / f"{lesson}.md").read_text(encoding="utf-8"))

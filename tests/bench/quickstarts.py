@@ -81,9 +81,7 @@ def tutorial() -> QuickStart:
 
 
 def shipped() -> QuickStart:
-    """Ours, with the objects of examples/, as the others apply theirs."""
-    install = tutorial().commands[0]
-    applied = "kubectl apply -f examples/shop.yaml -f examples/healthcheck.yaml -f examples/servicelevelobjective.yaml"
-    return QuickStart(
-        "homeostat", "shipped examples", "README.md, Install", (install, applied, "kubectl get slo -n shop")
-    )
+    """Ours, with the objects of examples/, as the others apply theirs: the commands of README.md up to the first row."""
+    blocks = BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    commands = next(block.splitlines() for block in blocks if LAST in block.splitlines()[-1])
+    return QuickStart("homeostat", "shipped examples", "README.md, Install", tuple(commands))

@@ -4,13 +4,16 @@ import os
 import re
 import shlex
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from bench.quickstarts import shipped
+from cluster.waiting import until
 from helm.scene import Estate
 from helm.tool import ROOT, Helm
-from tutorials import LESSONS, commands, shown_columns
+from tutorials import LESSONS, commands, shown_columns, shown_states, states
 
 pytestmark = pytest.mark.helm
 
@@ -20,31 +23,69 @@ HOW_TOS = [path for path in sorted((ROOT / "docs" / "how-to").glob("*.md")) if "
 NOT_FOR_TEMPLATES = ("--reuse-values", "--reset-then-reuse-values", "--wait")
 
 
-@pytest.mark.parametrize("lesson", LESSONS)
-def test_a_lesson_can_be_followed_word_by_word(
-    lesson: str, estate: Estate, kubectl_command: list[str], kubeconfig: Path, tmp_path: Path
-) -> None:
-    """Every command ends well, and prints tables with the columns that the lesson shows."""
+EXACT = "first-slo"
+"""The lesson that waits for every state that it shows; what stands beside a drill that just ended may be newer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Typist:
+    """Types what a page says, in the folder of the clone."""
+
+    kubectl: Path
+    kubeconfig: Path
+    home: Path
+
+    def type(self, *lines: str) -> str:
+        """Have a shell run them, each of which must end well, and give what they print."""
+        folder = str(self.kubectl.parent)
+        path = {"PATH": f"{folder}:{os.environ['PATH']}"} if folder != "." else {}
+        homes = {f"HELM_{kind}_HOME": str(self.home / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", "\n".join(lines)],
+            cwd=ROOT,
+            env=os.environ | homes | path | {"KUBECONFIG": str(self.kubeconfig)},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+
+@pytest.fixture
+def typist(estate: Estate, kubectl_command: list[str], kubeconfig: Path, tmp_path: Path) -> Typist:
+    """Somebody before a cluster without homeostat's operator, and without a shop."""
     estate.make_way()
     estate.until_gone(SHOP)
     estate.made.append(SHOP)
-    folder = str(Path(kubectl_command[0]).parent)
-    homes = {f"HELM_{kind}_HOME": str(tmp_path / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
-    path = {"PATH": f"{folder}:{os.environ['PATH']}"} if folder != "." else {}
+    return Typist(Path(kubectl_command[0]), kubeconfig, tmp_path)
 
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", "\n".join(commands(lesson))],
-        cwd=ROOT,
-        env=os.environ | homes | path | {"KUBECONFIG": str(kubeconfig)},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
 
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    printed = {" ".join(line.split()) for line in done.stdout.splitlines()}
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_a_lesson_can_be_followed_word_by_word(lesson: str, typist: Typist) -> None:
+    """Every command ends well, and prints tables with the columns that the lesson shows."""
+    told = typist.type(*commands(lesson))
+
+    printed = {" ".join(line.split()) for line in told.splitlines()}
     assert [columns for columns in shown_columns(lesson) if columns not in printed] == []
+    assert lesson != EXACT or states(told) == shown_states(lesson)
+
+
+def test_the_quick_start_of_the_readme_ends_with_an_objective_that_is_met_and_never_with_a_false_alarm(
+    typist: Typist,
+) -> None:
+    """Its last command is typed again until there are figures: before, nothing is claimed of the objective."""
+    *before, last = shipped().commands
+    typist.type(*before)
+    seen: list[str] = []
+
+    def met() -> bool:
+        seen.extend(states(typist.type(last)))
+        return seen[-1:] == ["Met"]
+
+    until(met, "the objective is met")
+    assert set(seen) <= {"Unknown", "Met"}
 
 
 @pytest.mark.parametrize("page", HOW_TOS, ids=lambda page: page.stem)

@@ -9,6 +9,7 @@ import yaml
 import docs_site as site
 import gen_reference as reference
 import tutorials
+from bench import quickstarts
 from homeostat.api.kinds import KINDS
 from homeostat.api.meta import Kind
 from homeostat.core.condition import READY
@@ -20,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 CORE = ROOT / "operator" / "homeostat" / "core"
 HOW_TOS = sorted((DOCS / "how-to").glob("*.md"))
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 CLAIMING = ("security.md", "failure-modes.md")
 
 
@@ -150,6 +152,33 @@ def test_the_files_that_a_lesson_applies_are_there() -> None:
 
     assert "examples/shop.yaml" in named
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_the_objects_of_the_first_lesson_are_those_that_the_quick_start_applies() -> None:
+    """Who took the short way has what the lesson explains."""
+    shipped = list(yaml.safe_load_all((ROOT / "examples" / "first-slo.yaml").read_text(encoding="utf-8")))
+
+    assert shipped == list(tutorials.applied("first-slo"))
+
+
+def test_the_quick_start_opens_the_shop_before_anything_measures_it() -> None:
+    """Else its first row is an alarm: what a check sees of pods that start are failures."""
+    commands = quickstarts.shipped().commands
+    shop, measuring = (
+        next(number for number, command in enumerate(commands) if file in command)
+        for file in ("examples/shop.yaml", "examples/first-slo.yaml")
+    )
+    waits = next(number for number, command in enumerate(commands) if "--wait" in command)
+
+    assert shop < waits < measuring
+
+
+def test_the_characters_that_the_readme_says_are_typed_are_those_of_its_quick_start() -> None:
+    row = re.search(r"^\| characters typed .* \| (\d+) \| Sloth (\d+), Pyrra (\d+)", README, re.MULTILINE)
+    starts = (quickstarts.shipped(), quickstarts.SLOTH, quickstarts.PYRRA)
+
+    assert row is not None
+    assert row.groups() == tuple(str(start.keystrokes) for start in starts)
 
 
 @pytest.mark.parametrize("page", HOW_TOS, ids=lambda page: page.stem)
