@@ -81,7 +81,7 @@ def tutorial() -> QuickStart:
 
 
 def shipped() -> QuickStart:
-    """Ours, with the objects of examples/, as the others apply theirs: the commands of README.md up to the first row."""
+    """Ours, with the objects of examples/, as the others apply theirs: what README.md has up to the first row."""
     blocks = BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
     commands = next(block.splitlines() for block in blocks if LAST in block.splitlines()[-1])
     return QuickStart("homeostat", "shipped examples", "README.md, Install", tuple(commands))

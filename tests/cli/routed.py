@@ -13,7 +13,7 @@ from contract.kube_server import serving_handler
 
 GROUP = "/apis/homeostat.dev/v1alpha1"
 Answers = dict[str, Any]
-"""By "METHOD path" or path: a JSON body, a code, a text, or a function of the request that gives one of them."""
+"""By "METHOD path" or path: a JSON body, a code, a text, a response, or a function of the body that gives one."""
 
 
 class Routed:
@@ -30,6 +30,8 @@ class Routed:
         path = request.path
         found = self.table.get(f"{request.method} {path}", self.table.get(path, 404))
         found = found(body) if callable(found) else found
+        if isinstance(found, web.StreamResponse):
+            return found
         if isinstance(found, int):
             return web.json_response({"kind": "Status", "status": "Failure", "code": found}, status=found)
         return web.Response(text=found) if isinstance(found, str) else web.json_response(found)

@@ -11,7 +11,8 @@ import pytest
 from cli.routed import GROUP, Answers, items, run
 from homeostat.cli import desk
 from homeostat.cli.doctor.command import main
-from homeostat.cli.doctor.reading import names_in, sums
+from homeostat.cli.doctor.reading import sums
+from homeostat.cli.doctor.watched import names_in
 from homeostat.cli.parsers.doctor import OPERATOR_NAMESPACE
 from homeostat.core.diagnosis.installation import POLICIES
 from homeostat.interchange.schema import root_schema

@@ -119,7 +119,25 @@ def test_of_a_good_installation_nothing_is_said_but_that_it_is_good() -> None:
             {"objects": ObjectsSeen((Trouble("shop/rp/a", "Permitted", "RightsMissing", "It may not evict."),))},
             "objects", "warn", "shop/rp/a: RightsMissing: It may not evict.", "",
         ),
-        ({"objects": ObjectsSeen(not_listed=("freezes",))}, "objects", "unknown", "may not be listed: freezes", ""),
+        (
+            {"objects": ObjectsSeen(not_listed=("freezes",))},
+            "objects", "unknown", "you may not list freezes", "kubectl get homeostat -A",
+        ),
+        (
+            {"deployed": replace(DEPLOYED, wanted=None, ready=None, is_history_kept=None)},
+            "operator", "unknown", "you may not read how many", "get deployment homeostat",
+        ),
+        (
+            {"abilities": replace(GOOD.abilities, unasked=("homeostat-undo",))},  # type: ignore[type-var]
+            "rights", "unknown", "of ServiceAccount homeostat-undo", "kubectl auth can-i --list -n homeostat-system",
+        ),
+        ({"levels": {"shop": "restricted"}}, "Pod Security", "unknown", "namespace homeostat-system", "get namespace"),
+        ({"guards": Unread("of guards", "look")}, "leftovers", "unknown", "of guards", "look"),
+        ({"reach": "PrometheusTimeout"}, "Prometheus", "fail", "did not answer in time", "grep prometheus"),
+        (
+            {"policies": (PolicySeen(POLICIES[0], is_bound=True), *(PolicySeen(one, None) for one in POLICIES[1:]))},
+            "admission", "unknown", f"{POLICIES[0]} is bound; you may not read the other 9", "kubectl get validating",
+        ),
         (
             {"deployed": replace(DEPLOYED, wanted=2, ready=2)},
             "settings", "warn", "2 replicas, and history in a file", "history.store=PostgreSQL",

@@ -55,13 +55,16 @@ class Remains:
         return {one.ref.uid: one.status for one in self.holders if one.status is not None}
 
 
-async def read_remains(client: ApiClient, namespace: str, operators: str, now: datetime) -> Remains:
+async def read_remains(
+    client: ApiClient, namespace: str, operators: str, now: datetime, *, has_guards: bool = True
+) -> Remains:
     """Read them, in one namespace or ("") in all; `operators` is the namespace of the operator.
 
-    Of one namespace Nodes are left out: who holds them may be elsewhere. Raises Unavailable, Forbidden or Rejected.
+    Who may not list guards leaves them out, by `has_guards`. Of one namespace Nodes are left out: who holds them may
+    be elsewhere. Raises Unavailable, Forbidden or Rejected.
     """
     marked = await Markers(client, [namespace] if namespace else []).find(MARKER)
-    guards = await _guards(client, operators)
+    guards = await _guards(client, operators) if has_guards else ()
     agents = await agents_left(client, namespace)
     holders = [holder for kind in KINDS for holder in await _holders(client, kind, namespace)]
     return Remains(

@@ -1,6 +1,7 @@
 """`homeostat doctor`: whether all that the operator needs is there, and what to do about what is not."""
 
 import asyncio
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -40,9 +41,11 @@ def _run(asked: "Namespace") -> int:
 
 async def _read(asked: "Namespace") -> "Readings":
     from homeostat.cli.desk import PATIENCE  # noqa: PLC0415
+    from homeostat.cli.doctor.inside import inside_of  # noqa: PLC0415
     from homeostat.cli.doctor.reading import read  # noqa: PLC0415
     from homeostat.engine.clock import SystemClock  # noqa: PLC0415 - not for --help
     from homeostat.kube.client import ApiClient  # noqa: PLC0415
 
     async with ApiClient(credentials_of(asked), patience=PATIENCE) as client:
-        return await read(client, asked.namespace, SystemClock())
+        inside = inside_of(os.environ, asked.namespace, asked.kubeconfig)
+        return await read(client, asked.namespace, SystemClock(), inside)

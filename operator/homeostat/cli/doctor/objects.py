@@ -4,7 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from homeostat.api.kinds import KINDS
+from homeostat.cli.doctor.watched import Watched
 from homeostat.core.diagnosis.readings import ObjectsSeen, Trouble
+from homeostat.core.rights import Scope
 from homeostat.kube.client import ApiClient
 from homeostat.kube.objects import ApiObjects
 from homeostat.ports import Forbidden, Gone
@@ -15,16 +17,21 @@ _PROMETHEUS = "Prometheus"
 Body = Mapping[str, Any]
 
 
-async def read_objects(client: ApiClient) -> ObjectsSeen:
-    """Read all our objects of the cluster. Raises what `ports.Objects` raises, but for kinds that may not be listed."""
+async def read_objects(client: ApiClient, watched: Watched) -> ObjectsSeen:
+    """Read our objects where the operator looks, of the kinds that it heeds there.
+
+    Raises what `ports.Objects` raises, but for kinds that may not be listed.
+    """
     objects = ApiObjects(client)
     bodies: dict[tuple[str, str, str], list[Trouble]] = {}
     not_listed: list[str] = []
     agents: list[tuple[str, str, str]] = []
     asks, emits = False, False
     for kind in KINDS:
+        if watched.scope is Scope.NAMESPACED and not kind.is_namespaced:
+            continue
         try:
-            async for body in objects.list(kind, ("",)):
+            async for body in objects.list(kind, watched.namespaces if kind.is_namespaced else ("",)):
                 metadata, spec = body["metadata"], body.get("spec") or {}
                 what = f"{(*kind.short_names, kind.singular)[0]}/{metadata['name']}"
                 namespace = metadata.get("namespace", "")

@@ -1,80 +1,89 @@
 """Reads what `homeostat doctor` looks at, each thing on its own: what cannot be read is on record as such."""
 
 import asyncio
-import json
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
-from typing import Any, TypeVar
+from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from homeostat.cli.chaos.sweep_report import found_in
+from homeostat.cli.doctor.inside import Inside, prometheus_answers
 from homeostat.cli.doctor.objects import read_objects
-from homeostat.core.cluster import Right
-from homeostat.core.diagnosis.readings import Abilities, Ability, Deployed, LeaseSeen, PolicySeen, Readings, Unread
-from homeostat.core.rights import OPERATOR, Grant, Scope, granted, lacking, rights_of
+from homeostat.cli.doctor.rights import own_account, read_abilities, read_policies
+from homeostat.cli.doctor.trying import TROUBLES, tried
+from homeostat.cli.doctor.watched import Watched, watched_by
+from homeostat.core.diagnosis.installation import LIST_POLICIES, list_rights
+from homeostat.core.diagnosis.readings import Abilities, Deployed, LeaseSeen, Readings, Unread
+from homeostat.core.rights import OPERATOR
 from homeostat.core.served import Outdated, outdated
 from homeostat.interchange.schema import our_schemas
-from homeostat.kube.admission import BINDING, POLICY
 from homeostat.kube.client import ApiClient, Request
 from homeostat.kube.lease import NAME as LEADER
 from homeostat.kube.lease_object import Leases
 from homeostat.kube.remains import read_remains
-from homeostat.kube.resources import NAMESPACE, POD, SUBJECT_ACCESS_REVIEW, WORKLOADS
-from homeostat.kube.rights import attributes_of
+from homeostat.kube.resources import NAMESPACE, POD, WORKLOADS
 from homeostat.kube.served import served_schemas
 from homeostat.kube.server_clock import clock_skew
-from homeostat.ports import Clock, Conflict, Forbidden, Gone, Rejected, Unavailable
+from homeostat.ports import Clock, Forbidden, Gone, Unavailable
 
-T = TypeVar("T")
-TROUBLES = (Unavailable, Forbidden, Gone, Rejected, Conflict)
 NAME_LABEL, VERSION_LABEL = "app.kubernetes.io/name", "app.kubernetes.io/version"
 LEVEL_LABEL = "pod-security.kubernetes.io/enforce"
-REVIEWS_AT_ONCE = 8
+SWEEP = "homeostat chaos sweep --dry-run"
 _VERSION = re.compile(r"v?\d+\.\d+.*")
 
 
-async def read(client: ApiClient, operator_namespace: str, clock: Clock) -> Readings:
-    """Read all of it. Nothing raises but what keeps the API server from being asked at all."""
+async def read(client: ApiClient, own: str, clock: Clock, inside: Inside | None = None) -> Readings:
+    """Read all of it, of the operator in the namespace `own`. Nothing raises.
+
+    `inside`: the operator's own Pod, when we are in it. It knows what we may not read.
+    """
     server = await _server(client)
-    first = Readings(program=version("homeostat"), operator_namespace=operator_namespace, server=server)
+    first = Readings(program=version("homeostat"), operator_namespace=own, server=server)
     if isinstance(server, Unread):
         return first
-    skew = await _tried(clock_skew(client.credentials, clock.now), "")
-    deployed = await _tried(_deployed(client, operator_namespace), "get deployments there")
+    get = f"kubectl -n {own} get"
+    skew = await tried(clock_skew(client.credentials, clock.now), "")
+    deployed = await tried(_deployed(client, own), "get deployments there", f"{get} deployments")
+    if isinstance(deployed, Unread) and inside is not None:
+        deployed = inside.deployed(first.program, await own_account(client))
+    watched = watched_by(deployed, own)
     async with asyncio.TaskGroup() as tasks:
         lease = tasks.create_task(
-            _tried(_lease(client, operator_namespace, clock.now, skew), f"get the Lease {LEADER} there")
+            tried(_lease(client, own, clock.now, skew), f"get the Lease {LEADER} there", f"{get} lease {LEADER}")
         )
-        policies = tasks.create_task(_tried(_policies(client), "list validatingadmissionpolicies and their bindings"))
-        schemas = tasks.create_task(_tried(_outdated(client), "read the API server's OpenAPI document"))
-        objects = tasks.create_task(_tried(read_objects(client), "list objects of homeostat"))
-        levels = tasks.create_task(_tried(_levels(client), "list namespaces"))
-        leftovers = tasks.create_task(
-            _tried(_leftovers(client, operator_namespace, clock.now()), "list what experiments touch, and Leases")
+        policies = tasks.create_task(
+            tried(read_policies(client), "list validatingadmissionpolicies and their bindings", LIST_POLICIES)
         )
-        abilities = tasks.create_task(
-            _tried(_abilities(client, operator_namespace, deployed), "create subjectaccessreviews")
+        schemas = tasks.create_task(
+            tried(_outdated(client), "read the API server's OpenAPI document", "homeostat doctor")
         )
-    metrics, readiness = await _of_the_leader(client, operator_namespace, deployed, lease.result())
+        objects = tasks.create_task(tried(read_objects(client, watched), "list objects of homeostat"))
+        levels = tasks.create_task(
+            tried(_levels(client, own, watched), "list namespaces", f"kubectl get namespaces -L {LEVEL_LABEL}")
+        )
+        leftovers = tasks.create_task(_leftovers(client, own, watched, clock.now()))
+        abilities = tasks.create_task(_abilities(client, own, deployed, is_own=inside is not None))
+        reach = tasks.create_task(_reach(deployed, inside, clock))
+    metrics, readiness = await _of_the_leader(client, own, deployed, lease.result(), inside)
+    left, guards = leftovers.result()
     return replace(
         first, skew=skew, deployed=deployed, lease=lease.result(), policies=policies.result(),
-        outdated=schemas.result(), objects=objects.result(), levels=levels.result(), leftovers=leftovers.result(),
-        abilities=abilities.result(), metrics=metrics, readiness=readiness,
+        outdated=schemas.result(), objects=objects.result(), levels=levels.result(), leftovers=left, guards=guards,
+        abilities=abilities.result(), metrics=metrics, readiness=readiness, reach=reach.result(),
     )  # fmt: skip
 
 
-async def _tried(work: Awaitable[T], right: str) -> T | Unread:
-    """Read something; `right` says what one must be allowed for it."""
-    try:
-        return await work
-    except Forbidden:
-        return Unread(f"you may not {right}")
-    except TROUBLES as error:
-        return Unread(" ".join(str(error).split()))
+async def _abilities(
+    client: ApiClient, own: str, deployed: Deployed | Unread | None, *, is_own: bool
+) -> Abilities | Unread:
+    account = deployed.account if isinstance(deployed, Deployed) else OPERATOR
+    asked = read_abilities(client, own, deployed, is_own=is_own)
+    return await tried(asked, "create subjectaccessreviews", list_rights(own, account))
 
 
 async def _server(client: ApiClient) -> str | Unread:
@@ -144,18 +153,26 @@ async def _lease(
 
 
 async def _of_the_leader(
-    client: ApiClient, namespace: str, deployed: Deployed | Unread | None, lease: LeaseSeen | Unread | None
+    client: ApiClient,
+    namespace: str,
+    deployed: Deployed | Unread | None,
+    lease: LeaseSeen | Unread | None,
+    inside: Inside | None,
 ) -> tuple[Mapping[str, float] | Unread, str | Unread]:
-    """Ask the leader itself, through the API server's proxy of its Pod: no network leads there from here."""
+    """Ask the leader itself: beside us, or through the API server's proxy of its Pod, for no network leads there."""
     if isinstance(lease, Unread) or lease is None or not lease.holder:
         is_unknown = isinstance(lease, Unread)
         why = Unread(f"{'it is not known who leads' if is_unknown else 'nobody leads'}, so nobody can be asked")
         return why, why
-    port = deployed.setting("PORT", "8080") if isinstance(deployed, Deployed) else "8080"
-    path = POD.path(namespace, f"{lease.holder}:{port}", "proxy")
-    metrics = await _tried(_text(client, f"{path}/metrics"), "get pods/proxy there")
-    ready = await _tried(_readiness(client, f"{path}/readyz"), "get pods/proxy there")
-    return metrics if isinstance(metrics, Unread) else sums(metrics), ready
+    if inside is not None and inside.pod == lease.holder:
+        page, ready = await tried(inside.page("/metrics"), ""), await tried(_ready_beside(inside), "")
+    else:
+        port = deployed.setting("PORT", "8080") if isinstance(deployed, Deployed) else "8080"
+        path = POD.path(namespace, f"{lease.holder}:{port}", "proxy")
+        there = f"kubectl -n {namespace} exec {lease.holder} -- homeostat doctor"
+        page = await tried(_text(client, f"{path}/metrics"), "get pods/proxy there", there)
+        ready = await tried(_ready_there(client, f"{path}/readyz", there), "get pods/proxy there", there)
+    return page if isinstance(page, Unread) else sums(page), ready
 
 
 async def _text(client: ApiClient, path: str) -> str:
@@ -165,10 +182,30 @@ async def _text(client: ApiClient, path: str) -> str:
         raise Unavailable("the leader is no Pod of this namespace: does it run outside of the cluster?") from None
 
 
-async def _readiness(client: ApiClient, path: str) -> str:
-    """Give "" when it is ready, else why not."""
-    told = await _text(client, path)
-    return "; ".join(line for line in told.splitlines() if line.startswith("FAIL"))
+async def _ready_there(client: ApiClient, path: str, there: str) -> str:
+    """Give "" when it is ready, else why not. Of an answer that is no success the client gives nothing but the code."""
+    try:
+        return failures(await _text(client, path))
+    except Unavailable as error:
+        if not str(error).endswith(": 503"):  # that of the API server itself has a reason beside the code
+            raise
+        return f"/readyz of the leader answers 503; what fails is said by: {there}"
+
+
+async def _ready_beside(inside: Inside) -> str:
+    return failures(await inside.page("/readyz"))
+
+
+def failures(page: str) -> str:
+    """Name what /readyz says does not hold; "" when all does."""
+    return "; ".join(line for line in page.splitlines() if line.startswith("FAIL"))
+
+
+async def _reach(deployed: Deployed | Unread | None, inside: Inside | None, clock: Clock) -> str | Unread | None:
+    """Ask the operator's Prometheus from where the operator is; None where we are not, or it has none."""
+    if inside is None or not isinstance(deployed, Deployed) or not deployed.setting("PROMETHEUS_URL"):
+        return None
+    return await prometheus_answers(clock.now().timestamp())
 
 
 def sums(page: str) -> dict[str, float]:
@@ -182,91 +219,43 @@ def sums(page: str) -> dict[str, float]:
     return found
 
 
-# --- rights and policies --------------------------------------------------------------------------------
+# --- around it ------------------------------------------------------------------------------------------
 
 
-async def _abilities(client: ApiClient, own: str, deployed: Deployed | Unread | None) -> Abilities:
-    """Ask of every right whether the operator's ServiceAccount, or that of its undo Pods, has it."""
-    if not isinstance(deployed, Deployed):
-        raise Unavailable("without its Deployment it is not known as which ServiceAccount it runs")
-    scope = Scope.NAMESPACED if deployed.setting("SCOPE") == Scope.NAMESPACED else Scope.CLUSTER
-    watched = names_in(deployed.setting("NAMESPACES")) or (own,)
-    grants = granted(lambda _: True, scope)
-    asked = [(grant, rights_of(grant, scope, watched, own)) for grant in grants]
-    places = asyncio.Semaphore(REVIEWS_AT_ONCE)
-    distinct = dict.fromkeys(
-        (_account(grant, deployed), replace(right, why="")) for grant, rights in asked for right in rights
-    )
+async def _levels(client: ApiClient, own: str, watched: Watched) -> Mapping[str, str]:
+    """Read the levels of all namespaces, or of those of the operator that may be read one by one."""
     try:
-        async with asyncio.TaskGroup() as tasks:
-            answers = {one: tasks.create_task(_may(client, places, own, *one)) for one in distinct}
-    except ExceptionGroup as group:  # what is raised in `except*` comes in a group of its own before Python 3.11.4
-        raise (group.split(TROUBLES)[1] or group.exceptions[0]) from None
-    held = {one: answer.result() for one, answer in answers.items()}
-    return Abilities(
-        tuple(_told(asked, deployed, held)),
-        frozenset(names_in(deployed.settings["HOMEOSTAT_FEATURES"])) if _says_features(deployed) else None,
-    )
+        return {own: "", **{one["metadata"]["name"]: _level(one) for one in await client.collect(NAMESPACE.path())}}
+    except Forbidden:
+        found: dict[str, str] = {}
+        for name in dict.fromkeys((own, *filter(None, watched.namespaces))):
+            with suppress(Forbidden, Gone):
+                found[name] = _level(await client.request("GET", NAMESPACE.path(name=name)))
+        if not found:
+            raise
+        return found
 
 
-def _says_features(deployed: Deployed) -> bool:
-    return "HOMEOSTAT_FEATURES" in deployed.settings
+def _level(namespace: Mapping[str, Any]) -> str:
+    return str((namespace["metadata"].get("labels") or {}).get(LEVEL_LABEL, ""))
 
 
-def _account(grant: Grant, deployed: Deployed) -> str:
-    return deployed.account if grant.account == OPERATOR else grant.account
-
-
-def _told(
-    asked: Sequence[tuple[Grant, Sequence[Right]]], deployed: Deployed, held: Mapping[tuple[str, Right], bool]
-) -> Iterator[Ability]:
-    for grant, rights in asked:
-        for one in lacking([(grant, rights)], rights):
-            is_held = held[_account(grant, deployed), replace(one.right, why="")]
-            yield Ability(grant.feature, grant.role, one.words, is_held)
-
-
-async def _may(client: ApiClient, places: asyncio.Semaphore, own: str, account: str, right: Right) -> bool:
-    body = {
-        "apiVersion": SUBJECT_ACCESS_REVIEW.api_version,
-        "kind": "SubjectAccessReview",
-        "spec": {
-            "user": f"system:serviceaccount:{own}:{account}",
-            "groups": ["system:serviceaccounts", f"system:serviceaccounts:{own}", "system:authenticated"],
-            "resourceAttributes": attributes_of(right),
-        },
-    }
-    async with places:
-        answer = await client.request("POST", SUBJECT_ACCESS_REVIEW.path(), body=body)
-    status = answer.get("status") or {}
-    return status.get("allowed") is True and status.get("denied") is not True
-
-
-def names_in(setting: str) -> tuple[str, ...]:
-    """Read a list that a setting has as JSON; none where it is something else."""
+async def _leftovers(
+    client: ApiClient, own: str, watched: Watched, now: datetime
+) -> tuple[tuple[str, ...] | Unread, Unread | None]:
+    """Find what experiments left behind where the operator looks, and say why guards are not among it, if so."""
     try:
-        found = json.loads(setting or "[]")
-    except ValueError:
-        return ()
-    return tuple(map(str, found)) if isinstance(found, list) else ()
+        return await _left(client, own, watched, now, has_guards=True), None
+    except Forbidden:
+        right = "list what experiments touch, and Leases"
+        found = await tried(_left(client, own, watched, now, has_guards=False), right, SWEEP)
+        missed = Unread(f"of guards: you may not list Leases and Pods in {own}", SWEEP)
+        return found, None if isinstance(found, Unread) else missed
+    except TROUBLES as error:
+        return Unread(" ".join(str(error).split()), SWEEP), None
 
 
-async def _policies(client: ApiClient) -> tuple[PolicySeen, ...]:
-    policies, bindings = await client.collect(POLICY.path()), await client.collect(BINDING.path())
-    denying = {
-        one["spec"].get("policyName") for one in bindings if "Deny" in (one["spec"].get("validationActions") or ())
-    }
-    names = (one["metadata"]["name"] for one in policies)
-    return tuple(PolicySeen(name, name in denying) for name in names if name.startswith("homeostat-"))
-
-
-async def _levels(client: ApiClient) -> Mapping[str, str]:
-    return {
-        one["metadata"]["name"]: (one["metadata"].get("labels") or {}).get(LEVEL_LABEL, "")
-        for one in await client.collect(NAMESPACE.path())
-    }
-
-
-async def _leftovers(client: ApiClient, own: str, now: datetime) -> tuple[str, ...]:
-    found = found_in(await read_remains(client, "", own, now), is_all=False)
-    return tuple(f"{one.kind} {one.what}" for one in found if one.is_left)
+async def _left(client: ApiClient, own: str, watched: Watched, now: datetime, *, has_guards: bool) -> tuple[str, ...]:
+    remains = [await read_remains(client, one, own, now, has_guards=has_guards) for one in watched.namespaces]
+    found = dict.fromkeys(one for each in remains for one in found_in(each, is_all=False) if one.is_left)
+    return tuple(f"{one.kind} {one.what}" for one in found)

@@ -36,6 +36,7 @@ POLICIES = (
     "homeostat-secret-webhooks",
 )
 """The ValidatingAdmissionPolicies that the default installation has."""
+LIST_POLICIES = "kubectl get validatingadmissionpolicies,validatingadmissionpolicybindings"
 
 
 # --- the API server -------------------------------------------------------------------------------------
@@ -100,7 +101,10 @@ def deployment(readings: Readings) -> Found:
         )  # fmt: skip
         return
     says = f"Deployment {found.name}: {found.ready} of {found.wanted} replicas ready"
-    if not found.wanted:
+    if found.wanted is None or found.ready is None:
+        says = f"this Pod is one of Deployment {found.name}; you may not read how many of them are ready"
+        yield Diagnosis("operator", Verdict.UNKNOWN, says, f"kubectl -n {namespace} get deployment {found.name}")
+    elif not found.wanted:
         do = f"kubectl -n {namespace} scale deployment {found.name} --replicas=1"
         yield Diagnosis("operator", Verdict.FAIL, f"Deployment {found.name} is scaled to 0", do)
     elif found.ready < found.wanted:
@@ -181,7 +185,15 @@ def abilities(readings: Readings) -> Found:
         yield Diagnosis("rights", Verdict.FAIL, says, INSTALL)
     else:
         yield ok("rights", f"all {sum(not one.feature for one in abilities.rights)} that are always needed")
+    for account in abilities.unasked:
+        says = f"of ServiceAccount {account}: you may not create subjectaccessreviews"
+        yield unread("rights", Unread(says, list_rights(readings.operator_namespace, account)))
     yield from _features(abilities)
+
+
+def list_rights(namespace: str, account: str) -> str:
+    """Give the command that lists what a ServiceAccount may do."""
+    return f"kubectl auth can-i --list -n {namespace} --as=system:serviceaccount:{namespace}:{account}"
 
 
 def _features(abilities: Abilities) -> Found:
@@ -223,13 +235,18 @@ def policies(readings: Readings) -> Found:
         yield unread("admission", found)
         return
     bound = {one.name for one in found if one.is_bound}
-    loose = sorted(one.name for one in found if not one.is_bound)
-    absent = [name for name in POLICIES if name not in bound and name not in loose]
+    loose = sorted(one.name for one in found if one.is_bound is False)
+    hidden = [one.name for one in found if one.is_bound is None]
+    absent = [name for name in POLICIES if name not in {*bound, *loose, *hidden}]
     if loose:
         says = f"without a binding that denies: {some(loose)}: what they refuse is let through"
         yield Diagnosis("admission", Verdict.FAIL, says, INSTALL)
     if absent:
         says = f"absent: {some(absent)}: whoever may write our objects may do with them what they may not do themselves"
         yield Diagnosis("admission", Verdict.WARN, says, f"{INSTALL} (admissionPolicies.enabled)")
-    if not loose and not absent:
+    if hidden:
+        known = f"{some(sorted(bound))} is bound; " if bound else ""
+        says = f"{known}you may not read the other {len(hidden)} policies and their bindings"
+        yield Diagnosis("admission", Verdict.UNKNOWN, says, LIST_POLICIES)
+    elif not loose and not absent:
         yield ok("admission", f"{len(bound)} policies, all bound")

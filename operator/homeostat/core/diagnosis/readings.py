@@ -31,9 +31,10 @@ class Diagnosis:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """Something that could not be read, and why."""
+    """Something that could not be read, why, and by which command somebody with more rights sees it ("" for none)."""
 
     why: str = "it was not looked for"
+    do: str = ""
 
 
 UNREAD = Unread()
@@ -41,15 +42,19 @@ UNREAD = Unread()
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """The Deployment of the operator. `version`: what its labels or its image say, "" when they do not."""
+    """The Deployment of the operator. `version`: what its labels or its image say, "" when they do not.
+
+    Who looks from within its Pod, and may not read it, knows all but how many replicas there are, and what its volumes
+    are: None.
+    """
 
     name: str
     version: str
-    wanted: int
-    ready: int
+    wanted: int | None
+    ready: int | None
     account: str
     settings: Mapping[str, str] = field(default_factory=dict)
-    is_history_kept: bool = True
+    is_history_kept: bool | None = True
 
     def setting(self, name: str, otherwise: str = "") -> str:
         """Give a setting of its environment."""
@@ -77,18 +82,22 @@ class Ability:
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """All rights. `wanted`: the features that the installation says are on; None when it does not say."""
+    """All rights. `wanted`: the features that the installation says are on; None when it does not say.
+
+    `unasked`: the other ServiceAccounts whose rights are meant and could not be asked for.
+    """
 
     rights: tuple[Ability, ...]
     wanted: frozenset[str] | None = None
+    unasked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class PolicySeen:
-    """A ValidatingAdmissionPolicy, and whether a binding denies what it refuses."""
+    """A ValidatingAdmissionPolicy, and whether a binding denies what it refuses; None where that may not be read."""
 
     name: str
-    is_bound: bool
+    is_bound: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +141,12 @@ class Readings:
     policies: tuple[PolicySeen, ...] | Unread = UNREAD
     objects: ObjectsSeen | Unread = UNREAD
     levels: Mapping[str, str] | Unread = UNREAD
-    """The Pod Security level that each namespace enforces, "" for none."""
+    """The Pod Security level that each namespace enforces, "" for none; those that may not be read are not in it."""
     leftovers: tuple[str, ...] | Unread = UNREAD
+    guards: Unread | None = None
+    """Why guards are not among the leftovers that were looked for; None when they are."""
+    reach: str | Unread | None = None
+    """Asked from where the operator is, Prometheus answers (""), or what is wrong; None when it was not asked."""
 
     @property
     def is_led(self) -> bool | None:
@@ -162,8 +175,8 @@ def ok(check: str, says: str) -> Diagnosis:
 
 
 def unread(check: str, value: Unread, do: str = "") -> Diagnosis:
-    """Make a line for what could not be looked at."""
-    return Diagnosis(check, Verdict.UNKNOWN, f"not known: {value.why}", do)
+    """Make a line for what could not be looked at, and how somebody with more rights does."""
+    return Diagnosis(check, Verdict.UNKNOWN, f"not known: {value.why}", do or value.do)
 
 
 def some(names: Sequence[str]) -> str:

@@ -27,8 +27,11 @@ _OLD = Unread("nobody leads, and what stands on objects is old")
 
 
 def prometheus(readings: Readings) -> Found:
-    """Say whether what objects ask Prometheus is answered."""
+    """Say whether what objects ask Prometheus is answered, and whether it answers at all where that can be tried."""
     objects, deployed = readings.objects, readings.deployed
+    if readings.reach:
+        yield _unreached(readings, readings.reach)
+        return
     if isinstance(objects, Unread):
         yield unread("Prometheus", objects)
         return
@@ -36,10 +39,7 @@ def prometheus(readings: Readings) -> Found:
     ills = [one for one in objects.troubles if one.condition == "Prometheus"]
     if ills:
         says = f"{ills[0].message} ({some([one.what for one in ills])})"
-        do = (
-            f"kubectl -n {readings.operator_namespace} exec {readings.workload} -- homeostat settings | grep prometheus"
-        )
-        yield Diagnosis("Prometheus", Verdict.FAIL, says, do)
+        yield Diagnosis("Prometheus", Verdict.FAIL, says, _shown_url(readings))
     elif objects.asks_prometheus and isinstance(deployed, Deployed) and not url:
         says = "objects ask Prometheus, and the setting prometheusUrl is empty"
         yield Diagnosis("Prometheus", Verdict.WARN, says, "helm upgrade with --set prometheus.url=http://HOST:9090")
@@ -47,7 +47,28 @@ def prometheus(readings: Readings) -> Found:
         yield unread("Prometheus", _OLD)
     else:
         told = "answers what objects ask it" if objects.asks_prometheus else f"no object{_listed(objects)} asks it"
-        yield ok("Prometheus", f"{url + ': ' if url else ''}{told}")
+        answers = "answers; " if readings.reach == "" and not objects.asks_prometheus else ""
+        yield ok("Prometheus", f"{url + ': ' if url else ''}{answers}{told}")
+
+
+_ILLS = {
+    "PrometheusUnreachable": "cannot be reached from the operator's Pod",
+    "PrometheusTimeout": "did not answer in time",
+    "PrometheusUnavailable": "answers, and not as Prometheus does",
+    "PrometheusNotPermitted": "refuses the operator: its token is missing, or not the right one",
+}
+
+
+def _unreached(readings: Readings, reach: str | Unread) -> Diagnosis:
+    if isinstance(reach, Unread):
+        return unread("Prometheus", reach)
+    url = readings.deployed.setting("PROMETHEUS_URL") if isinstance(readings.deployed, Deployed) else ""
+    says = f"{url} {_ILLS.get(reach, f'does not answer: {reach}')}"
+    return Diagnosis("Prometheus", Verdict.FAIL, says, _shown_url(readings))
+
+
+def _shown_url(readings: Readings) -> str:
+    return f"kubectl -n {readings.operator_namespace} exec {readings.workload} -- homeostat settings | grep prometheus"
 
 
 def _listed(objects: ObjectsSeen) -> str:
@@ -117,7 +138,6 @@ def store(readings: Readings) -> Found:
         metrics.get("homeostat_history_dropped_total", 0),
     )
     size = metrics.get("homeostat_history_bytes", 0)
-    is_known = isinstance(deployed, Deployed)
     room = float(deployed.setting("HISTORY_MAX_BYTES", ROOM)) if isinstance(deployed, Deployed) else 0.0
     logs = f"{readings.logs} | grep -i history"
     if errors or dropped:
@@ -127,7 +147,8 @@ def store(readings: Readings) -> Found:
         says = f"{size / 1e6:.0f} MB of {room / 1e6:.0f} MB: soon the oldest is given up"
         yield Diagnosis("history", Verdict.WARN, says, "helm upgrade with --set settings.historyMaxBytes=BYTES")
     else:
-        kept = "" if not is_known or (deployed and deployed.is_history_kept) else "; it is lost with its Pod (emptyDir)"  # type: ignore[union-attr]
+        is_lost = isinstance(deployed, Deployed) and deployed.is_history_kept is False
+        kept = "; it is lost with its Pod (emptyDir)" if is_lost else ""
         yield ok("history", f"written, {size / 1e6:.1f} MB{kept}")
 
 
@@ -137,7 +158,10 @@ def pod_security(readings: Readings) -> Found:
     if isinstance(levels, Unread):
         yield unread("Pod Security", levels)
         return
-    if levels.get(own, "") != "restricted":
+    if own not in levels:
+        do = f"kubectl get namespace {own} -L pod-security.kubernetes.io/enforce"
+        yield unread("Pod Security", Unread(f"you may not get the namespace {own}", do))
+    elif levels[own] != "restricted":
         is_set = f"enforces {levels[own]!r}" if levels.get(own) else "enforces no level"
         do = f"kubectl label namespace {own} pod-security.kubernetes.io/enforce=restricted --overwrite"
         yield Diagnosis("Pod Security", Verdict.WARN, f"{own} {is_set}; the operator needs no more than restricted", do)
@@ -159,11 +183,15 @@ def leftovers(readings: Readings) -> Found:
     left = readings.leftovers
     if isinstance(left, Unread):
         yield unread("leftovers", left)
-    elif left:
+        return
+    if readings.guards is not None:
+        yield unread("leftovers", readings.guards)
+    if left:
         says = f"{len(left)} things that no experiment answers for: {some(left)}"
         yield Diagnosis("leftovers", Verdict.FAIL, says, "homeostat chaos sweep")
     else:
-        yield ok("leftovers", "no marker, guard or agent without an experiment")
+        what = "marker, guard or agent" if readings.guards is None else "marker or agent"
+        yield ok("leftovers", f"no {what} without an experiment")
 
 
 def objects(readings: Readings) -> Found:
@@ -173,7 +201,8 @@ def objects(readings: Readings) -> Found:
         yield unread("objects", objects)
         return
     if objects.not_listed:
-        yield Diagnosis("objects", Verdict.UNKNOWN, f"may not be listed: {', '.join(objects.not_listed)}")
+        says = f"you may not list {', '.join(objects.not_listed)}"
+        yield Diagnosis("objects", Verdict.UNKNOWN, says, "kubectl get homeostat -A")
     ills = [one for one in objects.troubles if one.condition in {"Stalled", "Ready", "Permitted"}]
     for one in ills[:MOST_NAMED]:
         verdict = Verdict.FAIL if one.condition == "Stalled" else Verdict.WARN
@@ -196,6 +225,7 @@ def settings(readings: Readings) -> Found:
         return
     is_namespaced = deployed.setting("SCOPE", "Cluster") == "Namespaced"
     is_sqlite = deployed.setting("STORE_URL", "sqlite").startswith("sqlite")
+    replicas = deployed.wanted or 0
     has_agents = not isinstance(objects, Unread) and bool(objects.agents)
     contradictions = (
         (
@@ -204,13 +234,13 @@ def settings(readings: Readings) -> Found:
             "helm upgrade with scope=Cluster, or without nodeNamespaces and chaosNodeNamespaces",
         ),
         (
-            deployed.wanted > 1 and is_sqlite and deployed.is_history_kept,
-            f"{deployed.wanted} replicas, and history in a file on one volume: a standby cannot take it over elsewhere",
+            replicas > 1 and is_sqlite and deployed.is_history_kept is True,
+            f"{replicas} replicas, and history in a file on one volume: a standby cannot take it over elsewhere",
             "helm upgrade with history.store=PostgreSQL, or replicas=1",
         ),
         (
-            deployed.wanted > 1 and is_sqlite and not deployed.is_history_kept,
-            f"{deployed.wanted} replicas, each with a history of its own, which is lost with its Pod",
+            replicas > 1 and is_sqlite and deployed.is_history_kept is False,
+            f"{replicas} replicas, each with a history of its own, which is lost with its Pod",
             "helm upgrade with history.store=PostgreSQL, or replicas=1",
         ),
         (
