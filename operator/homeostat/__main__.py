@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if command is None:
         return _unknown(name)
     if _HELP & set(rest) and command.parser and not any("/" in one for one in rest):
-        return _help([name])
+        return _help([name, *rest])
     try:
         return _run(command, rest)
     except KeyboardInterrupt:  # whoever has seen enough wants no traceback; a command that has more to say did
@@ -80,7 +80,7 @@ def _version() -> int:
 def _help(arguments: Sequence[str]) -> int:
     from homeostat.cli import helping  # noqa: PLC0415 - a command that runs needs none
 
-    name = next((one for one in arguments if not one.startswith("-")), "")
+    name, part, *_ = *(one for one in arguments if not one.startswith("-")), "", ""
     if not name:
         print(helping.overview(), end="")  # noqa: T201 - this is what was asked for
         return 0
@@ -89,7 +89,7 @@ def _help(arguments: Sequence[str]) -> int:
     command = BY_NAME[name]
     if not command.parser:
         return _run(command, [*arguments[1:], "--help"])
-    print(helping.parser_of(command).format_help(), end="")  # noqa: T201
+    print(helping.parser_of(command, part).format_help(), end="")  # noqa: T201
     return 0
 
 

@@ -75,6 +75,23 @@ def test_help_of_a_command_is_had_in_each_way_that_one_tries(
     assert capsys.readouterr().out.startswith("usage: homeostat gate ")
 
 
+@pytest.mark.parametrize("called", ["homeostat", "kubectl-homeostat"])
+@pytest.mark.parametrize("asked", [[], *([name] for name in ALL)], ids=lambda asked: "".join(asked) or "all")
+def test_help_fits_into_a_terminal_of_eighty_columns(
+    asked: list[str], called: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys, "argv", [called])
+    assert main(["help", *asked]) == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if len(line) > 80] == []
+
+
+@pytest.mark.parametrize("part", BY_NAME["freeze"].parts)
+def test_help_of_a_part_of_a_command_is_about_that_part(part: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["freeze", part, "--help"]) == 0
+    assert capsys.readouterr().out.startswith(f"usage: homeostat freeze {part} ")
+
+
 @pytest.mark.parametrize(("typed", "meant"), [("staus", "status"), ("explian", "explain"), ("simulat", "simulate")])
 def test_a_mistyped_command_is_told_which_was_meant(typed: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([typed]) == 2

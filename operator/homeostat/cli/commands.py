@@ -13,6 +13,7 @@ class Command(NamedTuple):
     `module`: the module of cli/ with its `main(arguments) -> exit code`; "" where `__main__` does it itself.
     `parser`: the module of cli/parsers/ with its `parser()`, which costs no more to import than argparse; "" where
     the command's own module prints its help.
+    `parts`: words that may follow it and have help of their own, by `parser(word)`.
     `is_told_its_name`: one module is several commands, and its `main` and `parser` begin with which.
     """
 
@@ -21,6 +22,7 @@ class Command(NamedTuple):
     summary: str
     group: str
     parser: str = ""
+    parts: tuple[str, ...] = ()
     is_told_its_name: bool = False
 
 
@@ -29,21 +31,21 @@ COMMANDS = (
     Command(
         "explain",
         "reasons.explain",
-        "say how an object stands now, and what would be done: rp/, slo/, hc/, chaos/",
+        "say how an object stands now, and what would be done",
         LOOK,
         "explain",
     ),
     Command(
         "why",
         "reasons.why",
-        "say what happened to an object, why not more, and what would change that",
+        "say why an object is as it is, and what would change that",
         LOOK,
         "why",
     ),
     Command(
         "budget",
         "budgets.budget",
-        "show error budgets: what is left, what spends it, how long it lasts",
+        "show error budgets: what is left, and how long it lasts",
         LOOK,
         "budget",
     ),
@@ -54,7 +56,7 @@ COMMANDS = (
     Command(
         "probe",
         "checks.probe",
-        "run the checks of a file once, from here, and explain what they find",
+        "run the checks of a file once, and explain what they find",
         LOOK,
         "probe",
     ),
@@ -62,7 +64,7 @@ COMMANDS = (
     Command(
         "approve",
         "consent.command",
-        "let the plan of a policy, an experiment or a game day be carried out",
+        "let a plan that awaits approval be carried out",
         ACT,
         "consent",
         is_told_its_name=True,
@@ -77,13 +79,20 @@ COMMANDS = (
         is_told_its_name=True,
     ),
     Command("resume", "consent.command", "end such a pause", ACT, "consent", is_told_its_name=True),
-    Command("run", "", "run the operator; with rp/NAME --step STEP, a step of a policy by hand", ACT),
-    Command("chaos", "chaos.command", "run, abort, plan, list experiments and game days; sweep what they left", ACT),
-    Command("freeze", "freeze", "hold all acts of the operator in the cluster, and let go again", ACT, "freeze"),
+    Command("run", "", "run the operator; with rp/NAME, a step of a policy by hand", ACT),
+    Command("chaos", "chaos.command", "run, abort, plan and list experiments; sweep what they left", ACT),
+    Command(
+        "freeze",
+        "freeze",
+        "hold all acts of the operator in the cluster, and let go again",
+        ACT,
+        "freeze",
+        parts=("list", "lift"),
+    ),
     Command(
         "undo",
         "chaos.undo",
-        "take a fault off when nobody holds it up any more: what an undo Pod runs",
+        "take off a fault that nobody holds up: what an undo Pod runs",
         ACT,
         "undo",
     ),
@@ -98,7 +107,7 @@ COMMANDS = (
     Command(
         "import",
         "files.importing",
-        "turn objects of OpenSLO, Sloth, Pyrra, Chaos Mesh or Litmus into ours",
+        "turn OpenSLO, Sloth, Pyrra, Chaos Mesh or Litmus into our objects",
         FILES,
         "imports",
     ),
@@ -113,7 +122,7 @@ COMMANDS = (
     Command(
         "doctor",
         "doctor.command",
-        "check the installation: CRDs, rights, Prometheus, rules, store, clock",
+        "check the installation: CRDs, rights, Prometheus, store, clock",
         INSTALLATION,
         "doctor",
     ),

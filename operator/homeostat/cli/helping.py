@@ -21,9 +21,10 @@ def _overview(called: str) -> Iterator[str]:
         yield f"\n{group}:"
         yield from (f"  {one.name:{width}}  {one.summary}" for one in COMMANDS if one.group == group and is_here(one))
     yield ""
-    yield f"`{called} help COMMAND` lists the options of a command. Most take -o json or -o yaml."
-    yield "Exit code: 0 good, 1 the answer is no or something is wrong, 2 it could not be asked or told."
-    yield "Settings are flags of `run` or environment variables (--log-level, HOMEOSTAT_LOG_LEVEL)."
+    yield f"`{called} help COMMAND` lists the options of a command."
+    yield "Most take -o json or -o yaml."
+    yield "Exit code: 0 good, 1 the answer is no or something is wrong, 2 no answer."
+    yield "Settings are flags of `run` or variables: --log-level, HOMEOSTAT_LOG_LEVEL."
 
 
 def is_here(command: Command) -> bool:
@@ -31,10 +32,11 @@ def is_here(command: Command) -> bool:
     return not command.module or find_spec(f"homeostat.cli.{command.module}") is not None
 
 
-def parser_of(command: Command) -> Parser:
-    """Make the parser of a command that has one of its own."""
+def parser_of(command: Command, part: str = "") -> Parser:
+    """Make the parser of a command that has one of its own, or of a part of it."""
     make = import_module(f"homeostat.cli.parsers.{command.parser}").parser
-    made: Parser = make(command.name) if command.is_told_its_name else make()
+    told = [command.name] if command.is_told_its_name else [part] if part in command.parts else []
+    made: Parser = make(*told)
     return made
 
 

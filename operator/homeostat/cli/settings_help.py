@@ -11,12 +11,15 @@ from textwrap import fill
 
 from homeostat.cli.arguments import program
 
+WIDTH = 80
 _SOURCE = Path(__file__).parents[1] / "wiring" / "settings.py"
 _HEADS = {
     "run": "Run the operator. With rp/NAME, run a step of a policy by hand: `homeostat run rp/NAME --step STEP "
     "--reason WHY`; `homeostat run rp/ --help` lists its options.",
     "settings": "Print the settings that would be in force, without secrets.",
 }
+
+_HOW = "Each setting is a flag, or an environment variable: --log-level is HOMEOSTAT_LOG_LEVEL. Lists are JSON."
 
 
 def settings_help(command: str) -> str:
@@ -43,15 +46,21 @@ def _default(value: ast.expr | None) -> str:
     """Write a default down as one would give it: a member of an enum by its word."""
     if isinstance(value, ast.Attribute):
         return value.attr.capitalize()
+    if isinstance(value, ast.Tuple) and not value.elts:
+        return "[]"
     return ast.unparse(value) if value else ""
 
 
 def _lines(command: str) -> Iterator[str]:
     yield f"usage: {program()} {command} [--SETTING VALUE ...]"
     yield ""
-    yield fill(_HEADS[command], 100)
-    yield "Each setting is a flag, or an environment variable: --log-level is HOMEOSTAT_LOG_LEVEL. Lists are JSON."
+    yield _filled(f"{_HEADS[command]} {_HOW}", "")
     for name, default, about in settings_named():
         yield ""
         yield f"  --{name.replace('_', '-')}  (default: {default})"
-        yield fill(about, 100, initial_indent="      ", subsequent_indent="      ")
+        yield _filled(about, "      ")
+
+
+def _filled(text: str, indent: str) -> str:
+    """Wrap it, and break no URL at a hyphen."""
+    return fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
