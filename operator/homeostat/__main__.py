@@ -5,7 +5,7 @@ Also `kubectl homeostat`. Nothing is imported that a command does not need: `--h
 
 import gc
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
@@ -122,12 +122,18 @@ def _with_settings(command: str, flags: list[str]) -> int:
 
         from homeostat.wiring.settings import Settings  # noqa: PLC0415
 
+    unknown = next((one for one in flags if one.startswith("--") and _setting(one) not in Settings.model_fields), "")
+    if unknown:
+        return _no_setting(command, unknown, Settings.model_fields)
     try:
-        settings = CliApp.run(Settings, cli_args=flags)
+        settings = CliApp.run(Settings, cli_args=flags, cli_exit_on_error=False)
     except ValidationError as error:
         _complain(error)
         return FAILED
     except SettingsError as error:
+        if "parsing CLI" in str(error):
+            print(f"homeostat: {command}: settings are told as --SETTING VALUE", file=sys.stderr)  # noqa: T201
+            return FAILED
         print(f"homeostat: {error}: lists are written as JSON, like '[\"shop\"]'", file=sys.stderr)  # noqa: T201
         return FAILED
     if command == "settings":
@@ -136,6 +142,20 @@ def _with_settings(command: str, flags: list[str]) -> int:
         print(json.dumps(settings.shown(), indent=2))  # noqa: T201 - this is what was asked for
         return 0
     return _operate(settings)
+
+
+def _setting(flag: str) -> str:
+    return flag.removeprefix("--").partition("=")[0].replace("-", "_")
+
+
+def _no_setting(command: str, flag: str, settings: Iterable[str]) -> int:
+    from difflib import get_close_matches  # noqa: PLC0415 - only here
+
+    flag = flag.partition("=")[0]
+    near = get_close_matches(flag, [f"--{name.replace('_', '-')}" for name in settings], n=1)
+    meant = f" Did you mean {near[0]}?" if near else ""
+    print(f"homeostat: {command}: there is no setting {flag}.{meant}", file=sys.stderr)  # noqa: T201
+    return FAILED
 
 
 def _operate(settings: "Settings") -> int:

@@ -92,6 +92,22 @@ def test_help_of_a_part_of_a_command_is_about_that_part(part: str, capsys: pytes
     assert capsys.readouterr().out.startswith(f"usage: homeostat freeze {part} ")
 
 
+@pytest.mark.parametrize("command", ["run", "settings"])
+def test_a_mistyped_setting_is_told_which_was_meant(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a line: not with the usage of all that there is."""
+    assert main([command, "--scop=Cluster"]) == 2
+    assert capsys.readouterr().err == f"homeostat: {command}: there is no setting --scop. Did you mean --scope?\n"
+    assert main([command, "--port", "1", "stray"]) == 2
+    assert capsys.readouterr().err == f"homeostat: {command}: settings are told as --SETTING VALUE\n"
+
+
+def test_a_mistyped_command_of_chaos_is_told_which_was_meant(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["chaos", "abrt"]) == 2
+    assert "there is no command 'abrt'. Did you mean `homeostat chaos abort`?" in capsys.readouterr().err
+    assert main(["chaos", "--help"]) == 0
+    assert capsys.readouterr().out.startswith("usage: homeostat chaos COMMAND")
+
+
 @pytest.mark.parametrize(("typed", "meant"), [("staus", "status"), ("explian", "explain"), ("simulat", "simulate")])
 def test_a_mistyped_command_is_told_which_was_meant(typed: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([typed]) == 2

@@ -69,7 +69,7 @@ def test_a_problem_is_one_line_with_file_document_object_and_path(
 
 
 @pytest.mark.parametrize(("objective", "complaint"), [
-    ('"99.9%"', '"99.9%" does not match'), ("99.9", 'not number: write it in quotes, "99.9"'),
+    ('"99.9%"', '"99.9%" is not a number in quotes such as "99.9"'), ("99.9", 'not number: write it in quotes, "99.9"'),
 ])  # fmt: skip
 def test_an_objective_that_is_no_figure_is_told_in_one_plain_line(
     file: Any, capsys: pytest.CaptureFixture[str], objective: str, complaint: str

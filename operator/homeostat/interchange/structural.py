@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import re2  # type: ignore[import-untyped]
 
+from homeostat.interchange.forms import unlike
 from homeostat.interchange.schema import Schema
 
 _LARGEST = 2**63
@@ -155,7 +156,7 @@ def _of_text(value: str, schema: Schema, path: str) -> Iterator[Problem]:
     if len(value) < schema.get("minLength", 0):
         yield Problem(path, f"too short: at least {schema['minLength']} characters")
     if "pattern" in schema and not re2.search(schema["pattern"], value):
-        yield Problem(path, f"{_shown(value)} does not match {schema['pattern']}")
+        yield Problem(path, f"{_shown(value)} {unlike(schema['pattern'])}")
     if schema.get("format") == "date-time" and moment(value) is None:
         yield Problem(path, f"{_shown(value)} is not a time such as 2026-12-01T00:00:00Z", blocks=True)
 

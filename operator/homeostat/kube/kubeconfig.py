@@ -32,7 +32,13 @@ def find_credentials(
     asked_for = kubeconfig or environ.get("KUBECONFIG", "")
     if asked_for:
         return from_kubeconfig([Path(part) for part in asked_for.split(":") if part], context)
-    return in_cluster(environ) or from_kubeconfig([(home or _home()) / ".kube" / "config"], context)
+    found = in_cluster(environ)
+    if found is not None:
+        return found
+    own = (home or _home()) / ".kube" / "config"
+    if not own.exists():
+        raise CredentialsError(f"no kubeconfig at {own}: name one with --kubeconfig or $KUBECONFIG")
+    return from_kubeconfig([own], context)
 
 
 def _home() -> Path:

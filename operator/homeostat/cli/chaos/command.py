@@ -2,8 +2,13 @@
 
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib import import_module
 
+from homeostat.cli.arguments import program
+from homeostat.cli.streams import complain
+
+_HELP = frozenset({"-h", "--help", "help"})
 COMMANDS = {
     "run": ("run", "ask for a run of an experiment, or for a game day"),
     "abort": ("abort", "end the run under way, and wait until its fault is off"),
@@ -20,6 +25,12 @@ def main(arguments: Sequence[str]) -> int:
     if command in COMMANDS:
         code: int = import_module(f"homeostat.cli.chaos.{COMMANDS[command][0]}").main(rest)
         return code
+    is_help = command in _HELP
+    if command and not is_help:
+        near = get_close_matches(command, COMMANDS, n=1)
+        meant = f" Did you mean `{program()} chaos {near[0]}`?" if near else ""
+        complain([f"chaos: there is no command {command!r}.{meant}"])
     lines = [f"  {name:<10} {what}" for name, (_, what) in COMMANDS.items()]
-    print("usage: homeostat chaos COMMAND [OPTION ...]", "", *lines, sep="\n", file=sys.stderr)  # noqa: T201
-    return 0 if command in {"-h", "--help", "help"} else 2
+    there = sys.stdout if is_help else sys.stderr
+    print(f"usage: {program()} chaos COMMAND [OPTION ...]", "", *lines, sep="\n", file=there)
+    return 0 if is_help else 2

@@ -97,7 +97,12 @@ def _documents(path: str, most: int) -> list[Any]:
     except (RecursionError, MemoryError) as error:
         raise BadInput(f"{path}: nested too deeply") from error
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a number or a date that there is not
-        raise BadInput(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+        raise BadInput(f"{path}: not YAML: {_without_source(str(error))}") from error
+
+
+def _without_source(message: str) -> str:
+    """Leave out what the parser calls a text that it was handed."""
+    return " ".join(message.replace(' in "<unicode string>",', " at").split())
 
 
 def _opened(path: str) -> "nullcontext[TextIO] | TextIO":
