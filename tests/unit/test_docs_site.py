@@ -22,6 +22,8 @@ DOCS = ROOT / "docs"
 CORE = ROOT / "operator" / "homeostat" / "core"
 HOW_TOS = sorted((DOCS / "how-to").glob("*.md"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGE = 96
+"""Characters of code that a page of the site shows at 1280 pixels."""
 CLAIMING = ("security.md", "failure-modes.md")
 
 
@@ -144,6 +146,12 @@ def test_a_lesson_waits_for_what_it_shows_and_sleeps_for_nothing(lesson: str) ->
 
     assert "sleep" not in text
     assert all("--timeout=" in line for line in text.splitlines() if line.startswith("kubectl wait"))
+
+
+@pytest.mark.parametrize("lesson", tutorials.LESSONS)
+def test_no_command_of_a_lesson_is_wider_than_its_page(lesson: str) -> None:
+    """What is beyond it is the last flag, which the reader has to scroll for."""
+    assert [line for block in tutorials.commands(lesson) for line in block.splitlines() if len(line) > PAGE] == []
 
 
 def test_the_files_that_a_lesson_applies_are_there() -> None:
