@@ -87,6 +87,9 @@ async def test_one_objective_is_shown_in_full_and_as_data(tmp_path: Path, capsys
     table = {f"{PATH}/a": objective("a", "50", burnRates=rates, exhaustionAt="2026-12-01T00:00:00Z")}
     assert (await run(main, tmp_path, table, "slo/a"))[0] == 0
     assert "50% left: 21m36s of nothing but bad, 500 bad events" in capsys.readouterr().out
+    fresh = {f"{PATH}/a": objective("a", "50", window=WINDOW | {"coverage": "0"})}
+    assert (await run(main, tmp_path, fresh, "slo/a"))[0] == 0
+    assert "50% left: 21m36s of nothing but bad\n" in capsys.readouterr().out, "what is not known is left out"
     await run(main, tmp_path, table, "slo/a", "-o", "json")
     told = json.loads(capsys.readouterr().out)
     assert (told["remainingPercent"], told["badMinutesLeft"], told["badEventsLeft"]) == ("50", 21.6, 500)

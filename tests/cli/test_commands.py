@@ -14,7 +14,7 @@ from homeostat.api.objective_status import Hold
 from homeostat.api.recovery import KIND
 from homeostat.cli import commands, helping
 from homeostat.cli.arguments import BadArguments
-from homeostat.cli.asked import OPERATOR_NAMESPACE, kind_and_name, name_of
+from homeostat.cli.asked import OPERATOR_NAMESPACE, explained, kind_and_name, name_of
 from homeostat.cli.commands import BY_NAME, COMMANDS, GROUPS, Command
 from homeostat.cli.completing import PLURALS
 from homeostat.cli.files import importing as import_command
@@ -22,8 +22,10 @@ from homeostat.cli.parsers import gate, imports, stats
 from homeostat.cli.past import STORE_URL
 from homeostat.cli.settings_help import settings_named
 from homeostat.core.recovery.analytics import KEYS
+from homeostat.ports import Forbidden, Gone
 from homeostat.wiring.settings import Settings
 
+PATH = "/apis/homeostat.dev/v1alpha1/namespaces/shop"
 ROOT = Path(__file__).parents[2]
 HEAVY = ("aiohttp", "kopf", "numpy", "pydantic", "rich", "sqlalchemy", "uvloop")
 ALL = [one.name for one in COMMANDS]
@@ -99,6 +101,20 @@ def test_a_mistyped_setting_is_told_which_was_meant(command: str, capsys: pytest
     assert capsys.readouterr().err == f"homeostat: {command}: there is no setting --scop. Did you mean --scope?\n"
     assert main([command, "--port", "1", "stray"]) == 2
     assert capsys.readouterr().err == f"homeostat: {command}: settings are told as --SETTING VALUE\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (Gone(f"GET {PATH}/healthchecks/a: 404 NotFound"), "there is no healthchecks/a in namespace shop: is it?"),
+        (Gone(f"GET {PATH}/healthchecks: 404 NotFound"), "there is no healthchecks in namespace shop: is it?"),
+        (Forbidden(f"GET {PATH}/slos: 403 Forbidden"), "you may not list slos in namespace shop: may you?"),
+        (Forbidden(f"PATCH {PATH}/slos/a: 403 Forbidden"), "you may not patch slos/a in namespace shop: may you?"),
+        (Forbidden("GET /version: 403 Forbidden"), "GET /version: 403 Forbidden: may you?"),
+    ],
+)
+def test_an_object_that_is_not_there_or_not_ours_to_read_is_named_and_not_its_path(error: Exception, says: str) -> None:
+    assert explained(error, when_gone="is it?", when_forbidden="may you?") == says
 
 
 def test_a_mistyped_command_of_chaos_is_told_which_was_meant(capsys: pytest.CaptureFixture[str]) -> None:

@@ -76,6 +76,17 @@ def test_a_freeze_beyond_all_time_is_refused() -> None:
         spec("--for", "999999w")
 
 
+async def test_in_a_list_of_eighty_columns_the_end_of_a_freeze_stays_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    metadata = {"name": "outage", "uid": "1", "resourceVersion": "1", "generation": 1}
+    until = "2999-12-01T00:00:00Z"
+    body = {"metadata": metadata, "spec": {"stops": ["Chaos", "Recovery"], "reason": "provider outage", "until": until}}
+    await run(main, tmp_path, {PATH: items(body | {"status": {"engaged": True}})}, "list")
+    assert until in capsys.readouterr().out
+
+
 async def test_what_was_stopped_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     stopped = [{"kind": "ChaosExperiment", "namespace": "shop", "name": "kill"}]
     table = operator({"engaged": True, "stopped": stopped})

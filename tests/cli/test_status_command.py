@@ -229,6 +229,13 @@ async def test_that_there_is_nothing_is_not_said_of_what_may_not_be_listed(
     assert "there is nothing of homeostat here that you may list" in capsys.readouterr().out
 
 
+async def test_where_there_is_nothing_one_is_told_how_to_look_everywhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await run(main, tmp_path, cluster())
+    assert "there is nothing of homeostat here; -A looks everywhere" in capsys.readouterr().out
+
+
 def test_a_watch_rests_for_longer_the_longer_a_look_takes() -> None:
     assert [status_look.rest_after(took, every=2.0) for took in (0.0, 0.1, 3.0)] == [2.0, 2.0, 12.0]
 

@@ -72,6 +72,7 @@ def test_a_lesson_can_be_followed_word_by_word(lesson: str, typist: Typist) -> N
     assert lesson != EXACT or states(told) == shown_states(lesson)
 
 
+@pytest.mark.usefixtures("nothing")
 def test_the_quick_start_of_the_readme_ends_with_an_objective_that_is_met_and_never_with_a_false_alarm(
     typist: Typist,
 ) -> None:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 OPERATOR_NAMESPACE = "homeostat-system"
 """Where the operator runs, unless one says otherwise: the default of its setting."""
+_REQUEST = re.compile(
+    r"([A-Z]+) /apis/homeostat\.dev/v1alpha1/(?:namespaces/([^/]+)/)?([a-z]+)(?:/([^/: ]+))?[^ ]*: 40[34]"
+)
+_VERBS = {"GET": "get", "PATCH": "patch", "POST": "create", "PUT": "update", "DELETE": "delete"}
 _NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?")
 
 
@@ -88,12 +92,23 @@ def explained(error: Exception, *, when_gone: str, when_forbidden: str) -> str:
     if isinstance(error, (CommandError, CredentialsError)):
         return told
     if isinstance(error, Gone):
-        return f"{told}: {when_gone}"
+        return f"{_in_words(told, 'there is no {object}')}: {when_gone}"
     if isinstance(error, Forbidden):
-        return f"{told}: {when_forbidden}"
+        return f"{_in_words(told, 'you may not {verb} {object}')}: {when_forbidden}"
     if isinstance(error, (Rejected, Conflict)):
         return f"the API server refused: {told}"
     return f"the API server: {told}"
+
+
+def _in_words(told: str, words: str) -> str:
+    """Say of a request for one of our objects, as errors name it, what was meant; of any other what was told."""
+    found = _REQUEST.match(told)
+    if found is None:
+        return told
+    method, namespace, plural, name = found.groups()
+    place = f" in namespace {namespace}" if namespace else ""
+    verb = _VERBS.get(method, method) if name or method != "GET" else "list"
+    return words.format(verb=verb, object=f"{plural}/{name}{place}" if name else f"{plural}{place}")
 
 
 def kind_and_name(text: str, kinds: "Sequence[Kind]", command: str) -> "tuple[Kind, str]":

@@ -208,7 +208,7 @@ def as_table(rows: Sequence[Mapping[str, Any]]) -> "RenderableType":
         return "there is no freeze"
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for head in ("NAME", "STATE", "STOPS", "WHERE", "UNTIL", "STOPPED", "REASON"):
-        table.add_column(head, overflow="fold", no_wrap=head == "STATE")
+        table.add_column(head, overflow="fold", no_wrap=head in {"STATE", "UNTIL"})
     for row in rows:
         state = "over" if row["over"] else "holds" if row["engaged"] else "not engaged"
         cells = (

@@ -179,7 +179,7 @@ def as_page(line: BudgetLine, now: datetime) -> "RenderableType":
     for key, value in (
         ("objective", in_one_line(f"{line.namespace}/{line.name}, service {line.service}")),
         ("goal", f"{goal}{window}, SLI {sli}"),
-        ("budget", f"{left} left: {time} of nothing but bad, {events} bad events" if left != NOTHING else NOTHING),
+        ("budget", _left(left, time, events)),
         ("burns", rates or NOTHING),
         ("gone in", gone),
         ("holds", holds),
@@ -190,6 +190,13 @@ def as_page(line: BudgetLine, now: datetime) -> "RenderableType":
         if value:
             page.add_row(key, value)
     return page
+
+
+def _left(left: str, time: str, events: str) -> str:
+    """Say what is left, in time and in events as far as they are known."""
+    told = [words for known, words in ((time, f"{time} of nothing but bad"), (events, f"{events} bad events"))
+            if known != NOTHING]  # fmt: skip
+    return f"{left} left: {', '.join(told)}" if told and left != NOTHING else left
 
 
 def _stacked(table: "RenderableType", notes: Sequence[str]) -> "RenderableType":

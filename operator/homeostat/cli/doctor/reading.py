@@ -19,7 +19,6 @@ from homeostat.cli.doctor.trying import TROUBLES, tried
 from homeostat.cli.doctor.watched import Watched, watched_by
 from homeostat.core.diagnosis.installation import LIST_POLICIES, list_rights
 from homeostat.core.diagnosis.readings import Abilities, Deployed, LeaseSeen, Readings, Unread
-from homeostat.core.rights import OPERATOR
 from homeostat.core.served import Outdated, outdated
 from homeostat.interchange.schema import our_schemas
 from homeostat.kube.client import ApiClient, Request
@@ -81,9 +80,9 @@ async def read(client: ApiClient, own: str, clock: Clock, inside: Inside | None 
 async def _abilities(
     client: ApiClient, own: str, deployed: Deployed | Unread | None, *, is_own: bool
 ) -> Abilities | Unread:
-    account = deployed.account if isinstance(deployed, Deployed) else OPERATOR
     asked = read_abilities(client, own, deployed, is_own=is_own)
-    return await tried(asked, "create subjectaccessreviews", list_rights(own, account))
+    do = list_rights(own, deployed.account) if isinstance(deployed, Deployed) else ""
+    return await tried(asked, "create subjectaccessreviews", do)
 
 
 async def _server(client: ApiClient) -> str | Unread:
@@ -225,7 +224,7 @@ def sums(page: str) -> dict[str, float]:
 async def _levels(client: ApiClient, own: str, watched: Watched) -> Mapping[str, str]:
     """Read the levels of all namespaces, or of those of the operator that may be read one by one."""
     try:
-        return {own: "", **{one["metadata"]["name"]: _level(one) for one in await client.collect(NAMESPACE.path())}}
+        return {one["metadata"]["name"]: _level(one) for one in await client.collect(NAMESPACE.path())}
     except Forbidden:
         found: dict[str, str] = {}
         for name in dict.fromkeys((own, *filter(None, watched.namespaces))):

@@ -170,5 +170,6 @@ def _past(status: Body) -> Iterator[tuple[str, str]]:
         at = one.get("endedAt") or one.get("startedAt")
         yield (
             when(at),
-            f"run {one.get('number', one.get('run', ''))}: {one.get('verdict', '')} {one.get('reason', '')}",
+            f"run {one.get('number', one.get('run', ''))}: "
+            + " ".join(filter(None, (one.get("verdict"), one.get("reason")))),
         )

@@ -128,7 +128,8 @@ def _headline(standing: Standing) -> "Text":
     line = Text(f"{place} at {standing.at:%Y-%m-%d %H:%M:%S} UTC: ")
     if not standing.services:
         may_see = " that you may list" if standing.is_partial else ""
-        return line.append(f"there is nothing of homeostat here{may_see}")
+        elsewhere = "; -A looks everywhere" if standing.namespace else ""
+        return line.append(f"there is nothing of homeostat here{may_see}{elsewhere}")
     counts = Counter(_kind_of(service.level) for service in standing.services)
     told = [(level, counts[level]) for level in Level if counts.get(level)]
     for place_in_line, (level, count) in enumerate(told):

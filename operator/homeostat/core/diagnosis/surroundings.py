@@ -160,7 +160,7 @@ def pod_security(readings: Readings) -> Found:
         return
     if own not in levels:
         do = f"kubectl get namespace {own} -L pod-security.kubernetes.io/enforce"
-        yield unread("Pod Security", Unread(f"you may not get the namespace {own}", do))
+        yield unread("Pod Security", Unread(f"there is no namespace {own}, or you may not get it", do))
     elif levels[own] != "restricted":
         is_set = f"enforces {levels[own]!r}" if levels.get(own) else "enforces no level"
         do = f"kubectl label namespace {own} pod-security.kubernetes.io/enforce=restricted --overwrite"
