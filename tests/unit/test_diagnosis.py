@@ -131,7 +131,7 @@ def test_of_a_good_installation_nothing_is_said_but_that_it_is_good() -> None:
             {"abilities": replace(GOOD.abilities, unasked=("homeostat-undo",))},  # type: ignore[type-var]
             "rights", "unknown", "of ServiceAccount homeostat-undo", "kubectl auth can-i --list -n homeostat-system",
         ),
-        ({"levels": {"shop": "restricted"}}, "Pod Security", "unknown", "no namespace homeostat-system", "get namespace"),
+        ({"levels": {"shop": "restricted"}}, "Pod Security", "unknown", "no namespace homeo", "get namespace"),
         ({"guards": Unread("of guards", "look")}, "leftovers", "unknown", "of guards", "look"),
         ({"reach": "PrometheusTimeout"}, "Prometheus", "fail", "did not answer in time", "grep prometheus"),
         (
