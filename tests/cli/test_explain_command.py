@@ -420,7 +420,7 @@ async def test_a_policy_of_another_release_is_an_error_in_one_line(
             ["rp/heal"],
             "is there such an object in this namespace, and are the CRDs of homeostat installed?",
         ),
-        (api_of(shop(), (POLICY,)), ["rp/heal"], "may you get it there? Try -n NAMESPACE"),
+        (api_of(shop(), (POLICY,)), ["rp/heal"], "is it the right namespace? Try -n NAMESPACE"),
         (resets, ["rp/heal"], "homeostat: the API server: "),
         (resets, ["pod/heal"], "'pod/heal' is not rp/NAME or slo/NAME"),
         (resets, ["rp/"], "'rp/' is not rp/NAME"),

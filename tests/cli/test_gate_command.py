@@ -210,7 +210,7 @@ async def test_json_says_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("behaviour", "told"),
     [
-        (refuses(403, "Forbidden"), "may you get servicelevelobjectives there? Try -n NAMESPACE"),
+        (refuses(403, "Forbidden"), "is it the right namespace? Try -n NAMESPACE"),
         (answers(404), "is there such an objective in this namespace"),
         (refuses(500, "InternalError"), "500 InternalError"),
         (resets, "no answer"),

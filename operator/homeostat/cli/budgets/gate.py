@@ -24,7 +24,7 @@ from homeostat.kube.objects import ApiObjects
 
 CODES = {Answer.GO: 0, Answer.STOP: 1, Answer.UNKNOWN: 3}
 _GONE = "is there such an objective in this namespace, and are the CRDs of homeostat installed?"
-_FORBIDDEN = "may you get servicelevelobjectives there? Try -n NAMESPACE"
+_FORBIDDEN = "is it the right namespace? Try -n NAMESPACE"
 _UNKNOWN = {"fail": Answer.UNKNOWN, "go": Answer.GO, "stop": Answer.STOP}
 
 

@@ -43,7 +43,7 @@ from homeostat.kube.workloads import ApiCluster
 KINDS = (KIND, objective.KIND, health_check.KIND, chaos.KIND, gameday.KIND)
 PASSES, REFUSES, NOT_KNOWN = 0, 1, 3
 _GONE = "is there such an object in this namespace, and are the CRDs of homeostat installed?"
-_FORBIDDEN = "may you get it there? Try -n NAMESPACE"
+_FORBIDDEN = "is it the right namespace? Try -n NAMESPACE"
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -26,7 +26,7 @@ KINDS: tuple[Kind, ...] = (recovery.KIND, chaos.KIND, gameday.KIND, objective.KI
 BLOCKED = 1
 MOST_EVENTS, MOST_DECISIONS = 10, 10
 GONE = "is there such an object in this namespace, and are the CRDs of homeostat installed?"
-FORBIDDEN = "may you get it there? Try -n NAMESPACE"
+FORBIDDEN = "is it the right namespace? Try -n NAMESPACE"
 
 Past = list[tuple[str, str]]
 
