@@ -177,6 +177,28 @@ def test_the_image_that_is_there_already_is_no_fault() -> None:
     assert refusal(World(a_held_spec({"rolloutBreak": {"image": "shop:1"}}))) == ChaosReason.NOTHING_TO_CHANGE
 
 
+def of_checkout(world: World, **changes: bool) -> dict[str, Any]:
+    return {"workloads": tuple(replace(one, **changes) for one in world.seen().workloads)}
+
+
+@pytest.mark.parametrize("fault", [{"rolloutBreak": {"image": "shop:none"}}, {"resourceSqueeze": {"memory": "32Mi"}}])
+def test_a_template_whose_broken_pods_would_stay_is_left_alone(fault: dict[str, Any]) -> None:
+    """C6: a StatefulSet waits for the pod that cannot get ready, whatever its template says by then."""
+    world = World(a_held_spec(fault))
+
+    assert refusal(world, **of_checkout(world, keeps_broken_pods=True)) == ChaosReason.CANNOT_RESTORE
+    assert refusal(world, **of_checkout(world, rolls_out=False)) == ChaosReason.NOTHING_TO_CHANGE
+    assert draft_of(world)
+
+
+def test_replicas_whose_volumes_would_go_with_them_are_left_alone() -> None:
+    """C6: no undo brings data back. More replicas take none away."""
+    fewer, more = (World(a_held_spec({"scale": {"to": to}})) for to in (1, 5))
+
+    assert refusal(fewer, **of_checkout(fewer, drops_claims=True)) == ChaosReason.CANNOT_RESTORE
+    assert draft_of(more, **of_checkout(more, drops_claims=True))
+
+
 # --- resourceSqueeze ------------------------------------------------------------------------------------
 
 

@@ -1,10 +1,10 @@
-"""How many pods a rollout may take away, read from raw objects."""
+"""What a changed template does to the pods of a workload, read from raw objects."""
 
 from typing import Any
 
 import pytest
 
-from homeostat.kube.rollouts import rollout_takes
+from homeostat.kube.rollouts import drops_claims, keeps_broken_pods, rollout_takes, rolls_out
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,31 @@ def test_the_strategy_of_a_workload_says_what_its_rollout_takes(kind: str, spec:
     raw = {"spec": spec, "status": {"desiredNumberScheduled": 5}}
 
     assert rollout_takes(raw, kind) == takes
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "does"),
+    [
+        ("Deployment", {}, True),
+        ("Deployment", {"paused": True}, False),
+        ("Deployment", {"replicas": 0}, False),
+        ("StatefulSet", {"replicas": 3, "updateStrategy": {"rollingUpdate": {"partition": 2}}}, True),
+        ("StatefulSet", {"replicas": 3, "updateStrategy": {"rollingUpdate": {"partition": 3}}}, False),
+        ("StatefulSet", {"updateStrategy": {"type": "OnDelete"}}, False),
+        ("DaemonSet", {"updateStrategy": {"type": "OnDelete"}}, False),
+        ("DaemonSet", {}, True),
+    ],
+)
+def test_a_template_that_reaches_no_pod_by_itself_is_seen(kind: str, spec: dict[str, Any], does: bool) -> None:  # noqa: FBT001
+    """C11: what changes nothing proves nothing."""
+    assert rolls_out({"spec": spec, "status": {"desiredNumberScheduled": 5}}, kind) is does
+
+
+def test_what_a_stateful_set_does_not_give_back_is_seen() -> None:
+    """C6: a pod that never got ready, and volumes that went with their replicas."""
+    parallel = {"spec": {"podManagementPolicy": "Parallel"}}
+    dropping = {"spec": {"persistentVolumeClaimRetentionPolicy": {"whenScaled": "Delete", "whenDeleted": "Retain"}}}
+
+    assert [keeps_broken_pods(one, "StatefulSet") for one in ({"spec": {}}, parallel)] == [True, False]
+    assert not keeps_broken_pods({"spec": {}}, "Deployment")
+    assert [drops_claims(one, "StatefulSet") for one in (dropping, parallel)] == [True, False]

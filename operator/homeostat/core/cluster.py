@@ -175,6 +175,9 @@ class Workload:
     fields: tuple[tuple[str, str], ...] = ()  # what a fault can set, as api.chaos_status.Fields names it
     rollout_takes: int = 0  # how many pods a rollout makes unavailable at most, before the first new one is ready
     references: frozenset[str] = frozenset()  # names of fields whose value is no text but a reference, as of a Secret
+    rolls_out: bool = True  # a changed template reaches a pod without another hand
+    keeps_broken_pods: bool = False  # a pod that never got ready stays, though its template is put back
+    drops_claims: bool = False  # the volumes of replicas go with them when it is scaled down
 
     @property
     def is_rolling_out(self) -> bool:

@@ -24,7 +24,7 @@ from homeostat.core.ref import Ref
 from homeostat.kube.field_names import fields_of, references_of
 from homeostat.kube.git_owners import git_owner_of
 from homeostat.kube.resizing import is_resizing
-from homeostat.kube.rollouts import rollout_takes
+from homeostat.kube.rollouts import drops_claims, keeps_broken_pods, rollout_takes, rolls_out
 from homeostat.kube.selectors import selector_text
 
 Raw = Mapping[str, Any]
@@ -225,6 +225,9 @@ def workload_of(raw: Raw, kind: str, pods: tuple[Pod, ...] = ()) -> Workload:
         fields=_pairs(fields_of(raw, kind)),
         references=references_of(raw),
         rollout_takes=rollout_takes(raw, kind),
+        rolls_out=rolls_out(raw, kind),
+        keeps_broken_pods=keeps_broken_pods(raw, kind),
+        drops_claims=drops_claims(raw, kind),
     )
     if kind == "Deployment":
         plain = replace(plain, outdated=max(0, status.get("replicas", 0) - plain.updated))

@@ -1,4 +1,4 @@
-"""How many pods a rollout takes away before the first new one must be ready. Pure."""
+"""What a changed template does to the pods of a workload: how many it takes, and whether it can be taken back. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +17,31 @@ def rollout_takes(raw: Raw, kind: str) -> int:
         return 0
     most = (strategy.get("rollingUpdate") or {}).get("maxUnavailable", "25%" if kind == "Deployment" else 1)
     return _share(most, replicas, rounds_up=kind == "DaemonSet")
+
+
+def rolls_out(raw: Raw, kind: str) -> bool:
+    """Whether a changed template reaches a pod without another hand: paused, OnDelete or without pods it does not."""
+    spec = raw.get("spec") or {}
+    strategy = spec.get("updateStrategy") or {}
+    if spec.get("paused") or (kind != "Deployment" and strategy.get("type") == "OnDelete"):
+        return False
+    replicas = int(spec.get("replicas", 1)) if kind != "DaemonSet" else _wanted(raw)
+    kept = (strategy.get("rollingUpdate") or {}).get("partition", 0) if kind == "StatefulSet" else 0
+    return replicas > int(kept or 0)
+
+
+def keeps_broken_pods(raw: Raw, kind: str) -> bool:
+    """Whether a pod that never gets ready stays although the template that it came from is no more.
+
+    A StatefulSet that goes by its pods in order waits for each of them, for ever, before it replaces any.
+    """
+    return kind == "StatefulSet" and (raw.get("spec") or {}).get("podManagementPolicy") != "Parallel"
+
+
+def drops_claims(raw: Raw, kind: str) -> bool:
+    """Whether the volumes of replicas go with them when it is scaled down."""
+    retention = (raw.get("spec") or {}).get("persistentVolumeClaimRetentionPolicy") or {}
+    return kind == "StatefulSet" and retention.get("whenScaled") == "Delete"
 
 
 def _wanted(raw: Raw) -> int:

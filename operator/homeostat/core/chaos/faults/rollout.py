@@ -5,6 +5,7 @@ from homeostat.core.chaos.faults.draft import Draft, Line, draft, pick, title, w
 from homeostat.core.chaos.faults.holding import described, hold, references_refusal
 from homeostat.core.chaos.limits.blast_radius import Loss, blast_radius_refusal, ready_pods
 from homeostat.core.chaos.limits.gates import Refusal, workloads_refusal
+from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.chaos.seen import Case
 from homeostat.core.cluster import Workload
 
@@ -28,14 +29,27 @@ def containers_of(workload: Workload) -> tuple[str, ...]:
     return tuple(name.removeprefix("image/") for name, _ in workload.fields if name.startswith("image/"))
 
 
+def template_refusal(workload: Workload) -> Refusal | None:
+    """Refuse a template whose change would reach no pod (C11), or would outlast its undo (C6)."""
+    if not workload.rolls_out:
+        message = f"{title(workload)} rolls out nothing by itself: it is paused, updates on deletion, or has no pods"
+        return Refusal(ChaosReason.NOTHING_TO_CHANGE, message)
+    if not workload.keeps_broken_pods:
+        return None
+    message = (
+        f"{title(workload)} replaces its pods in order (podManagementPolicy: OrderedReady): one that never gets ready "
+        "would stay when the template is put back"
+    )
+    return Refusal(ChaosReason.CANNOT_RESTORE, message)
+
+
 def _line(case: Case, workload: Workload, fault: RolloutBreak) -> Line | Refusal:
     wanted = _wanted(workload, fault)
     what = described(wanted, dict(workload.fields))
     change = f"roll out {title(workload)} with {what}"
     undo = f"set back each of these fields of {title(workload)}, unless somebody else changed it meanwhile"
-    return references_refusal(workload, wanted) or hold(
-        case, workload, workload_record(case, workload), wanted, (change, undo)
-    )
+    refusal = template_refusal(workload) or references_refusal(workload, wanted)
+    return refusal or hold(case, workload, workload_record(case, workload), wanted, (change, undo))
 
 
 def _wanted(workload: Workload, fault: RolloutBreak) -> dict[str, str]:

@@ -28,6 +28,9 @@ def plan_scale(case: Case, fault: ScaleFault) -> Draft | Refusal:
 def _line(case: Case, workload: Workload, to: int) -> Line | Refusal:
     if workload.replicas == to:
         return Refusal(ChaosReason.NOTHING_TO_CHANGE, f"{title(workload)} already has {to} replicas")
+    if to < workload.replicas and workload.drops_claims:
+        message = f"{title(workload)} deletes the volumes of replicas that it is scaled down by (whenScaled: Delete)"
+        return Refusal(ChaosReason.CANNOT_RESTORE, message)
     change = f"scale {title(workload)} from {workload.replicas} to {to}"
     undo = f"scale {title(workload)} back to {workload.replicas}, unless somebody else changed it meanwhile"
     return hold(case, workload, workload_record(case, workload), {"replicas": str(to)}, (change, undo))

@@ -7,7 +7,7 @@ from homeostat.core.chaos.faults.draft import Draft, Line, draft, pick, title, w
 from homeostat.core.chaos.faults.holding import described, hold
 from homeostat.core.chaos.faults.pods import chosen
 from homeostat.core.chaos.faults.quality import quality_of
-from homeostat.core.chaos.faults.rollout import containers_of
+from homeostat.core.chaos.faults.rollout import containers_of, template_refusal
 from homeostat.core.chaos.limits.blast_radius import Loss, blast_radius_refusal, ready_pods
 from homeostat.core.chaos.limits.gates import Refusal, workloads_refusal
 from homeostat.core.chaos.marker import held
@@ -59,7 +59,9 @@ def _workload_line(case: Case, workload: Workload, fault: ResourceSqueeze) -> Li
     wanted = dict(_lower(containers_of(workload), dict(workload.fields), fault, adds=True))
     if not wanted:
         return _no_lower(workload)
-    return hold(case, workload, workload_record(case, workload), wanted, _words(workload, wanted))
+    return template_refusal(workload) or hold(
+        case, workload, workload_record(case, workload), wanted, _words(workload, wanted)
+    )
 
 
 def _lower(
