@@ -48,6 +48,14 @@ def test_renewals_do_not_carry_a_fault_past_its_deadline() -> None:
     assert known.cause(102.0) is Cause.DEADLINE
 
 
+def test_a_leader_whose_clock_is_behind_does_not_put_the_deadline_off() -> None:
+    """C1, C3: its renewals say that more is left than did those of the leader before; sooner is another matter."""
+    known = watch(None, Sight("first", 15, 60), 100.0)
+    behind = watch(known, Sight("second", 15, 360), 101.0)
+    assert (behind.ends_at, behind.seen_at) == (160.0, 101.0)
+    assert watch(behind, Sight("third", 15, 10), 102.0).ends_at == 112.0
+
+
 def test_a_deadline_that_cannot_be_read_is_over() -> None:
     assert watch(None, replace(lease(), deadline="soon").sight, 0.0).cause(0.0) is Cause.DEADLINE
 

@@ -58,7 +58,12 @@ class Watch:
 
 
 def watch(known: Watch | None, sight: Sight, at: float) -> Watch:
-    """Take in what the Lease says: a renewal that was not known begins everything anew."""
-    if known is None or sight.renewal != known.sight.renewal:
+    """Take in what the Lease says. A new renewal makes it good anew, and may bring the end nearer, but never put it off.
+
+    No run lasts longer than was said when it began: only a clock that was set back, or is another machine's, says so.
+    """
+    if known is None:
         return Watch(sight, at, at + sight.left)
+    if sight.renewal != known.sight.renewal:
+        return Watch(sight, at, min(known.ends_at, at + sight.left))
     return replace(known, sight=sight)
