@@ -50,9 +50,16 @@ def test_the_guard_knows_what_to_restore_before_anything_is_changed() -> None:
     assert world.status.guard == world.guard.kept.name
 
 
+QUOTA = Outcome(Verb.REFUSED, "Forbidden", "exceeded quota: pods")
+
+
 @pytest.mark.parametrize(
     ("world", "within"),
-    [({"guard_trouble": "Forbidden"}, 5), ({"answers": {KeepGuard: [Outcome(Verb.FAILED)] * 99}}, 70)],
+    [
+        ({"guard_trouble": "Forbidden"}, 5),
+        ({"answers": {KeepGuard: [QUOTA] * 99}}, 5),
+        ({"answers": {KeepGuard: [Outcome(Verb.FAILED)] * 99}}, 70),
+    ],
 )
 def test_without_a_guard_nothing_is_changed(world: Any, within: int) -> None:
     """C3: at once when it cannot start, else after a minute."""
@@ -61,6 +68,14 @@ def test_without_a_guard_nothing_is_changed(world: Any, within: int) -> None:
 
     assert (made.status.verdict, made.status.reason) == (Verdict.ABORTED, ChaosReason.GUARD_NOT_READY)
     assert not any(isinstance(act, HoldFields) for act in made.acts)
+
+
+def test_who_keeps_a_guard_from_being_made_is_told_in_the_words_of_the_api_server() -> None:
+    """C3: a conflict is nobody: the next look tries again."""
+    made = guarded(a_scale_spec(), answers={KeepGuard: [Outcome(Verb.REFUSED, "Conflict"), QUOTA]})
+    made.run(9, until=Phase.REVERTING)
+
+    assert made.status.message == "the guard cannot be made: exceeded quota: pods"
 
 
 def test_the_guard_is_renewed_while_the_fault_lasts_and_goes_when_it_is_off() -> None:

@@ -658,6 +658,17 @@ def test_a_lock_refused_at_the_last_moment_aborts_untouched() -> None:
     assert world.status.timings.reverted_after is None
 
 
+@pytest.mark.parametrize("answer", [Outcome(Verb.REFUSED, "Forbidden"), Outcome(Verb.FAILED, "ApiUnavailable")])
+def test_a_lock_that_nobody_holds_and_that_is_not_given_is_no_other_writer(answer: Outcome) -> None:
+    """C16: a reason is told only where it is so; without a right, or an answer, the run ends untouched."""
+    world = started(a_scale_spec())
+    world.answers[TakeLock] = [answer]
+
+    assert ended(world) == (Verdict.ABORTED, ChaosReason.INJECTION_FAILED)
+    assert world.status.message == f"Deployment/checkout could not be locked: {answer.reason}"
+    assert not any(isinstance(act, HoldFields) for act in world.acts)
+
+
 def test_a_lock_that_cannot_be_given_up_is_tried_once_a_look() -> None:
     """What fails expires by itself; the loop must not spin."""
     world = started(a_scale_spec())

@@ -58,7 +58,7 @@ class Watch:
 
 
 def watch(known: Watch | None, sight: Sight, at: float) -> Watch:
-    """Take in what the Lease says. A new renewal makes it good anew, and may bring the end nearer, but never put it off.
+    """Take in what the Lease says. A new renewal makes it good anew; it may bring the end nearer, but not put it off.
 
     No run lasts longer than was said when it began: only a clock that was set back, or is another machine's, says so.
     """

@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 from homeostat.api.chaos_status import Phase, TargetPhase, Verdict
-from homeostat.core.action import DropGuard, KeepGuard
-from homeostat.core.chaos.faults.objects import short_hash
+from homeostat.core.action import DropGuard, KeepGuard, Verb
+from homeostat.core.chaos.faults.objects import CONFLICT, short_hash
 from homeostat.core.chaos.limits.gates import Refusal
 from homeostat.core.chaos.limits.locks import run_id
 from homeostat.core.chaos.reasons import ChaosReason
@@ -66,7 +66,13 @@ def trouble(case: Case) -> Refusal | None:
     if is_wanted(case) and case.seen.guard is not None and case.seen.guard.has_fired:
         message = "the guard went off before the fault was on"
         return Refusal(ChaosReason.GUARD_FIRED, message, Verdict.INCONCLUSIVE)
-    if not is_wanted(case) or is_ready(case) or case.seen.guard is None or not case.seen.guard.trouble:
+    if not is_wanted(case) or is_ready(case):
+        return None
+    answer = case.seen.outcomes.get(keep(case).id)
+    if answer is not None and answer.verb is Verb.REFUSED and answer.reason != CONFLICT:
+        message = f"the guard cannot be made: {answer.message or answer.reason}"
+        return Refusal(ChaosReason.GUARD_NOT_READY, message[:500])
+    if case.seen.guard is None or not case.seen.guard.trouble:
         return None
     return Refusal(ChaosReason.GUARD_NOT_READY, f"the guard does not start: {case.seen.guard.trouble}"[:500])
 

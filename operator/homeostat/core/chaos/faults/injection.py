@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from homeostat.api.chaos import MARKER
 from homeostat.api.chaos_status import TargetPhase, TargetRecord, Verdict
-from homeostat.core.action import Action, DeletePod, EvictPod, HoldFields, Outcome, Verb
+from homeostat.core.action import Action, DeletePod, EvictPod, HoldFields, Outcome, TakeLock, Verb
 from homeostat.core.chaos.faults import arming, guard
-from homeostat.core.chaos.faults.objects import is_marked_by, standing, target_now
+from homeostat.core.chaos.faults.objects import CONFLICT, is_marked_by, standing, target_now
 from homeostat.core.chaos.limits import locks
 from homeostat.core.chaos.limits.gates import Refusal
 from homeostat.core.chaos.marker import held
@@ -17,7 +17,7 @@ from homeostat.core.held import is_same
 MOST_ATTEMPTS = 3
 """How often an injection may meet a target that somebody else just wrote."""
 
-CONFLICT, NOT_FOUND = "Conflict", "NotFound"
+NOT_FOUND, LOCKED = "NotFound", "Locked"
 
 
 def progress(case: Case) -> Case:
@@ -113,9 +113,10 @@ def _is_conflict(outcome: Outcome) -> bool:
 
 
 def _answer_failure(case: Case) -> Refusal | None:
-    taken = (case.seen.outcomes.get(action.id) for action in locks.take(case))
-    if any(answer is not None and answer.verb is not Verb.DONE for answer in taken):
-        return Refusal(ChaosReason.TARGET_LOCKED, "a target is being written by somebody else")
+    for lock in locks.take(case):
+        answer = case.seen.outcomes.get(lock.id)
+        if answer is not None and answer.verb is not Verb.DONE:
+            return _not_locked(lock, answer)
     for index, record in _planned(case):
         answer = None if record.agent else _outcome(case, index)
         if answer is None or answer.verb is Verb.DONE:
@@ -124,6 +125,14 @@ def _answer_failure(case: Case) -> Refusal | None:
             message = f"{record.kind}/{record.name} could not be changed: {answer.reason or answer.verb}"
             return Refusal(ChaosReason.INJECTION_FAILED, message[:500])
     return None
+
+
+def _not_locked(lock: TakeLock, answer: Outcome) -> Refusal:
+    """Say why there is no lock: another has it, or the API server gave us none."""
+    title = f"{lock.target.kind}/{lock.target.name}"
+    if answer.verb is Verb.REFUSED and answer.reason in {LOCKED, CONFLICT}:
+        return Refusal(ChaosReason.TARGET_LOCKED, f"{title} is being written by somebody else")
+    return Refusal(ChaosReason.INJECTION_FAILED, f"{title} could not be locked: {answer.reason or answer.verb}")
 
 
 def _target_failure(case: Case, record: TargetRecord) -> Refusal | None:

@@ -8,6 +8,8 @@ from homeostat.core.chaos.seen import AgentSeen, Case
 from homeostat.core.cluster import Pod, Workload
 from homeostat.core.orders import Said
 
+CONFLICT = "Conflict"
+"""The answer to a write that met another one: look, and try again."""
 _NOTHING = AgentSeen(None)
 
 

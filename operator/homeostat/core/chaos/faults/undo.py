@@ -13,8 +13,7 @@ from homeostat.api.chaos_status import TargetPhase, TargetRecord
 from homeostat.core.action import DropGuard, HoldFields, StopAgent, Verb
 from homeostat.core.chaos.faults import guard
 from homeostat.core.chaos.faults.by_hand import command_of, drop_guard_command
-from homeostat.core.chaos.faults.injection import CONFLICT
-from homeostat.core.chaos.faults.objects import agent_now, has_ended, is_marked_by, said_by, standing
+from homeostat.core.chaos.faults.objects import CONFLICT, agent_now, has_ended, is_marked_by, said_by, standing
 from homeostat.core.chaos.limits import locks
 from homeostat.core.chaos.marker import held, is_marked
 from homeostat.core.chaos.seen import Case, ref_of
