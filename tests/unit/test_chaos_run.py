@@ -8,7 +8,7 @@ import pytest
 
 from homeostat.api.chaos_status import ChaosExperimentStatus, Phase, TargetPhase, Verdict
 from homeostat.api.health_check import HealthState
-from homeostat.core.action import DeletePod, HoldFields, Outcome, ReleaseLock, TakeLock, Verb
+from homeostat.core.action import FINALIZER, DeletePod, HoldFields, Outcome, ReleaseLock, TakeLock, Verb
 from homeostat.core.chaos import CheckSeen, ReactionSeen, decide, planned_fault, significance, watches
 from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.cluster import FreezeInForce, Lock
@@ -178,6 +178,20 @@ def test_the_finalizer_comes_in_a_decision_of_its_own_before_the_record() -> Non
     assert (decision.wants_finalizer, decision.actions) == (True, ())
     assert decision.status.phase is Phase.INJECTING
     assert decision.status.targets == ()
+
+
+def test_a_run_without_the_right_to_a_finalizer_ends_and_does_not_begin_when_it_is_given() -> None:
+    """C2, C9: nothing that waited for a right is broken long after it was asked for."""
+    world = started(a_scale_spec())
+    world.tick(3.5)
+    told = world.decide({FINALIZER: Outcome(Verb.REFUSED, "Forbidden", "PATCH chaosexperiments")})
+    assert (told.status.phase, told.wants_finalizer, told.actions) == (Phase.FINISHED, None, ())
+    assert (told.status.verdict, told.status.reason) == (Verdict.ABORTED, ChaosReason.NOT_PERMITTED)
+    assert (told.status.message, told.status.runs[0].reason) == ("PATCH chaosexperiments", "NotPermitted")
+
+    world.status = told.status
+    world.run(60)
+    assert (world.status.phase, world.acts, world.has_finalizer) == (Phase.FINISHED, [], False)
 
 
 def test_the_record_is_written_with_the_originals_before_the_locks_and_the_fault() -> None:

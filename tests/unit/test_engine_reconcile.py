@@ -18,7 +18,7 @@ from fakes import (
 )
 from homeostat.api.health_check import HealthCheckStatus
 from homeostat.api.meta import ConditionStatus
-from homeostat.core.action import HoldAgent, Outcome, TakeToken, Verb
+from homeostat.core.action import FINALIZER, HoldAgent, Outcome, TakeToken, Verb
 from homeostat.core.condition import condition
 from homeostat.core.decision import Decision, Event
 from homeostat.core.ref import Ref
@@ -191,6 +191,31 @@ async def test_what_may_not_be_read_is_said_on_the_object_once_and_gone_when_it_
     assert said.message.startswith("The operator lacks a right that it needs for this: GET /api/v1/pods. ")
     await bench.reconcile()
     assert bench.journal == ["status web", "status web"]
+
+
+async def test_a_finalizer_that_may_not_be_set_is_told_to_the_decision_which_may_do_without() -> None:
+    """C2: no fault without a finalizer. Whoever insists is put off, and the object says why."""
+
+    def decide(subject: Subject[Any, Any], _now: Any) -> Decision[Any]:
+        answer = subject.outcomes.get(FINALIZER)
+        if answer is None or insists:
+            return Decision(status("intent"), actions=(A,), wants_finalizer=True)
+        return Decision(status(f"{answer.reason}: {answer.message}"))
+
+    insists = False
+    bench = Bench(decide)
+    bench.objects.failures["set_finalizer"].append(Forbidden("PATCH /apis/it"))
+    await bench.reconcile()
+    assert bench.journal == ["status web"]
+    told = bench.store.get(KEY).status().message  # type: ignore[union-attr]
+    assert told.startswith("Forbidden: The operator lacks a right that it needs for this: PATCH /apis/it. ")
+
+    insists = True
+    bench.objects.failures["set_finalizer"] += [Forbidden("PATCH /apis/it")] * 2
+    await bench.reconcile()
+    said = condition(bench.store.get(KEY).status().conditions, "Ready")  # type: ignore[union-attr]
+    assert said is not None
+    assert (said.reason, bench.journal) == ("NotPermitted", ["status web", "status web"])
 
 
 async def test_a_finalizer_that_cannot_be_set_puts_the_act_off() -> None:

@@ -16,7 +16,7 @@ from homeostat.api.gameday_status import DayPhase, GameDayStatus, StepPhase
 from homeostat.api.health_check import HealthState
 from homeostat.api.meta import ConditionStatus
 from homeostat.api.recovery import BY
-from homeostat.core.action import AskExperiment, Outcome, Verb
+from homeostat.core.action import FINALIZER, AskExperiment, Outcome, Verb
 from homeostat.core.chaos import is_run_wanted
 from homeostat.core.condition import condition
 from homeostat.core.gameday import Rehearsal, WordSeen, checks_of, decide, experiments_of, is_dry_run_due, significance
@@ -351,6 +351,18 @@ def test_the_operator_is_not_permitted_to_ask() -> None:
     world.run(3)
 
     assert world.verdicts()[0] == ("pod-loss", Verdict.ABORTED, "NotPermitted")
+
+
+def test_a_day_without_the_right_to_a_finalizer_asks_for_nothing_and_ends() -> None:
+    """C2: and does not begin hours later, when it is given."""
+    world = World(a_day(*TWO))
+    while not (decision := world.decide()).wants_finalizer:
+        world.status, world.now = decision.status, world.now + timedelta(seconds=1)
+    told = world.decide({FINALIZER: Outcome(Verb.REFUSED, "Forbidden", "PATCH gamedays")})
+
+    assert (told.wants_finalizer, told.actions, told.status.phase) == (None, (), DayPhase.FINISHED)
+    first = told.status.steps[0]
+    assert (first.verdict, first.reason, first.message) == (Verdict.ABORTED, "NotPermitted", "PATCH gamedays")
 
 
 def test_an_experiment_deleted_during_its_run_shows_nothing() -> None:

@@ -312,3 +312,5 @@ class Outcome:
 
 Outcomes = Mapping[str, Outcome]
 """Outcomes by action id; empty when `decide` is called for any other reason than a finished action."""
+FINALIZER = "finalizer"
+"""In `Outcomes`: we may not set the finalizer that was wanted. Whoever wants it still then is put off."""

@@ -14,7 +14,7 @@ from homeostat.api.meta import Conditions, ConditionStatus, Model, Status
 from homeostat.api.recovery_decision import DecisionRecord
 from homeostat.api.recovery_decision import Verdict as RecoveryVerdict
 from homeostat.core.acceptance import INVALID, UNACCEPTED
-from homeostat.core.action import Action, HoldAgent, KeepGuard, Outcome, Outcomes, Verb
+from homeostat.core.action import FINALIZER, Action, HoldAgent, KeepGuard, Outcome, Outcomes, Verb
 from homeostat.core.condition import READY, set_condition, stalled
 from homeostat.core.decision import Decision
 from homeostat.core.rights import REMEDY
@@ -37,6 +37,10 @@ _LONGEST_MESSAGE = 1024
 
 class _NotPermitted(Forbidden):
     """We may not read what a decision looks at, or not set the finalizer: the status can still say so."""
+
+
+class _NoFinalizer(_NotPermitted):
+    """We may not set the finalizer that a decision wants before it does anything."""
 
 
 class Reconciler:
@@ -108,7 +112,14 @@ class Reconciler:
             decision = await self._decide(Subject(entry, spec, entry.status(), problem, outcomes))
             if self._world.tracer.is_kept:
                 trace_decision(self._world.tracer, entry.ref.uid, decision)
-            had_finalizer, entry = entry.has_finalizer, await self._settle(entry, decision)
+            had_finalizer = entry.has_finalizer
+            try:
+                entry = await self._settle(entry, decision)
+            except _NoFinalizer as error:
+                if FINALIZER in outcomes:
+                    raise
+                outcomes = {FINALIZER: Outcome(Verb.REFUSED, "Forbidden", _lacks(str(error)))}
+                continue
             outcomes = await self._act(entry, decision.actions, began)
             await self._tell(entry, decision)
             is_settled = entry.has_finalizer is had_finalizer
@@ -205,7 +216,7 @@ class Reconciler:
                 entry.kind, entry.ref, entry.resource_version, present=present
             )
         except Forbidden as error:
-            raise _NotPermitted(str(error)) from error
+            raise (_NoFinalizer if present else _NotPermitted)(str(error)) from error
         return self._take(entry, body)
 
     def _take(self, entry: Entry, body: dict[str, Any]) -> Entry:
@@ -256,8 +267,7 @@ class Reconciler:
         status = entry.readable_status()
         if isinstance(status, str) or self._failures.get(entry.key):
             return
-        message = f"The operator lacks a right that it needs for this: {what}. {REMEDY}"[:_LONGEST_MESSAGE]
-        conditions = self._unready(entry, status, "NotPermitted", message)
+        conditions = self._unready(entry, status, "NotPermitted", _lacks(what))
         waiting = status.model_copy(update={"conditions": conditions})
         if waiting == status:
             return
@@ -307,6 +317,10 @@ class Reconciler:
         if reason == "Conflict" and not failures:
             return 0.0
         return float(min(LAST_BACKOFF, FIRST_BACKOFF * 2 ** min(failures, 10)))
+
+
+def _lacks(right: str) -> str:
+    return f"The operator lacks a right that it needs for this: {right}. {REMEDY}"[:_LONGEST_MESSAGE]
 
 
 def _only_renews(decision: Decision[Any]) -> bool:

@@ -58,6 +58,7 @@ class ChaosReason(StrEnum):
     TARGET_CHANGED = "TargetChanged"  # another writer changed the target just before the injection
     # Aborted, because something refused it
     STEADY_STATE_BROKEN = "SteadyStateBroken"  # the hypothesis does not hold before the fault
+    NOT_PERMITTED = "NotPermitted"  # the operator may not set its finalizer: chaos is off by default
     NAMESPACE_PROTECTED = "NamespaceProtected"
     NAMESPACE_NOT_ALLOWED = "NamespaceNotAllowed"  # it lacks the label homeostat.dev/chaos: allowed
     NAMESPACE_TERMINATING = "NamespaceTerminating"

@@ -4,7 +4,7 @@ from homeostat.api.chaos import RUN, Start
 from homeostat.api.chaos_status import Phase, Verdict
 from homeostat.api.gameday_status import DayPhase, StepPhase
 from homeostat.api.recovery import BY
-from homeostat.core.action import AskExperiment, Verb
+from homeostat.core.action import FINALIZER, AskExperiment, Verb
 from homeostat.core.gameday import approval
 from homeostat.core.gameday.missing import absent
 from homeostat.core.gameday.reasons import DayReason
@@ -17,6 +17,9 @@ _LONGEST_NAME = 150
 def admitted(case: Case, place: int) -> Move:
     """Finalizer, then record; an experiment that cannot be asked ends the step, a busy one is waited for."""
     if not case.seen.has_finalizer:
+        answer = case.seen.outcomes.get(FINALIZER)
+        if answer is not None:
+            return step_over(case, place, Verdict.ABORTED, DayReason.NOT_PERMITTED, answer.message)
         return Move(case.status, wants_finalizer=True)
     record = case.status.steps[place]
     found = case.seen.experiments[record.experiment]

@@ -37,7 +37,7 @@ class DayReason(StrEnum):
     EXPERIMENT_DRY_RUN = "ExperimentDryRun"  # it only ever plans
     EXPERIMENT_INVALID = "ExperimentInvalid"  # its spec cannot be acted on
     EXPERIMENT_GONE = "ExperimentGone"  # it was deleted meanwhile
-    NOT_PERMITTED = "NotPermitted"  # the operator may not patch it
+    NOT_PERMITTED = "NotPermitted"  # the operator may not patch it, or the game day itself
     DISPLACED = "Displaced"  # somebody else asked it for a run of their own before it took ours up
     RUN_LOST = "RunLost"  # it ran, but what came of it is no longer on record
     NOT_BEGUN = "NotBegun"  # the day ended before it took the run up

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from homeostat.api.chaos_status import MOST_RECOMMENDATIONS, Phase, Stages, TargetPhase
+from homeostat.core.action import FINALIZER
 from homeostat.core.chaos.consent import approval
 from homeostat.core.chaos.faults import arming, injection
 from homeostat.core.chaos.faults.draft import Draft
@@ -41,6 +42,9 @@ def injecting(case: Case) -> Move:
 
 def _put_on_record(case: Case) -> Move:
     if not case.seen.has_finalizer:
+        answer = case.seen.outcomes.get(FINALIZER)
+        if answer is not None:  # and no run that waited for a right begins long after it was asked for
+            return refused(case, Refusal(ChaosReason.NOT_PERMITTED, answer.message))
         return Move(case.status, wants_finalizer=True)
     drawn = last_look(case)
     if isinstance(drawn, Refusal):
