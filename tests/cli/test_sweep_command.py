@@ -10,14 +10,19 @@ from typing import Any
 import pytest
 
 from cli.routed import GROUP, Answers, items, run
+from homeostat.api.chaos import MARKER
 from homeostat.api.meta import format_precise_time
 from homeostat.cli import desk
 from homeostat.cli.chaos import sweep as sweep_command
+from homeostat.core.chaos.marker import marker_text
 from homeostat.kube.client import Patience
 
 OWN = "/namespaces/homeostat-system"
 LEASE = f"/apis/coordination.k8s.io/v1{OWN}/leases/homeostat-leader"
 DEPLOYMENT = f"PATCH /apis/apps/v1{OWN}/deployments/homeostat"
+
+
+ORPHAN_THEN = tuple(marker_text(uid, 1, {"replicas": "2"}, {"replicas": "0"}) for uid in ("gone", "e"))
 
 
 @pytest.fixture(autouse=True)
@@ -112,3 +117,17 @@ async def test_a_deployment_that_is_not_there_to_stop_is_said(
     assert "to stop" not in capsys.readouterr().err, "a dry run stops nothing"
     await run(sweep_command.main, tmp_path, cluster(leader(datetime.now(UTC))), *arguments[:-1])
     assert "there is no Deployment 'homestat' in homeostat-system to stop" in capsys.readouterr().err
+
+
+async def test_a_fault_that_came_where_an_orphan_was_found_is_left_to_its_experiment(tmp_path: Path) -> None:
+    """C3, C12: what nobody answered for a moment ago may be another's by now."""
+    shop = "/apis/apps/v1/namespaces/shop/deployments"
+    metadata = {"name": "web", "namespace": "shop", "uid": "w", "resourceVersion": "1"}
+    reads = iter((*ORPHAN_THEN, *[ORPHAN_THEN[-1]] * 9))
+
+    def web(_body: object) -> dict[str, Any]:
+        return {"metadata": metadata | {"annotations": {MARKER: next(reads)}}, "spec": {"replicas": 0}}
+
+    listed = items({"metadata": metadata | {"annotations": {MARKER: ORPHAN_THEN[0]}}})
+    code, api = await run(sweep_command.main, tmp_path, cluster(404) | {shop: listed, f"{shop}/web": web}, "-n", "shop")
+    assert (code, api.writes) == (1, []), "its experiment, e, bears our finalizer, and nobody leads"

@@ -137,7 +137,7 @@ class _Broom:
 
     async def sweep(self, remains: Remains) -> None:
         """Take away faults, wait for agents to end, then remove guards, and let go of experiments."""
-        is_off = [await self._tried(name_of(held.ref), self._restore(held.ref)) for held in self._due(remains)]
+        is_off = [await self._tried(name_of(held.ref), self._restore(held)) for held in self._due(remains)]
         has_ended = not remains.agents or remains.leader != "" or await self._agents_end()
         if not all(is_off):
             return  # its guard, or its experiment, may still undo what we could not
@@ -165,11 +165,14 @@ class _Broom:
             complain([f"{what}: {type(error).__name__}: {error}"])
             return False
 
-    async def _restore(self, ref: Ref) -> bool:
-        """Take a fault off by its marker; others may write at the same time."""
+    async def _restore(self, found: Held) -> bool:
+        """Take a fault off by its marker; others may write at the same time, and a new run may have come meanwhile."""
+        ref = found.ref
         for _ in range(ATTEMPTS):
             held = await self._fields.read(ref)
-            action = None if held is None or held.ref.uid != ref.uid else restore_by_mark(held, "sweep")
+            if held is None or held.ref.uid != ref.uid or mark_on(held) != mark_on(found):
+                return True
+            action = restore_by_mark(held, "sweep")
             if action is None:
                 return True
             try:
