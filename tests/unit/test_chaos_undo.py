@@ -239,6 +239,20 @@ def test_an_original_that_another_restored_only_loses_its_marker() -> None:
     assert world.status.verdict is Verdict.PASSED
 
 
+def test_that_another_changed_what_the_fault_held_is_in_the_report() -> None:
+    """C17: a controller that heals may be what is tried out; but how long the fault lasted must be seen."""
+    world, alone = broken_open(), broken_open()
+    world.run(3)
+    world.write(3)
+    at = world.now + timedelta(seconds=1)
+    world.run(60, until=Phase.FINISHED)
+    alone.run(60, until=Phase.FINISHED)
+    told = "Deployment/checkout no longer is as the fault made it: replicas"
+
+    assert [one.at for one in world.status.observations if one.what == told] == [at]
+    assert told not in [one.what for one in alone.status.observations]
+
+
 def test_a_fault_whose_marker_was_stripped_is_restored_by_the_record() -> None:
     """C3: the paths are independent."""
     world = broken_open()

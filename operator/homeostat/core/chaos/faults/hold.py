@@ -1,5 +1,6 @@
 """How the fault is held up while it lasts (C18): beats for agents, renewal for the guard, locks; and how that ends."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 from homeostat.api.chaos_status import TargetPhase, TargetRecord, Verdict
@@ -9,8 +10,10 @@ from homeostat.core.chaos.faults.agents import is_blow
 from homeostat.core.chaos.faults.objects import agent_now, has_ended, said_by, standing
 from homeostat.core.chaos.limits import locks
 from homeostat.core.chaos.limits.gates import Refusal
+from homeostat.core.chaos.marker import held
 from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.chaos.seen import Case
+from homeostat.core.held import ours
 from homeostat.core.orders import AgentState, OffReason, Said
 
 SILENCE = timedelta(seconds=4)
@@ -35,12 +38,27 @@ def lost(case: Case) -> Refusal | None:
         return Refusal(ChaosReason.GUARD_FIRED, message, Verdict.INCONCLUSIVE)
     if is_blow(case):
         return None
-    held = (one for one in case.status.targets if one.agent and one.phase is TargetPhase.INJECTED)
-    why = next(((record, why) for record in held if (why := _lost(case, record))), None)
+    at_work = (one for one in case.status.targets if one.agent and one.phase is TargetPhase.INJECTED)
+    why = next(((record, why) for record in at_work if (why := _lost(case, record))), None)
     if why is None:
         return None
     message = f"the agent in Pod/{why[0].name} {why[1]}"
     return Refusal(ChaosReason.AGENT_LOST, message[:500], Verdict.INCONCLUSIVE)
+
+
+def changed(case: Case) -> Iterator[tuple[str, str]]:
+    """Say of each target which fields no longer are as the fault made them: a policy, a controller or a human did that.
+
+    It ends nothing, for it may be what the fault is to bring about; but the fault did not last as long as it seems.
+    """
+    for record in case.status.targets:
+        target = standing(case, record) if record.to and record.phase is TargetPhase.INJECTED else None
+        if target is None:
+            continue
+        others = sorted(record.to.keys() - ours(record.original, record.to, held(target).fields).keys())
+        if others:
+            about = f"{record.kind}/{record.name} no longer is as the fault made it"
+            yield about, f"{about}: {', '.join(others)}"
 
 
 def noted(case: Case) -> Case:

@@ -24,6 +24,8 @@ LATE = timedelta(seconds=5)
 def running(case: Case) -> Move:
     """C7, C8: end the fault at once when what must hold breaks or falls silent, or when anything says to stop."""
     case = report.watch(hold.noted(case))
+    for about, what in hold.changed(case):
+        case = report.observe(case, what, about=about)
     found = findings(case)
     strict = tuple(one for one in found if one.during is DuringFault.MUST_HOLD)
     refusal = _broken(strict) or stop_refusal(case) or unexpected_refusal(case) or hold.lost(case)
