@@ -57,7 +57,8 @@ def cluster(lease: Any) -> Answers:
         f"{GROUP}/{shop}/chaosexperiments": items(held()), f"{GROUP}/{shop}/gamedays": items(),
         "/api/v1/nodes": items(),
         f"{GROUP}/{shop}/chaosexperiments/kill": held(), f"/api/v1/{shop}/pods": items(),
-        f"/apis/coordination.k8s.io/v1{OWN}/leases": items(), f"/api/v1{OWN}/pods": items(), LEASE: lease,
+        f"/apis/coordination.k8s.io/v1{OWN}/leases": items(), f"/apis/coordination.k8s.io/v1/{shop}/leases": items(),
+        f"/api/v1{OWN}/pods": items(), LEASE: lease,
     }  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from homeostat.core.ref import Ref
 from homeostat.kube.client import APPLY_PATCH, ApiClient
 from homeostat.kube.fields import ApiFields
 from homeostat.kube.guards import ApiGuards
+from homeostat.kube.locks import Locks
 from homeostat.kube.objects import FINALIZER
 from homeostat.kube.resources import LEASE, POD, WORKLOADS, resource_of
 from homeostat.ports import Conflict, Gone
@@ -152,6 +153,22 @@ async def test_what_an_experiment_holds_up_is_left_to_it(client: ApiClient, name
     assert await is_clean(client, target)
     raw = await client.request("GET", EXPERIMENTS.path(namespace, "example"))
     assert "finalizers" not in raw["metadata"]
+
+
+async def test_a_lock_that_an_operator_left_goes_at_the_end_of_an_installation(
+    client: ApiClient, namespace: str, sweep: Sweep
+) -> None:
+    """C3: nothing is left behind. Leases of others stay, and before the end a lock is its holder's."""
+    target, holder = Ref("Deployment", namespace, "web", ""), Ref(KIND.kind, namespace, "example", "uid")
+    assert await Locks(client, namespace).take(target, holder, 60, datetime.now(UTC)) == DONE
+    theirs = {"apiVersion": LEASE.api_version, "kind": "Lease", "metadata": {"name": "theirs"}}
+    await client.request("POST", LEASE.path(namespace), body=theirs)
+
+    assert await sweep() == (0, [])
+    code, found = await sweep("--all")
+    assert (code, kinds(found), found[0]["whose"]) == (0, {"lock": "removed"}, f"ChaosExperiment/{namespace}/example")
+    left = await client.collect(LEASE.path(namespace))
+    assert [one["metadata"]["name"] for one in left] == ["theirs"]
 
 
 async def test_a_run_that_is_over_holds_nothing_up(client: ApiClient, namespace: str, sweep: Sweep) -> None:

@@ -11,7 +11,8 @@ from homeostat.kube.gate import Urgency
 from homeostat.kube.resources import LEASE
 from homeostat.ports import Gone
 
-_LABELS = {"app.kubernetes.io/managed-by": "homeostat"}
+_OURS = "app.kubernetes.io/managed-by"
+_LABELS = {_OURS: "homeostat"}
 _MANAGER = {"fieldManager": "homeostat-leases"}
 
 
@@ -57,6 +58,11 @@ class Leases:
     async def named(self, name: str) -> list[LeaseObject]:
         """Read all of a name, of whatever namespace: what may be listed in the whole cluster only."""
         found = await self._client.collect(LEASE.path(), query={"fieldSelector": f"metadata.name={name}"})
+        return [_lease_of(raw) for raw in found]
+
+    async def ours(self, namespace: str) -> list[LeaseObject]:
+        """Read all that were made here, of a namespace or ("") of all."""
+        found = await self._client.collect(LEASE.path(namespace), query={"labelSelector": f"{_OURS}={_LABELS[_OURS]}"})
         return [_lease_of(raw) for raw in found]
 
     async def create(

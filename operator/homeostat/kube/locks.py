@@ -15,9 +15,11 @@ from homeostat.core.ref import Ref
 from homeostat.kube.api_versions import api_version_of
 from homeostat.kube.client import ApiClient
 from homeostat.kube.lease_object import LeaseObject, Leases, annotation, held
-from homeostat.ports import Conflict, Gone
+from homeostat.ports import Conflict, Forbidden, Gone
 
 _ATTEMPTS = 5
+_TARGET = annotation("target")
+"""Annotation of a lock: Kind/name of what it locks."""
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -25,6 +27,14 @@ def lock_name(target: Ref) -> str:
     """Name the Lease that locks a target."""
     digest = hashlib.sha256(f"{target.kind}/{target.name}".encode()).hexdigest()
     return f"homeostat-{digest[:16]}"
+
+
+async def locks_left(client: ApiClient, namespace: str) -> tuple[LeaseObject, ...]:
+    """List the locks there are, of a namespace or ("") of all; none where we may not look."""
+    try:
+        return tuple(lease for lease in await Leases(client).ours(namespace) if _TARGET in lease.annotations)
+    except Forbidden:
+        return ()
 
 
 class Locks:
@@ -100,6 +110,6 @@ def _belonging_to(target: Ref) -> dict[str, Any]:
         "uid": target.uid,
     }
     return {
-        "annotations": {annotation("target"): f"{target.kind}/{target.name}"},
+        "annotations": {_TARGET: f"{target.kind}/{target.name}"},
         "ownerReferences": [owner] if target.uid and owner["apiVersion"] else [],
     }

@@ -19,7 +19,8 @@ from homeostat.kube.agents_left import AgentLeft, agents_left
 from homeostat.kube.client import ApiClient
 from homeostat.kube.guards import ApiGuards
 from homeostat.kube.lease import NAME as LEADER
-from homeostat.kube.lease_object import Leases
+from homeostat.kube.lease_object import LeaseObject, Leases
+from homeostat.kube.locks import locks_left
 from homeostat.kube.markers import Markers
 from homeostat.kube.objects import FINALIZER
 from homeostat.kube.resources import resource_of
@@ -41,13 +42,17 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Remains:
-    """All that there is of experiments. `leader`: who leads the operators now; "" nobody, None if that is not known."""
+    """All that there is of experiments. `leader`: who leads the operators now; "" nobody, None if that is not known.
+
+    `locks`: of what policies and experiments write; whoever is gone no longer holds them, and they change nothing.
+    """
 
     marked: tuple[Held, ...]
     guards: tuple[Leftover, ...]
     agents: tuple[AgentLeft, ...]
     holders: tuple[Holder, ...]
     leader: str | None
+    locks: tuple[LeaseObject, ...] = ()
 
     @property
     def experiments(self) -> dict[str, ChaosExperimentStatus]:
@@ -70,7 +75,7 @@ async def read_remains(
     return Remains(
         tuple(one for one in marked if not namespace or one.ref.namespace == namespace),
         tuple(one for one in guards if not namespace or one.namespace == namespace),
-        agents, tuple(holders), await leader_of(client, operators, now),
+        agents, tuple(holders), await leader_of(client, operators, now), await locks_left(client, namespace),
     )  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """`homeostat chaos sweep`: finds what experiments left behind, and undoes it, with the rights of whoever asks.
 
 Without --all it touches only what no experiment answers for. With --all, which is for the end of an installation and
-wants the operator stopped, it takes off every fault that bears a marker, removes every guard, and lets go of the
-experiments that nothing is left of. Order: faults, agents, guards, finalizers.
+wants the operator stopped, it takes off every fault that bears a marker, removes every guard and lock, and
+lets go of the experiments that nothing is left of. Order: faults, agents, guards, locks, finalizers.
 """
 
 import argparse
@@ -30,6 +30,7 @@ from homeostat.kube.client import MERGE_PATCH, ApiClient
 from homeostat.kube.credentials import Credentials
 from homeostat.kube.fields import ApiFields
 from homeostat.kube.guards import ApiGuards
+from homeostat.kube.lease_object import LeaseObject, Leases
 from homeostat.kube.objects import ApiObjects
 from homeostat.kube.remains import Holder, Remains, leader_of, read_remains
 from homeostat.kube.resources import WORKLOADS
@@ -144,6 +145,8 @@ class _Broom:
         for guard in remains.guards:
             if self._is_due(guard.experiment, guard.run, remains):
                 await self._tried(guard.name, self._drop(guard))
+        for lock in remains.locks if self._asked.all else ():
+            await self._tried(f"lock {lock.namespace}/{lock.name}", self._unlock(lock))
         can_be_read = all(mark_on(held) is not None for held in remains.marked)
         if self._asked.all and has_ended and can_be_read:
             for holder in remains.holders:
@@ -199,6 +202,11 @@ class _Broom:
     async def _drop(self, guard: Leftover) -> bool:
         owner = Ref(EXPERIMENT.kind, guard.namespace, "", guard.experiment)
         return (await self._guards.drop(DropGuard("sweep", guard.name, owner))).verb is Verb.DONE
+
+    async def _unlock(self, lock: LeaseObject) -> bool:
+        """Remove a lock that nobody is left to hold."""
+        await Leases(self._client).delete(lock)
+        return True
 
     async def _let_go(self, holder: Holder) -> bool:
         """Take our finalizer off, so that whoever deletes the object, or its kind, need not wait for an operator."""

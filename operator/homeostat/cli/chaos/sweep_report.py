@@ -6,14 +6,21 @@ from typing import Any
 from homeostat.core.chaos.faults.sweeping import is_over
 from homeostat.core.held import Held, mark_on
 from homeostat.core.ref import Ref
+from homeostat.kube.lease_object import LeaseObject
 from homeostat.kube.remains import Holder, Remains
 
-_GONE = {"marked": "restored", "guard": "removed", "agent": "ended", "experiment": "finalizer removed"}
+_GONE = {
+    "marked": "restored",
+    "guard": "removed",
+    "agent": "ended",
+    "lock": "removed",
+    "experiment": "finalizer removed",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was found: of `kind` marked, guard, agent or experiment. `is_left`: it still is there."""
+    """One thing that was found: of `kind` marked, guard, agent, lock or experiment. `is_left`: it still is there."""
 
     kind: str
     what: str
@@ -38,6 +45,7 @@ def found_in(remains: Remains, *, is_all: bool) -> list[Finding]:
     for agent in remains.agents:
         held_up = "" if is_all or remains.leader == "" else "held up by the operator, or about to end"
         found.append(Finding("agent", f"{name_of(agent.pod)} {agent.container}", "", held_up, not held_up))
+    found += [_lock(one) for one in remains.locks if is_all]
     unserved = [one for one in remains.holders if one.has_finalizer and (is_all or remains.leader == "")]
     found += [Finding("experiment", name_of(one.ref), "", _unserved(one), is_left=True) for one in unserved]
     return found
@@ -81,6 +89,11 @@ def _marked(remains: Remains, held: Held, names: dict[str, str], *, is_all: bool
     whose = f"{names.get(mark.experiment, mark.experiment)} run {mark.run}"
     is_orphan = is_all or is_over(mark.run, remains.experiments.get(mark.experiment))
     return Finding("marked", what, whose, "" if is_orphan else "in use", is_orphan)
+
+
+def _lock(lock: LeaseObject) -> Finding:
+    whose = "/".join(lock.holder.split("/")[:3])
+    return Finding("lock", f"Lease/{lock.namespace}/{lock.name}", whose, "", is_left=True)
 
 
 def _unserved(holder: Holder) -> str:
