@@ -14,7 +14,7 @@ from typing import Any
 
 from bench.report import FOLDER
 from bench.scene import api_behind, kubeconfig, stage_in
-from cluster.installation import rightful
+from cluster.installation import grant_rights, rightful
 from cluster.manifests import OURS, Manifest, deployment, health_check, service
 from cluster.objectives import HURRY
 from cluster.proxy import FaultProxy
@@ -35,6 +35,7 @@ def open_stage(name: str, *deployments: Manifest) -> Iterator[Stage]:
         proxy = FaultProxy(kubeconfig())
         stack.callback(proxy.close)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=f"homeostat-{name}-")))
+        grant_rights(api_behind(proxy))
         stage = stack.enter_context(stage_in(api_behind(proxy), f"{name}-{os.getpid()}", folder))
         stage.api("PATCH", f"/api/v1/namespaces/{stage.namespace}", ALLOWED, "application/merge-patch+json")
         until_takes_pods(stage.api, stage.namespace)

@@ -28,7 +28,7 @@ from bench.progress import say
 from bench.report import FOLDER, Row, percentile, publish
 from bench.scene import api_behind, kubeconfig, new_stage, stage_in
 from bench.subject import ROOT
-from cluster.installation import rightful
+from cluster.installation import grant_rights, rightful
 from cluster.operator_process import OperatorProcess
 from cluster.proxy import FaultProxy
 from cluster.stage import MERGE, Api
@@ -48,6 +48,7 @@ class Arena:
         self._ends_at = time.monotonic() + seconds
         self._own = FaultProxy(kubeconfig())
         self.api: Api = api_behind(self._own)
+        grant_rights(self.api)
         self._home = new_stage(self.api, PREFIX, folder)
         self._metrics = Metrics(self.api)
         flags = (

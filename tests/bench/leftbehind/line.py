@@ -16,7 +16,7 @@ SERVER_ERROR = 500
 
 def direct_api(kubeconfig: Path) -> Api:
     """Speak JSON to the API server; raises OSError or HTTPException while it is away, or not quite back."""
-    server, tls = _upstream(kubeconfig)
+    server, tls = _upstream(kubeconfig, is_administrator=True)
     host, own = urlsplit(server).netloc, threading.local()
 
     def ask(method: str, path: str, data: bytes | None, content_type: str) -> tuple[int, bytes]:
