@@ -262,6 +262,15 @@ def test_a_fault_whose_marker_was_stripped_is_restored_by_the_record() -> None:
     assert (world.replicas, targets(world)) == (3, [TargetPhase.RECOVERED])
 
 
+def test_a_fault_whose_marker_was_spoiled_is_restored_by_the_record() -> None:
+    """C3, C5: what nobody can read is no other experiment's, and would bar the target for good."""
+    world = broken_open()
+    world.write(1, {MARKER: "{not json"})
+    world.run(60, until=Phase.FINISHED)
+
+    assert (world.replicas, world.annotations, targets(world)) == (3, {}, [TargetPhase.RECOVERED])
+
+
 def test_the_marker_of_another_experiment_is_not_ours_to_remove() -> None:
     """C12: never two hands on one fault."""
     world = broken_open()

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from homeostat.api.chaos import MARKER
 from homeostat.core.cluster import Pod, Workload
 from homeostat.core.held import Held, Mark, mark_on
 
@@ -28,8 +27,3 @@ def holder_of(target: Workload | Pod) -> str:
     """Give the uid of the experiment whose marker stands on it; "" for none that we can read."""
     mark = mark_on(held(target))
     return mark.experiment if mark else ""
-
-
-def is_marked(target: Workload | Pod) -> bool:
-    """Whether any marker stands on it, readable or not."""
-    return MARKER in dict(target.annotations)

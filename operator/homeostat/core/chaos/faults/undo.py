@@ -15,7 +15,7 @@ from homeostat.core.chaos.faults import guard
 from homeostat.core.chaos.faults.by_hand import command_of, drop_guard_command
 from homeostat.core.chaos.faults.objects import CONFLICT, agent_now, has_ended, is_marked_by, said_by, standing
 from homeostat.core.chaos.limits import locks
-from homeostat.core.chaos.marker import held, is_marked
+from homeostat.core.chaos.marker import held, holder_of
 from homeostat.core.chaos.seen import Case, ref_of
 from homeostat.core.cluster import Pod, Workload
 from homeostat.core.held import is_same, ours
@@ -133,13 +133,13 @@ def _is_at_work(case: Case, record: TargetRecord) -> bool:
 def _holds_fault(case: Case, record: TargetRecord, target: Workload | Pod) -> bool:
     """Whether the fault is on: our marker says so, or our record does and a value is what we set.
 
-    The second is for a target whose annotation somebody stripped. A marker of another experiment is not ours.
+    The second is for a target whose annotation somebody stripped or spoiled. Another experiment's marker is not ours.
     """
     if is_marked_by(case, target):
         return True
     now = held(target).fields
     is_set = any(is_same(name, now.get(name), value) for name, value in record.to.items())
-    return record.phase is TargetPhase.INJECTED and is_set and not is_marked(target)
+    return record.phase is TargetPhase.INJECTED and is_set and not holder_of(target)
 
 
 def _phase(case: Case, record: TargetRecord) -> TargetPhase:
