@@ -1,8 +1,8 @@
 """What the comments of charts/homeostat/values.yaml say: read as entries, told as JSON schema and as a table.
 
-`# -- text` before a key describes it; `# @schema {…}` after that adds to its schema, `# @schema settings` stands for
-the settings of the operator. A key whose default is a mapping without a `@schema` has keys of its own here; any other
-is a value.
+`# -- text` before a key describes it; `# @schema {…}` after that adds to its schema. `# @schema settings` stands for
+the settings of the operator, `# @schema NAME` for one of SHAPES. A key whose default is a mapping without a `@schema`
+has keys of its own here; any other is a value.
 """
 
 import json
@@ -40,6 +40,38 @@ CONDITION: Schema = {
     "type": "boolean",
     "description": "Nothing here reads it: what a chart that depends on this one may have as its condition.",
 }
+
+
+def _only(*keys: str, required: Sequence[str] = ()) -> Schema:
+    """Give the schema of an object that has none but these keys. What they hold is for the API server to judge."""
+    needed = {"required": list(required)} if required else {}
+    return {"type": "object", "additionalProperties": False, "properties": {key: {} for key in keys}, **needed}
+
+
+def _each(schema: Schema) -> Schema:
+    return {"items": schema}
+
+
+_WHEN = ("requiredDuringSchedulingIgnoredDuringExecution", "preferredDuringSchedulingIgnoredDuringExecution")
+_AFFINITY = dict.fromkeys(("nodeAffinity", "podAffinity", "podAntiAffinity"), _only(*_WHEN))
+_SPREAD = ("maxSkew", "minDomains", "topologyKey", "whenUnsatisfiable", "labelSelector", "matchLabelKeys",
+           "nodeAffinityPolicy", "nodeTaintsPolicy")  # fmt: skip
+_RELABELING = ("sourceLabels", "separator", "targetLabel", "regex", "modulus", "replacement", "action")
+_MOUNT = ("name", "mountPath", "subPath", "subPathExpr", "readOnly", "recursiveReadOnly", "mountPropagation")
+SHAPES: Mapping[str, Schema] = {
+    "resources": _only("limits", "requests", "claims"),
+    "affinity": _only() | {"properties": _AFFINITY},
+    "tolerations": _each(_only("key", "operator", "value", "effect", "tolerationSeconds")),
+    "spreads": _each(_only(*_SPREAD, required=["maxSkew", "topologyKey", "whenUnsatisfiable"])),
+    "peers": _each(_only("ipBlock", "namespaceSelector", "podSelector")),
+    "egressRules": _each(_only("ports", "to")),
+    "relabelings": _each(_only(*_RELABELING)),
+    "secretNames": _each(_only("name", required=["name"])),
+    "variables": _each(_only("name", "value", "valueFrom", required=["name"])),
+    "mounts": _each(_only(*_MOUNT, required=["name", "mountPath"])),
+}
+"""What Kubernetes and Prometheus take where the chart hands on what it is told, so that a typo is refused here, too."""
+
 _KEY = re.compile(r"^( *)([A-Za-z][A-Za-z0-9]*):(?: (.*))?$")
 _TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
 
@@ -88,12 +120,18 @@ def _entry(path: tuple[str, ...], said: Sequence[str], values: Any) -> Entry:  #
     for key in path:
         default = default[key]
     annotated = [line.removeprefix("@schema ") for line in said if line.startswith("@schema ")]
-    more = _settings() if annotated == ["settings"] else json.loads(annotated[0]) if annotated else {}
+    more = _more(annotated[0]) if annotated else {}
     is_value = not isinstance(default, dict) or bool(annotated)
     words = [line for line in said if line and not line.startswith(("@schema", "---"))]
     if is_value and not (words and words[0].startswith("-- ")):
         raise ValueError(f"values.yaml: {'.'.join(path)} has no description: `# -- …` before it")
     return Entry(path, " ".join(words).removeprefix("-- "), default, more, is_value)
+
+
+def _more(annotation: str) -> Schema:
+    if annotation == "settings":
+        return _settings()
+    return SHAPES[annotation] if annotation in SHAPES else json.loads(annotation)
 
 
 # --- schema ---------------------------------------------------------------------------------------------

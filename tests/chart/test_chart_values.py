@@ -9,12 +9,13 @@ import yaml
 from pydantic.alias_generators import to_camel
 
 import chart_values
-from chart.rendering import CHART, refused, rendered, with_values
+from chart.rendering import CHART, PLACE, documents, helm, refused, rendered, with_values
 from homeostat.wiring.settings import Settings
 
 pytestmark = pytest.mark.helm
 VALUES = (CHART / "values.yaml").read_text()
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+THERE = {one.name for one in chart_values.entries(VALUES) if one.is_value}
 NAMESPACED = {"scope": "Namespaced"}
 
 
@@ -39,6 +40,19 @@ def environment(**values: Any) -> dict[str, Any]:
         ({"image": {"digest": "latest"}}, "digest"),
         ({"settings": {"actionBudget": -1}}, "actionBudget"),
         ({"replicas": "two"}, "replicas"),
+        ({"fullnameOverride": "My_Homeostat"}, "fullnameOverride"),
+        ({"nameOverride": "my homeostat"}, "nameOverride"),
+        ({"resources": {"limts": {"memory": "1Gi"}}}, "limts"),
+        ({"tolerations": [{"kye": "dedicated"}]}, "kye"),
+        ({"affinity": {"nodeAffinty": {}}}, "nodeAffinty"),
+        ({"affinity": {"podAffinity": {"preferred": []}}}, "preferred"),
+        ({"topologySpreadConstraints": [{"maxSkew": 1, "topologyKy": "zone"}]}, "topologyKy"),
+        ({"networkPolicy": {"egress": {"apiServer": [{"ipBlok": {}}]}}}, "ipBlok"),
+        ({"networkPolicy": {"egress": {"rules": [{"port": []}]}}}, "port"),
+        ({"metrics": {"podMonitor": {"relabelings": [{"targetLable": "team"}]}}}, "targetLable"),
+        ({"extraEnv": [{"name": "A", "vaule": "b"}]}, "vaule"),
+        ({"extraVolumeMounts": [{"name": "a", "mountPath": "/a", "readonly": True}]}, "readonly"),
+        ({"imagePullSecrets": ["registry"]}, "imagePullSecrets"),
     ],
 )
 def test_a_typo_or_a_wrong_value_is_refused_with_its_key(values: dict[str, Any], key: str) -> None:
@@ -68,20 +82,61 @@ def test_no_namespace_to_watch_means_that_of_the_release() -> None:
     assert told["HOMEOSTAT_SCOPE"] == "Namespaced"
 
 
+def test_a_service_could_not_be_called_after_a_release_that_begins_with_a_digit() -> None:
+    done = helm("template", "4you", str(CHART))
+
+    assert done.returncode != 0
+    assert "fullnameOverride: a Service cannot be called 4you-homeostat" in done.stderr
+    assert helm("template", "4you", str(CHART), "--set", "fullnameOverride=homeostat").returncode == 0
+
+
+def test_whatever_the_release_is_called_no_name_is_longer_than_kubernetes_takes() -> None:
+    """Names of Jobs and of Services become labels: 63 characters. Helm's own releases have 53 at most."""
+    found = documents(helm("template", "a" * 53, str(CHART), *PLACE, "--set", "networkPolicy.enabled=true").stdout)
+
+    names = [one["metadata"]["name"] for one in found if one["kind"] in {"Job", "Service", "Deployment"}]
+    assert list(map(len, names)) == [63, 63, 63]
+    assert [one for one in labels(found) if len(one) > 63] == []
+
+
+def labels(found: list[dict[str, Any]]) -> Iterator[str]:
+    """Give the values of all labels of objects and of Pods."""
+    for one in found:
+        yield from one["metadata"]["labels"].values()
+        yield from one.get("spec", {}).get("template", {}).get("metadata", {}).get("labels", {}).values()
+
+
+def test_an_account_that_was_there_already_need_not_hand_out_its_token() -> None:
+    [deployment] = [one for one in with_values() if one["kind"] == "Deployment"]
+
+    assert deployment["spec"]["template"]["spec"]["automountServiceAccountToken"] is True
+
+
+def test_each_of_our_pods_has_a_network_policy_that_lets_it_reach_the_api_server() -> None:
+    """Also the Job of the uninstall: where others deny everything in the namespace, no release would ever go."""
+    found = with_values(networkPolicy={"enabled": True}, chaos={"enabled": True})
+    policies = [one["spec"] for one in found if one["kind"] == "NetworkPolicy"]
+    pods = [one["spec"]["template"]["metadata"]["labels"] for one in found if one["kind"] in {"Deployment", "Job"}]
+    pods.append({"app.kubernetes.io/name": "homeostat-undo"})
+
+    for pod in pods:
+        [policy] = [one for one in policies if one["podSelector"]["matchLabels"].items() <= pod.items()]
+        assert {"port": 6443, "protocol": "TCP"} in policy["egress"][0]["ports"]
+        assert policy["policyTypes"] == ["Ingress", "Egress"]
+
+
 def keys(schema: dict[str, Any], path: str = "") -> Iterator[str]:
-    """Give the places of all values that a schema knows."""
+    """Give the places of all values that a schema knows, and not what is in those that are handed on as they are."""
     for name, one in schema.get("properties", {}).items():
         place = f"{path}.{name}".lstrip(".")
-        if "properties" in one and place != "settings":
+        if "properties" in one and place not in THERE:
             yield from keys(one, place)
         else:
             yield place
 
 
 def test_the_schema_and_the_values_have_the_same_keys() -> None:
-    there = {one.name for one in chart_values.entries(VALUES) if one.is_value}
-
-    assert set(keys(SCHEMA)) - {"enabled"} == there  # a chart that depends on this one may have that as its condition
+    assert set(keys(SCHEMA)) - {"enabled"} == THERE  # a chart that depends on this one may have that as its condition
 
 
 def test_the_default_values_are_taken_as_they_stand() -> None:

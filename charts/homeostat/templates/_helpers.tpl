@@ -15,6 +15,11 @@
 {{- end -}}
 {{- end -}}
 
+{{- /* The Job of the uninstall, whose name becomes a label of its Pod: 63 characters at most. */ -}}
+{{- define "homeostat.sweepName" -}}
+{{- printf "%s-sweep" (include "homeostat.fullname" . | trunc 57 | trimSuffix "-") -}}
+{{- end -}}
+
 {{- /* What selects the Pods of the operator, and never changes. */ -}}
 {{- define "homeostat.selector" -}}
 app.kubernetes.io/name: {{ include "homeostat.name" . }}
