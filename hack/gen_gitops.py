@@ -141,7 +141,11 @@ def expressions() -> dict[str, str]:
         " && metadata.annotations[k] == 'true')"
     )
     among = f"{_listed(BREACHES)} || (c.type == 'Reverted' && c.reason == 'RecoveryFailed')"
-    breach = f"{strict} && " + _exists(f"c.type + '=' + c.status in {among}")
+    rests = (
+        "(has(spec.suspend) && spec.suspend) || (has(metadata.annotations)"
+        " && metadata.annotations.exists(k, k == 'homeostat.dev/pause'))"
+    )
+    breach = f"{strict} && !({rests}) && " + _exists(f"c.type + '=' + c.status in {among}")
     reconciling, stalled = _is("Reconciling", "True"), _is("Stalled", "True")
     ready, refused = _is("Ready", "True"), _is("Ready", "False", f" && !(c.reason in {_listed(AWAITED)})")
     return {
