@@ -254,6 +254,37 @@ def test_an_action_is_used_at_one_commit_in_all_workflows() -> None:
     assert {name: found for name, found in commits.items() if len(found) > 1} == {}
 
 
+def test_the_stage_that_upgrades_from_an_earlier_commit_has_earlier_commits() -> None:
+    """A checkout has one commit unless told otherwise: the upgrade would be one to the same chart."""
+    depths = {}
+    for path in (REPOSITORY / ".github" / "workflows").glob("*.yml"):
+        for name, job in yaml.safe_load(path.read_text())["jobs"].items():
+            commands = [str(step.get("run", "")) for step in job["steps"]]
+            if any(re.search(r"\.ci/run( helm)?( #.*)?$", command) for command in commands):
+                depths[path.stem, name] = [step["with"].get("fetch-depth") for step in job["steps"]
+                                           if str(step.get("uses")).startswith("actions/checkout@")]  # fmt: skip
+
+    assert depths == {("ci", "chart"): [0], ("release", "test"): [0]}
+
+
+def test_what_a_release_offers_is_summed_up_and_the_sums_are_signed() -> None:
+    jobs = yaml.safe_load((REPOSITORY / ".github" / "workflows" / "release.yml").read_text())["jobs"]
+    commands = "\n".join(str(step.get("run", "")) for step in jobs["release"]["steps"])
+
+    assert jobs["release"]["permissions"] == {"contents": "write", "id-token": "write"}
+    assert set(jobs["release"]["needs"]) == set(jobs) - {"release", "test"}
+    assert commands.index("sha256sum -- *") < commands.index("cosign sign-blob") < commands.index("gh release create")
+
+
+def test_each_module_of_go_is_proposed_updates() -> None:
+    updates = yaml.safe_load((REPOSITORY / ".github" / "dependabot.yml").read_text())["updates"]
+    [folders] = [one["directories"] for one in updates if one["package-ecosystem"] == "gomod"]
+    modules = [path.parent for path in REPOSITORY.glob("*/**/go.mod") if ".venv" not in path.parts]
+
+    assert modules
+    assert [one for one in modules if not any(one in REPOSITORY.glob(folder[1:]) for folder in folders)] == []
+
+
 def test_no_workflow_may_write_unless_a_job_says_so() -> None:
     for workflow in (REPOSITORY / ".github" / "workflows").glob("*.yml"):
         granted = yaml.safe_load(workflow.read_text())["permissions"]
