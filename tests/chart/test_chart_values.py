@@ -125,6 +125,23 @@ def test_each_of_our_pods_has_a_network_policy_that_lets_it_reach_the_api_server
         assert policy["policyTypes"] == ["Ingress", "Egress"]
 
 
+@pytest.mark.parametrize(
+    ("values", "claim"),
+    [
+        ({"fullnameOverride": "reliability"}, "reliability-history"),
+        ({"history": {"sqlite": {"persistence": {"enabled": True, "existingClaim": "disk-7"}}}}, "disk-7"),
+    ],
+)
+def test_the_alert_of_a_volume_that_fills_up_is_about_the_claim_whatever_it_is_called(
+    values: dict[str, Any], claim: str
+) -> None:
+    found = with_values(metrics={"prometheusRule": {"enabled": True}}, **values)
+    [rules] = [one for one in found if one["kind"] == "PrometheusRule"]
+    alerts = {rule["alert"]: rule["expr"] for group in rules["spec"]["groups"] for rule in group["rules"]}
+
+    assert alerts["HomeostatHistoryVolumeNearlyFull"].count(f'persistentvolumeclaim=~".*homeostat.*|{claim}"') == 2
+
+
 def keys(schema: dict[str, Any], path: str = "") -> Iterator[str]:
     """Give the places of all values that a schema knows, and not what is in those that are handed on as they are."""
     for name, one in schema.get("properties", {}).items():

@@ -20,6 +20,11 @@
 {{- printf "%s-sweep" (include "homeostat.fullname" . | trunc 57 | trimSuffix "-") -}}
 {{- end -}}
 
+{{- /* The claim of history: one that is there already, or the chart's own. */ -}}
+{{- define "homeostat.claim" -}}
+{{- default (printf "%s-history" (include "homeostat.fullname" .)) .Values.history.sqlite.persistence.existingClaim -}}
+{{- end -}}
+
 {{- /* What selects the Pods of the operator, and never changes. */ -}}
 {{- define "homeostat.selector" -}}
 app.kubernetes.io/name: {{ include "homeostat.name" . }}
