@@ -99,6 +99,17 @@ def test_whatever_the_release_is_called_no_name_is_longer_than_kubernetes_takes(
     assert [one for one in labels(found) if len(one) > 63] == []
 
 
+def test_the_sweep_of_each_watched_namespace_has_a_container_of_its_own() -> None:
+    places = [f"{'team-' * 12}{letter}" for letter in "ab"] + ["shop"]
+    [job] = [one for one in with_values(**NAMESPACED, watchNamespaces=places) if one["kind"] == "Job"]
+    pod = job["spec"]["template"]["spec"]
+    names = [one["name"] for one in [*pod["initContainers"], *pod["containers"]]]
+
+    assert len(set(names)) == len(places)
+    assert names[-1] == "sweep-shop"
+    assert all(len(name) <= 63 for name in names)
+
+
 def labels(found: list[dict[str, Any]]) -> Iterator[str]:
     """Give the values of all labels of objects and of Pods."""
     for one in found:

@@ -84,10 +84,13 @@ def test_a_namespace_has_one_operator_and_whoever_comes_later_is_told_whose(plat
     one.install(TEAM, watching(shop.namespace))
     told = two.refused(TEAM, watching(shop.namespace))
     wide = two.refused({"crds": {"enabled": False}, "admissionPolicies": {"enabled": False}})
+    beside = platform.release("another", one.namespace).refused(TEAM, watching(two.namespace))
 
-    for words in (told, wide):
+    for words in (told, wide, beside):
         assert f"{one.namespace}/{one.name}" in words, words
+    for words in (told, wide):
         assert shop.namespace in words, words
+    assert "install this one into another namespace" in beside
     assert not two.pods()
     assert one.leader()
 
