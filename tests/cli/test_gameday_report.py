@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from homeostat.__main__ import main
 from homeostat.api.chaos_status import Plan, ProofRecord, ProofState, Timings, Verdict
@@ -66,9 +67,12 @@ def test_a_report_names_each_step_its_verdict_its_gate_and_what_to_do(
 
 
 def test_a_report_for_machines_has_the_words_of_the_api(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["report", "gd/friday", "-f", saved(tmp_path, a_day_that_is_over()), "-o", "json"]) == 0
+    asked = ["report", "gd/friday", "-f", saved(tmp_path, a_day_that_is_over())]
+    assert main([*asked, "-o", "json"]) == 0
     told = json.loads(capsys.readouterr().out)
 
+    assert main([*asked, "-o", "yaml"]) == 0
+    assert yaml.safe_load(capsys.readouterr().out) == told
     assert told["gameDay"] == {"namespace": "shop", "name": "friday", "description": "Checkout | bears it"}
     assert told["isOver"] is True
     assert [step["verdict"] for step in told["day"]["steps"]] == ["Passed", "Failed", "Passed"]

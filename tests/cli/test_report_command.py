@@ -169,6 +169,12 @@ def test_the_last_month_is_told_if_none_is_named(store: str, capsys: pytest.Capt
     assert data(capsys)["month"] == "2026-10"
 
 
+def test_programs_are_told_the_same_in_json_and_in_yaml(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    written(store, autumn())
+
+    assert yaml.safe_load(told(capsys, "-o", "yaml")) == data(capsys)
+
+
 def test_a_month_that_goes_on_is_told_so_far(store: str, capsys: pytest.CaptureFixture[str]) -> None:
     written(store, autumn())
     found = data(capsys, "--month", "this")

@@ -13,7 +13,7 @@ def parser() -> Parser:
         epilog="Exit code: 0, whatever the verdict; 2 when there is no report.",
     )
     made.add_argument("experiment", metavar="chaos/NAME", help="the ChaosExperiment")
-    made.add_argument("-o", "--output", choices=("markdown", "json"), default="markdown", help="how to print")
+    made.add_argument("-o", "--output", choices=("markdown", "json", "yaml"), default="markdown", help="how to print")
     made.add_argument("--run", type=int, default=0, metavar="N", help="report an earlier run (default: the last)")
     add_place(made)
     return made

@@ -13,6 +13,6 @@ def parser() -> Parser:
         epilog="Exit code: 0, whatever the verdict; 2 when there is no report.",
     )
     made.add_argument("day", metavar="gameday/NAME", help="the GameDay")
-    made.add_argument("-o", "--output", choices=("markdown", "json"), default="markdown", help="how to print")
+    made.add_argument("-o", "--output", choices=("markdown", "json", "yaml"), default="markdown", help="how to print")
     add_place(made)
     return made

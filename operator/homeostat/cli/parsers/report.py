@@ -43,7 +43,9 @@ def parser() -> Parser:
     made.add_argument(
         "--months", type=_months, default=MOST_MONTHS, metavar="N", help="compare with so many before (default: 12)"
     )
-    made.add_argument("-o", "--output", choices=("markdown", "json", "csv"), default="markdown", help="how to print")
+    made.add_argument(
+        "-o", "--output", choices=("markdown", "json", "yaml", "csv"), default="markdown", help="how to print"
+    )
     terms = made.add_mutually_exclusive_group()
     terms.add_argument(
         "-f", "--file", default="", metavar="FILE", help="read the objective from a file, not the cluster"

@@ -4,7 +4,6 @@ What is asked for is read from the cluster if there is one, else from a file or 
 """
 
 import argparse
-import json
 import re
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,7 +18,7 @@ from homeostat.cli.reports.objective.counts import Range, paper_of
 from homeostat.cli.reports.objective.data import as_csv, as_data
 from homeostat.cli.reports.objective.markdown import as_markdown
 from homeostat.cli.reports.objective.terms import terms_of
-from homeostat.cli.streams import in_lines, print_out
+from homeostat.cli.streams import encoded, in_lines, print_out
 from homeostat.core.objective.compliance import Month
 from homeostat.engine.clock import SystemClock
 from homeostat.store.opening import open_reader, translated
@@ -51,8 +50,8 @@ def answer(asked: argparse.Namespace, now: datetime) -> str:
             paper = paper_of(connection, (namespace, name), terms, month, Range(asked.uid, asked.months, now))
     finally:
         engine.dispose()
-    if asked.output == "json":
-        return json.dumps(as_data(paper), indent=2) + "\n"
+    if asked.output in {"json", "yaml"}:
+        return encoded(as_data(paper), asked.output)
     return as_csv(paper) if asked.output == "csv" else in_lines(as_markdown(paper)) + "\n"
 
 
