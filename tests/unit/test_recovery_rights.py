@@ -18,7 +18,6 @@ from homeostat.core.recovery.telling.standing import sole_owner, standings
 from homeostat.engine.checks import Checks
 from homeostat.engine.objects import Key
 from homeostat.engine.recovery.rights import ROUND, SOON, RightsWatch
-from homeostat.engine.recovery.rivals import Rivals
 from homeostat.engine.recovery.storm import Storms
 from homeostat.ports import Unavailable
 from scenarios.recovery.world import World, spec
@@ -221,21 +220,6 @@ def test_what_the_api_server_does_not_say_is_asked_for_soon_again() -> None:
     asyncio.run(watch.look())
 
     assert watch.missing(SHOP) == ()
-
-
-def test_policies_for_the_same_target_know_of_each_other_and_of_nobody_else() -> None:
-    """Same namespace, kind and name; whoever gets or loses a rival is looked at."""
-    woken: list[Key] = []
-    rivals = Rivals(woken.append)
-    other, elsewhere = SHOP._replace(name="another"), SHOP._replace(namespace="bank")
-    for key in (SHOP, other, elsewhere):
-        rivals.open(key, spec())
-    assert (rivals.of(SHOP), rivals.of(other), rivals.of(elsewhere)) == (("another",), ("restart-checkout",), ())
-
-    rivals.open(other, spec(target={"kind": "Deployment", "name": "cart"}))
-
-    assert rivals.of(SHOP) == ()
-    assert woken == [SHOP, SHOP]
 
 
 def firing(clock: FakeClock, **changes: Any) -> RecoveryPolicyStatus:

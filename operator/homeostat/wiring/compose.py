@@ -133,10 +133,10 @@ def _rights(outside: Outside, engine: Engine) -> RightsWatch | None:
     return RightsWatch(outside.rights, outside.clock, engine.wake) if outside.rights else None
 
 
-def _standing(checks: Checks, settings: Settings, rights: RightsWatch | None, engine: Engine) -> Standing:
+def _standing(checks: Checks, settings: Settings, rights: RightsWatch | None, engine: Engine, clock: Clock) -> Standing:
     """Make what tells a policy how it stands among others, and what the operator may do for it."""
     storms = Storms(checks, settings.storm_policies, timedelta(seconds=settings.storm_hold_seconds))
-    return Standing(storms, rights, Rivals(engine.wake))
+    return Standing(storms, rights, Rivals(clock, engine.timetable.add))
 
 
 def _reader(outside: Outside, settings: Settings, links: AgentLinks) -> ExperimentReader:
@@ -203,7 +203,7 @@ def compose(
             archive,
             targets=TargetReader(outside.cluster, outside.targets, settings.namespaces_of_nodes()),
             admission=outside.admission,
-            standing=_standing(checks, settings, rights, engine),
+            standing=_standing(checks, settings, rights, engine, clock),
             healing=metrics.healing,
         ),
         "ChaosExperiment": experiments,
