@@ -46,8 +46,9 @@ def store_of(*bodies: dict[str, Any]) -> ObjectStore:
     return store
 
 
-def objective(name: str, *holds: str, namespace: str = "shop", **status: Any) -> dict[str, Any]:
-    body = check_body(name, namespace=namespace, status={"holds": list(holds), **status}, uid=f"{namespace}-{name}")
+def objective(name: str, *holds: str, namespace: str = "shop", version: int = 1, **status: Any) -> dict[str, Any]:
+    told = {"holds": list(holds), **status}
+    body = check_body(name, namespace=namespace, status=told, uid=f"{namespace}-{name}", version=version)
     return {**body, "kind": KIND, "spec": {}}
 
 
@@ -98,6 +99,23 @@ def test_an_objective_that_is_gone_holds_nothing() -> None:
     store.remove(Key(KIND, "shop", "web"))
 
     assert budget_held_by(store, "shop", Hold.CHAOS) == ""
+
+
+def test_a_newer_status_that_holds_nothing_lets_go_and_one_that_holds_is_found() -> None:
+    store = store_of(objective("web", "Chaos"))
+
+    store.put(entry_from(objective("web", version=2), KIND))
+    assert budget_held_by(store, "shop", Hold.CHAOS) == ""
+
+    store.put(entry_from(objective("web", "Chaos", version=3), KIND))
+    assert budget_held_by(store, "shop", Hold.CHAOS) == "web"
+
+
+def test_only_objectives_that_hold_something_are_looked_through() -> None:
+    """Each look of each policy that fires asks: with all of them it would cost policies x objectives."""
+    store = store_of(*(objective(f"slo-{number}") for number in range(500)), objective("web", "Chaos"))
+
+    assert [entry.ref.name for entry in store.holding("shop")] == ["web"]
 
 
 # --- the controllers ------------------------------------------------------------------------------------

@@ -47,6 +47,7 @@ _LENGTHS = {
 }
 """The annotations by which humans ask something of a policy or an experiment, and how much of each counts."""
 _OWNED = {f"f:{name}" for name in _LENGTHS}
+_HOLDS, _HOLDS_NOTHING = b'"holds":[', b'"holds":[]'
 
 
 class Key(NamedTuple):
@@ -226,6 +227,8 @@ class ObjectStore:
         self._kinds: dict[str, dict[Key, Entry]] = {name: {} for name in KIND_BY_NAME}
         self._places: dict[tuple[str, str], dict[Key, None]] = {}
         """The keys of a kind in a namespace: a decision on one object must not look through all of them."""
+        self._holding: dict[str, dict[Key, None]] = {}
+        """By namespace what holds something up by its status; a decision on one object looks through these alone."""
 
     def __len__(self) -> int:
         return sum(map(len, self._kinds.values()))
@@ -245,6 +248,7 @@ class ObjectStore:
         if known is not None and not _is_newer(entry, known):
             return Change.NOTHING
         entries[entry.key] = entry
+        self._mark(entry)
         if known is None:
             self._places.setdefault((entry.ref.kind, entry.ref.namespace), {})[entry.key] = None
             return Change.SPEC
@@ -261,6 +265,7 @@ class ObjectStore:
         del place[key]
         if not place:
             del self._places[key.kind, key.namespace]
+        self._unmark(key)
         return self._kinds[key.kind].pop(key)
 
     def of_kind(self, kind: str, namespace: str | None = None) -> Iterator[Entry]:
@@ -271,9 +276,26 @@ class ObjectStore:
         else:
             yield from [entries[key] for key in self._places.get((kind, namespace), ())]
 
+    def holding(self, namespace: str) -> list[Entry]:
+        """Give the objects of a namespace whose status says that they hold something up: few, of maybe thousands."""
+        return [self._kinds[key.kind][key] for key in self._holding.get(namespace, ())]
+
     def keys(self) -> list[Key]:
         """Give all keys."""
         return [key for entries in self._kinds.values() for key in entries]
+
+    def _mark(self, entry: Entry) -> None:
+        if entry.status_json.count(_HOLDS) > entry.status_json.count(_HOLDS_NOTHING):
+            self._holding.setdefault(entry.ref.namespace, {})[entry.key] = None
+        else:
+            self._unmark(entry.key)
+
+    def _unmark(self, key: Key) -> None:
+        marked = self._holding.get(key.namespace)
+        if marked and key in marked:
+            del marked[key]
+            if not marked:
+                del self._holding[key.namespace]
 
 
 def _is_newer(entry: Entry, known: Entry) -> bool:

@@ -14,12 +14,12 @@ from homeostat.engine.objects import Entry, ObjectStore
 
 def budget_held_by(store: ObjectStore, namespace: str, what: Hold) -> str:
     """Name the objective that holds `what` in a namespace: of several the first by name, "" for none."""
-    holding = (entry.ref.name for entry in store.of_kind(KIND.kind, namespace) if _holds(entry, what))
+    holding = (entry.ref.name for entry in store.holding(namespace) if _holds(entry, what))
     return min(holding, default="")
 
 
 def _holds(entry: Entry, what: Hold) -> bool:
-    if f'"{what.value}"'.encode() not in entry.status_json:  # most hold nothing, and there may be thousands
+    if entry.ref.kind != KIND.kind:
         return False
     holds = json.loads(entry.status_json).get("holds")
     return isinstance(holds, list) and what.value in holds
