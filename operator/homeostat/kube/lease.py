@@ -26,10 +26,11 @@ class Leadership:
     """One candidate for the Lease `homeostat-leader` of a namespace: `identity` (such as the pod's name), made unique.
 
     Use: `await acquire()`, then `await hold()` beside the work, and `await release()` on a graceful stop.
-    `is_held()` is true exactly while this process may act.
+    `is_held()` is true exactly while this process may act; it may be asked from any thread. While `may_renew` says no
+    the Lease is not renewed, and is lost at the deadline.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - who stands for what, by which clock, on which terms
         self,
         client: ApiClient,
         namespace: str,
@@ -38,6 +39,7 @@ class Leadership:
         *,
         terms: Terms | None = None,
         timing: Timing | None = None,
+        may_renew: Callable[[], bool] = lambda: True,
     ) -> None:
         self._leases = Leases(client, Urgency.LEASE)
         self._namespace = namespace
@@ -45,6 +47,7 @@ class Leadership:
         self._clock = clock
         self._terms = terms or Terms()
         self._sleep: Callable[[float], Any] = (timing or Timing()).sleep
+        self._may_renew = may_renew
         self._lease: LeaseObject | None = None
         self._seen: Sighting | None = None
         self._renewed_at: float | None = None
@@ -66,7 +69,7 @@ class Leadership:
             is_late = since_renewal > self._terms.renew_every
             await self._sleep(min(left, _SOON if is_late else self._terms.renew_every - since_renewal))
             left = min(_PATIENCE, self._seconds_left())
-            if left > 0 and not await self._attempt(left) and self._is_taken():
+            if left > 0 and self._may_renew() and not await self._attempt(left) and self._is_taken():
                 break
         self._renewed_at = None
         _log.error("leadership of %s is lost", self._identity)
@@ -125,6 +128,7 @@ class Leadership:
         return self._seen is not None and self._seen.holder != self._identity
 
     def _seconds_left(self) -> float:
-        if self._renewed_at is None:
+        renewed_at = self._renewed_at
+        if renewed_at is None:
             return 0.0
-        return seconds_left(self._renewed_at, self._terms, self._clock.monotonic())
+        return seconds_left(renewed_at, self._terms, self._clock.monotonic())

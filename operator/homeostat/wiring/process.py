@@ -28,7 +28,7 @@ from homeostat.engine.minutes import book_minutes, keep_unfinished, measure_lag,
 from homeostat.kube.client import ApiClient
 from homeostat.kube.credentials import Credentials
 from homeostat.kube.kubeconfig import find_credentials
-from homeostat.kube.lease import Leadership
+from homeostat.kube.lease_thread import ElectionThread
 from homeostat.kube.markers import Markers
 from homeostat.kube.rights import ApiRights
 from homeostat.notify.alertmanager import Alertmanager
@@ -110,16 +110,18 @@ async def run(settings: Settings) -> None:
         log.info("started", identity=identity, server=credentials.server, port=port, api_port=api_port)
         life.grants = grants = grants_watch(ApiRights(client), clock, metrics, settings)
         await stack.enter_async_context(beside(grants.run()))
-        leadership = Leadership(client, settings.operator_namespace, identity, clock)
+        election = election_of(settings, identity, metrics)
+        await stack.enter_async_context(election)
         life.is_standby = True
-        if not await acquired(leadership, life.stop):
+        if not await acquired(election, life.stop):
             return
+        await stack.enter_async_context(beside(election.beats()))
         metrics.leads(is_leader=True)
         metrics.history_may_take(settings.history_max_bytes)
-        async with operator_of(client, credentials, settings, metrics, gate, leadership.is_held) as operator:
+        async with operator_of(client, credentials, settings, metrics, gate, election.is_held) as operator:
             life.operator = operator
-            await lead(operator, leadership, life, settings, credentials)
-        await leadership.release()
+            await lead(operator, life, settings, credentials)
+        election.give_up()
     log.info("stopped")
 
 
@@ -178,13 +180,10 @@ def certificate_of(settings: Settings) -> ServerCertificate | None:
     return ServerCertificate(settings.api_tls_cert_file, settings.api_tls_key_file)
 
 
-async def lead(
-    operator: Operator, leadership: Leadership, life: Life, settings: Settings, credentials: Credentials
-) -> None:
+async def lead(operator: Operator, life: Life, settings: Settings, credentials: Credentials) -> None:
     """Load, then work until asked to stop."""
     try:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(fence(leadership))
             tasks.create_task(until_stopped(life, operator))
             tasks.create_task(operator.archive.run())
             tasks.create_task(operator.herald.run())
@@ -247,9 +246,17 @@ async def until_stopped(life: Life, operator: Operator) -> None:
     raise Stopped
 
 
-async def fence(leadership: Leadership) -> None:
+def election_of(settings: Settings, identity: str, metrics: Metrics) -> ElectionThread:
+    """Stand for the lead, with a client that no other thread uses."""
+
+    def connect() -> ApiClient:
+        return ApiClient(find_credentials(os.environ, kubeconfig=settings.kubeconfig), count=metrics.requested)
+
+    return ElectionThread(connect, settings.operator_namespace, identity, SystemClock(), lost=fence)
+
+
+def fence() -> None:
     """End the process the moment the lead is lost; nothing that is under way may go on."""
-    await leadership.hold()
     log.critical("the lead is lost: exiting")
     os._exit(FENCED)
 
@@ -297,7 +304,7 @@ async def patiently(do: Callable[[], Awaitable[None]], remedy: str) -> None:
         await asyncio.sleep(RETRY_LOAD_AFTER)
 
 
-async def acquired(leadership: Leadership, stop: asyncio.Event) -> bool:
+async def acquired(election: ElectionThread, stop: asyncio.Event) -> bool:
     """Wait for the lead or for the wish to stop; say whether we lead."""
 
     async def give_up() -> None:
@@ -307,11 +314,11 @@ async def acquired(leadership: Leadership, stop: asyncio.Event) -> bool:
     try:
         async with asyncio.TaskGroup() as tasks:
             waiting = tasks.create_task(give_up())
-            await leadership.acquire()
+            await election.acquire()
             waiting.cancel()
     except* Stopped:
         log.info("stopping", role="standby")
-    return leadership.is_held()
+    return election.is_held()
 
 
 def heed_signals(stop: asyncio.Event) -> None:
