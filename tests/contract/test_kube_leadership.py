@@ -2,12 +2,14 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from aiohttp import web
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -218,3 +220,28 @@ async def test_a_process_that_restarts_under_its_name_takes_its_lead_up_again_wi
         assert back.is_held()
         assert server.lease()["spec"]["holderIdentity"] == before["holderIdentity"] == "same"
         assert server.lease()["spec"].get("leaseTransitions") == before.get("leaseTransitions")
+
+
+async def test_a_lease_that_nobody_else_wrote_is_renewed_by_one_request_and_read_again_after_one_that_failed() -> None:
+    """A slow API server has half as much to do before the deadline."""
+    server, asked = LeaseServer(), Counter[str]()
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        asked[request.method] += 1
+        return await server.handle(request)
+
+    async with serving_handler(handle) as url, _candidate(url, "a") as a, asyncio.TaskGroup() as group:
+        await a.acquire()
+        before = asked.copy()
+        holding = group.create_task(a.hold())
+        while asked["PATCH"] < before["PATCH"] + 5:
+            server.changed.clear()
+            await server.changed.wait()
+        assert asked["GET"] == before["GET"]
+
+        server.touch()
+        while asked["GET"] == before["GET"]:
+            server.changed.clear()
+            await server.changed.wait()
+        assert a.is_held()
+        holding.cancel()

@@ -15,7 +15,7 @@ class Terms:
 
     duration: float = 15.0
     deadline: float = 10.0
-    renew_every: float = 5.0
+    renew_every: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Whoever finds `hold` returning must stop at once (the operator exits): from then
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ from homeostat.ports import Clock, Conflict, Forbidden, Gone, Rejected, Unavaila
 
 NAME = "homeostat-leader"
 _SOON = 1.0  # seconds between attempts while somebody else leads, or something is wrong
-_PATIENCE = 3.0  # seconds for one attempt, so that a dead connection leaves time for another
+_PATIENCE = 3.0  # seconds for one attempt, or half of what is left: a dead connection leaves time for another
 
 _log = logging.getLogger(__name__)
 _NO_LUCK = (Conflict, Gone, Unavailable, Forbidden, Rejected, TimeoutError)
@@ -51,6 +52,9 @@ class Leadership:
         self._lease: LeaseObject | None = None
         self._seen: Sighting | None = None
         self._renewed_at: float | None = None
+        self._failed_at = -math.inf
+        self._untouched: LeaseObject | None = None
+        """The record as we wrote it last, while nothing else is known of it: it need not be read to be renewed."""
 
     def is_held(self) -> bool:
         """Whether this process leads now, by its own monotonic clock."""
@@ -65,11 +69,12 @@ class Leadership:
     async def hold(self) -> None:
         """Renew for as long as that succeeds; return when leadership is lost, at the deadline at the latest."""
         while (left := self._seconds_left()) > 0:
-            since_renewal = self._terms.deadline - left
-            is_late = since_renewal > self._terms.renew_every
-            await self._sleep(min(left, _SOON if is_late else self._terms.renew_every - since_renewal))
-            left = min(_PATIENCE, self._seconds_left())
-            if left > 0 and self._may_renew() and not await self._attempt(left) and self._is_taken():
+            await self._sleep(min(left, self._pause()))
+            tried_at, left = self._clock.monotonic(), self._seconds_left()
+            patience = min(left, max(_PATIENCE, left / 2))
+            is_renewed = left > 0 and self._may_renew() and await self._attempt(patience)
+            self._failed_at = -math.inf if is_renewed else tried_at
+            if not is_renewed and self._is_taken():
                 break
         self._renewed_at = None
         _log.error("leadership of %s is lost", self._identity)
@@ -90,10 +95,22 @@ class Leadership:
         """Look once and do what follows, within `seconds`; whether we lead by the write that was sent now."""
         try:
             async with asyncio.timeout(seconds):
-                return await self._look_and_write()
+                return await self._renew_untouched() or await self._look_and_write()
         except _NO_LUCK as error:
             _log.warning("leadership: %s", type(error).__name__)
             return False
+
+    async def _renew_untouched(self) -> bool:
+        """Renew without reading; False when we have nothing to renew, or somebody wrote since."""
+        lease, self._untouched = self._untouched, None
+        now = self._clock.monotonic()
+        if lease is None:
+            return False
+        try:
+            self._led(await self._write(Step.RENEW, lease), now)
+        except Conflict:
+            return False
+        return True
 
     async def _look_and_write(self) -> bool:
         lease = await self._leases.read(self._namespace, NAME)
@@ -102,10 +119,14 @@ class Leadership:
         step = next_step(self._identity, self._seen, self._terms, now)
         if step is Step.WAIT:
             return False
-        self._lease = await self._write(step, lease)
-        self._seen = self._sighting(self._lease, now)
-        self._renewed_at = now  # from before the write was sent: the others count from after it was done
+        self._led(await self._write(step, lease), now)
         return True
+
+    def _led(self, lease: LeaseObject, now: float) -> None:
+        """Take note that we lead by what was written after `now`: the others count from after it was done."""
+        self._lease = self._untouched = lease
+        self._seen = self._sighting(lease, now)
+        self._renewed_at = now
 
     async def _write(self, step: Step, lease: LeaseObject | None) -> LeaseObject:
         now, seconds = self._clock.now(), int(self._terms.duration)
@@ -126,6 +147,11 @@ class Leadership:
     def _is_taken(self) -> bool:
         """Whether the record that we saw last names another leader."""
         return self._seen is not None and self._seen.holder != self._identity
+
+    def _pause(self) -> float:
+        """Give the seconds until the Lease is to be renewed, or that is tried again."""
+        due = (self._renewed_at or 0.0) + self._terms.renew_every
+        return max(0.0, max(due, self._failed_at + _SOON) - self._clock.monotonic())
 
     def _seconds_left(self) -> float:
         renewed_at = self._renewed_at
