@@ -1,7 +1,6 @@
 """How benchmarks speak to a real API server: JSON, a watch, and the server's own metrics."""
 
 import asyncio
-import contextlib
 import json
 import os
 import re
@@ -18,6 +17,7 @@ from homeostat.kube.kubeconfig import find_credentials
 APPLY = "application/apply-patch+yaml"
 PATIENCE = aiohttp.ClientTimeout(total=120)
 WATCHING = aiohttp.ClientTimeout(total=None, sock_connect=30)
+PAGE = 250
 SAMPLE = re.compile(r"^(?P<name>\w+)(?:\{(?P<labels>.*)\})? (?P<value>\S+)$")
 LABEL = re.compile(r'(\w+)="([^"]*)"')
 
@@ -27,6 +27,10 @@ T = TypeVar("T")
 
 class Failed(Exception):
     """What makes it impossible to go on measuring."""
+
+
+class Busy(Failed):
+    """The API server did not answer in time, or said that it is overloaded: what was asked may have happened or not."""
 
 
 def complete(work: Coroutine[Any, Any, T]) -> T:
@@ -66,9 +70,11 @@ class Api:
             async with self._session.request(method, url, data=data, headers=headers, timeout=PATIENCE) as answer:
                 text = await answer.text()
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise Failed(f"{method} {path}: {type(error).__name__} {error}") from error
+            raise Busy(f"{method} {path}: {type(error).__name__} {error}") from error
         if answer.status == 404 and method in {"GET", "DELETE"}:
             return {}
+        if answer.status == 429 or answer.status >= 500:
+            raise Busy(f"{method} {path}: {answer.status} {text[:500]}")
         if answer.status >= 300:
             raise Failed(f"{method} {path}: {answer.status} {text[:500]}")
         try:
@@ -89,26 +95,44 @@ class Api:
     async def follow(self, path: str, see: Callable[[dict[str, Any]], None]) -> None:
         """Show each object of a collection, and again whenever it changes, until cancelled.
 
-        A server under load ends watches that lag behind; then all objects are shown again.
+        A server under load ends watches: they go on where they ended. Only where that is too long ago for it, all
+        objects are shown again, page by page: thousands in one answer are more than it has time for.
         """
+        version = ""
         while True:
-            listed = await self.call("GET", path)
-            for item in listed["items"]:
-                see(item)
-            with contextlib.suppress(aiohttp.ClientError):
-                await self._watch(path, listed["metadata"]["resourceVersion"], see)
+            try:
+                version = await self._watch(path, version or await self._show_all(path, see), see)
+            except (Busy, aiohttp.ClientError, TimeoutError):
+                version = ""
             await asyncio.sleep(0.2)
 
-    async def _watch(self, path: str, version: str, see: Callable[[dict[str, Any]], None]) -> None:
-        url = f"{self._server}{path}?watch=true&resourceVersion={version}"
+    async def _show_all(self, path: str, see: Callable[[dict[str, Any]], None]) -> str:
+        """Show all objects; give the version to watch from."""
+        token = ""
+        while True:
+            page = await self.call("GET", f"{path}?limit={PAGE}&continue={token}")
+            for item in page["items"]:
+                see(item)
+            token = page["metadata"].get("continue", "")
+            if not token:
+                return str(page["metadata"]["resourceVersion"])
+
+    async def _watch(self, path: str, version: str, see: Callable[[dict[str, Any]], None]) -> str:
+        """Show what changes until the watch ends; give the version that it came to, "" when that is too old."""
+        url = f"{self._server}{path}?watch=true&allowWatchBookmarks=true&resourceVersion={version}"
         async with self._session.get(url, timeout=WATCHING) as answer:
+            if answer.status != 200:
+                return ""
             rest = b""
             async for chunk in answer.content.iter_any():
                 *lines, rest = (rest + chunk).split(b"\n")
                 for event in map(json.loads, lines):
                     if event["type"] == "ERROR":
-                        return
-                    see(event["object"])
+                        return ""
+                    version = event["object"]["metadata"]["resourceVersion"]
+                    if event["type"] != "BOOKMARK":
+                        see(event["object"])
+        return version
 
 
 def samples(text: str) -> list[Sample]:
