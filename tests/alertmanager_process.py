@@ -1,4 +1,4 @@
-"""A real Alertmanager on loopback that tells a webhook. Its program must be installed: no test is skipped."""
+"""A real Alertmanager that tells a webhook, on loopback unless asked. Its program must be there: no test is skipped."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ class RunningAlertmanager(NamedTuple):
 
 @contextmanager
 def running_alertmanager(
-    directory: Path, webhook: str = "", *, port: int = 0, token: str = "", owner: str = ""
+    directory: Path, webhook: str = "", *, port: int = 0, token: str = "", owner: str = "", host: str = "127.0.0.1"
 ) -> Iterator[RunningAlertmanager]:
     """Run an Alertmanager that tells `webhook` of each alert by itself, at once, and of its end; with a bearer token.
 
@@ -54,14 +54,14 @@ def running_alertmanager(
     }
     settings = {"route": route, "receivers": receivers}
     (directory / "alertmanager.yml").write_text(json.dumps(settings))  # which is YAML, too
-    process, url = _start(directory, port)
+    process, url = _start(directory, host, port)
     try:
         yield RunningAlertmanager(url)
     finally:
         end(process, _END_SECONDS)
 
 
-def _start(directory: Path, port: int) -> tuple[subprocess.Popen[bytes], str]:
+def _start(directory: Path, host: str, port: int) -> tuple[subprocess.Popen[bytes], str]:
     program = shutil.which("prometheus-alertmanager")
     if program is None:
         pytest.fail("there is no prometheus-alertmanager: install the Debian package of that name", pytrace=False)
@@ -76,4 +76,4 @@ def _start(directory: Path, port: int) -> tuple[subprocess.Popen[bytes], str]:
             "--log.level=warn",
         ]
 
-    return started("Alertmanager", command, directory / "log.txt", port=port, seconds=_START_SECONDS)
+    return started("Alertmanager", command, directory / "log.txt", host=host, port=port, seconds=_START_SECONDS)

@@ -1,4 +1,4 @@
-"""Programs of others that tests run on loopback: how one is started so that it listens, and how it is ended."""
+"""Programs of others that tests run, mostly on loopback: how one is started so that it listens, and how it is ended."""
 
 import socket
 import subprocess
@@ -14,14 +14,14 @@ _ATTEMPTS = 3  # somebody else may take the port that was free
 
 
 def started(
-    name: str, command: Callable[[str], Sequence[str]], log: Path, *, port: int, seconds: float
+    name: str, command: Callable[[str], Sequence[str]], log: Path, *, host: str = "127.0.0.1", port: int, seconds: float
 ) -> tuple[subprocess.Popen[bytes], str]:
     """Start a program that says by HTTP when it is ready; give it and its URL.
 
     `command` makes the command line of the address that it is to listen on; a `port` of 0 is any that is free.
     """
     for _ in range(_ATTEMPTS):
-        address = f"127.0.0.1:{port or free_port()}"
+        address = f"{host}:{port or free_port(host)}"
         with log.open("wb") as output:
             process = subprocess.Popen(command(address), stdout=output, stderr=output)
         if _is_ready(process, f"http://{address}", seconds):
@@ -41,9 +41,9 @@ def end(process: subprocess.Popen[bytes], seconds: float) -> None:
         process.wait()
 
 
-def free_port() -> int:
-    """Give a port of loopback that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
+def free_port(host: str = "127.0.0.1") -> int:
+    """Give a port that nobody listens on now."""
+    with socket.create_server((host, 0)) as server:
         port: int = server.getsockname()[1]
     return port
 

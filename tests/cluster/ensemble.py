@@ -2,7 +2,7 @@
 
 First those that share one operator (fixture `shop`): it runs in a pod, as it is installed for a whole cluster, so that
 each of these stories also proves that its rights are enough. Then those that start and kill one of their own (fixture
-`stage`).
+`stage`): where there are pods, inside of one that is as it is installed.
 """
 
 import os
@@ -18,6 +18,7 @@ import yaml
 
 from cluster.installation import account_of, grant_rights, token_of
 from cluster.installed import InstalledOperator
+from cluster.operator_pod import PodStage, address_beside
 from cluster.operator_process import AGENT_IMAGE, Operator, OperatorProcess, kubeconfig_for
 from cluster.stage import Api, Stage, until_takes_pods
 
@@ -36,6 +37,7 @@ class Ensemble:
         stories = [item for item in items if isinstance(item, pytest.Function)]
         self._shared = [item for item in stories if "shop" in item.fixturenames]
         self._pool = ThreadPoolExecutor(AT_ONCE)
+        self._beside = address_beside(kubeconfig)
         grant_rights(self._api)
         self._operator = self._share_operator() if self._shared else None
         shared = [self._submit(item, "shop") for item in self._shared]
@@ -56,12 +58,18 @@ class Ensemble:
 
     def _submit(self, item: pytest.Function, name: str, after: "Future[None] | None" = None) -> "Future[None]":
         params = item.callspec.params if hasattr(item, "callspec") else {}
-        future = self._pool.submit(self._play, item.function, name, params, after)
+        beside = self._beside if name == "stage" and item.get_closest_marker("cluster") else ""
+        future = self._pool.submit(self._play, item.function, name, params, after, beside)
         self._futures[item.nodeid] = future
         return future
 
     def _play(
-        self, story: Callable[..., None], role: str, params: dict[str, Any], after: "Future[None] | None"
+        self,
+        story: Callable[..., None],
+        role: str,
+        params: dict[str, Any],
+        after: "Future[None] | None",
+        beside: str,
     ) -> None:
         if after is not None:
             after.result()
@@ -74,9 +82,11 @@ class Ensemble:
             until_takes_pods(self._api, name)
         folder = self._folder / namespace
         folder.mkdir()
-        stage = Stage(self._api, self._kubeconfig, namespace, folder, self._operator if role == "shop" else None)
+        kind = PodStage if beside else Stage
+        stage = kind(self._api, self._kubeconfig, namespace, folder, self._operator if role == "shop" else None)
         if role == "stage":
             stage.token = account_of(stage)
+            stage.host = beside or stage.host
         try:
             story(**{role: stage}, **params)
         except BaseException as error:

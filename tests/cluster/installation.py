@@ -19,6 +19,11 @@ ACCOUNTING = ("ServiceAccount", "Role", "RoleBinding", "ClusterRoleBinding")
 RIGHTS = ("recovery", "recovery-jobs", "chaos", "chaos-nodes", "probe-jobs", "rules-configmaps")
 """The files of dist/rights that stories need."""
 ALONE = "homeostat-story-alone"
+RESTRICTED: Document = {
+    "apiVersion": "v1",
+    "kind": "Namespace",
+    "metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
+}
 
 
 def documents() -> Iterator[Document]:
@@ -57,12 +62,19 @@ def grant_rights(api: Api) -> None:
 
 def install(stage: Stage) -> None:
     """Run the operator as a pod of the stage's own, for the stage's namespace alone."""
-    restricted = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
-    apply(stage.api, {"apiVersion": "v1", "kind": "Namespace", **restricted}, stage.system)
+    apply(stage.api, RESTRICTED, stage.system)
     for document in _own(stage):
         if document["kind"] == "Deployment":
             document["spec"]["template"]["spec"]["containers"][0]["args"] += ["--namespaces", stage.namespace]
         apply(stage.api, document)
+
+
+def deployment_of(stage: Stage) -> Document:
+    """Give the Deployment that is installed, for the namespace of the stage's own operator: a restricted one."""
+    apply(stage.api, RESTRICTED, stage.system)
+    [found] = (one for one in documents() if one["kind"] == "Deployment")
+    found["metadata"]["namespace"] = stage.system
+    return found
 
 
 def rightful(stage: Stage) -> Path:

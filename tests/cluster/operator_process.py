@@ -20,6 +20,7 @@ from cluster.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 AGENT_IMAGE = "homeostat.dev/operator:dev"
+LOOPBACK = "127.0.0.1"
 HURRIED = Path(__file__).with_name("hurried.py")
 
 
@@ -39,16 +40,23 @@ class Running(Protocol):
         ...
 
 
-def kubeconfig_for(folder: Path, server: str, token: str = "", ca_data: str = "") -> Path:
-    """Write a kubeconfig that speaks to `server`, as nobody or with a token."""
+def command_of(python: str, hurried: str, hurry: Mapping[str, float] | None, *flags: str) -> list[str]:
+    """Give the command line of an operator; with less patience where that is asked for, see hurried.py."""
+    words = [hurried, *(f"{name}={seconds}" for name, seconds in hurry.items()), "--"] if hurry else ["-m", "homeostat"]
+    return [python, *words, "run", *flags, "--port", "0", "--api-port", "0"]
+
+
+def kubeconfig_for(folder: Path, server: str, token: str = "", ca_data: str = "", token_file: str = "") -> Path:
+    """Write a kubeconfig that speaks to `server`, as nobody or with a token, that of a file even when it changes."""
     cluster = {"server": server} | ({"certificate-authority-data": ca_data} if ca_data else {})
+    user = {key: value for key, value in (("token", token), ("tokenFile", token_file)) if value}
     path = folder / f"kubeconfig-{len(list(folder.glob('kubeconfig-*')))}"
     config = {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "it",
         "clusters": [{"name": "it", "cluster": cluster}],
-        "users": [{"name": "it", "user": {"token": token} if token else {}}],
+        "users": [{"name": "it", "user": user}],
         "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
     }
     path.write_text(yaml.safe_dump(config))
@@ -100,6 +108,9 @@ class Operator(ABC):
 class OperatorProcess(Operator):
     """One replica, a process here. Started again it keeps identity, store and log. `hurry`: see hurried.py."""
 
+    host = LOOPBACK
+    """Where it listens."""
+
     def __init__(
         self,
         folder: Path,
@@ -111,13 +122,10 @@ class OperatorProcess(Operator):
         folder.mkdir(parents=True, exist_ok=True)
         self.log = folder / f"{identity}.log"
         self.store = folder / "history.db"
-        hurried = [str(HURRIED), *(f"{name}={seconds}" for name, seconds in (hurry or {}).items()), "--"]
-        self._command = [
-            sys.executable, *(hurried if hurry else ["-m", "homeostat"]), "run",
-            "--identity", identity, "--kubeconfig", str(kubeconfig),
-            "--listen", "127.0.0.1", "--port", "0", "--api-port", "0",
-            "--store-url", f"sqlite+aiosqlite:///{self.store}", *flags,
-        ]  # fmt: skip
+        self._command = command_of(
+            sys.executable, str(HURRIED), hurry, "--identity", identity, "--kubeconfig", str(kubeconfig),
+            "--listen", LOOPBACK, "--store-url", f"sqlite+aiosqlite:///{self.store}", *flags,
+        )  # fmt: skip
         self._process: Running | None = None
         self._began = 0
 
@@ -165,12 +173,12 @@ class OperatorProcess(Operator):
     @property
     def api(self) -> str:
         """URL of its API (docs/api.md)."""
-        return f"http://127.0.0.1:{self.await_log('started')['api_port']}"
+        return f"http://{self.host}:{self.await_log('started')['api_port']}"
 
     @override
     def get(self, path: str) -> tuple[int, str]:
         """Ask its own HTTP server."""
-        url = f"http://127.0.0.1:{self.await_log('started')['port']}{path}"
+        url = f"http://{self.host}:{self.await_log('started')['port']}{path}"
         try:
             with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=30) as reply:
                 return reply.status, reply.read().decode()

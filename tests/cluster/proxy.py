@@ -1,8 +1,8 @@
 """A proxy before the API server that breaks what it is told to: the tests' only way into what the operator sees.
 
-Plain HTTP on loopback in front, the real server behind: there it is who a token is of, else the administrator. Answers
-stream through, so watches and attachments work. A fault meets requests by method and path; without any, the proxy only
-counts.
+Plain HTTP in front, the real server behind: there it is who a token is of, that of the request before its own, else the
+administrator. Answers stream through, so watches and attachments work. A fault meets requests by method and path;
+without any, the proxy only counts.
 """
 
 import asyncio
@@ -62,9 +62,10 @@ class Fault:
 class FaultProxy:
     """The proxy, running in a thread of its own. `url` is where it listens."""
 
-    def __init__(self, kubeconfig: Path, token: str = "") -> None:
+    def __init__(self, kubeconfig: Path, token: str = "", host: str = "127.0.0.1") -> None:
         self.seen: list[Seen] = []
         self.url = ""
+        self._host = host
         self._server, self._tls = _upstream(kubeconfig, is_administrator=not token)
         self._identity = {"Authorization": f"Bearer {token}"} if token else {}
         self._faults: list[Fault] = []
@@ -120,9 +121,9 @@ class FaultProxy:
         async with aiohttp.ClientSession(auto_decompress=False, timeout=aiohttp.ClientTimeout(total=None)) as session:
             self._session = session
             await runner.setup()
-            site = web.TCPSite(runner, "127.0.0.1", 0)
+            site = web.TCPSite(runner, self._host, 0)
             await site.start()
-            self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            self.url = f"http://{self._host}:{runner.addresses[0][1]}"
             self._is_up.set()
             await self._stop.wait()
             await runner.cleanup()
@@ -142,6 +143,10 @@ class FaultProxy:
         finally:
             fault.has_hit.set()
 
+    def _who(self, request: web.Request) -> dict[str, str]:
+        told = request.headers.get("Authorization")
+        return {"Authorization": told} if told else self._identity
+
     async def _forward(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await self._bridge(request)
@@ -149,7 +154,7 @@ class FaultProxy:
         async with self._session.request(
             request.method,
             self._server + request.raw_path,
-            headers=headers | self._identity,
+            headers=headers | self._who(request),
             data=await request.read() or None,
             ssl=self._tls,
         ) as answer:
@@ -164,7 +169,7 @@ class FaultProxy:
         protocols = [one.strip() for one in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
         try:
             above = await self._session.ws_connect(
-                self._server + request.raw_path, protocols=protocols, ssl=self._tls, headers=self._identity
+                self._server + request.raw_path, protocols=protocols, ssl=self._tls, headers=self._who(request)
             )
         except aiohttp.WSServerHandshakeError as error:
             self.seen.append(Seen(request.method, request.path_qs, error.status))

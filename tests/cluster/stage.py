@@ -2,13 +2,15 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cluster.manifests import OURS, SHOP, Manifest, deployment, health_check, service
-from cluster.operator_process import AGENT_IMAGE, Operator, OperatorProcess, kubeconfig_for
+from cluster.operator_process import AGENT_IMAGE, LOOPBACK, Operator, OperatorProcess, kubeconfig_for
 from cluster.proxy import FaultProxy
 from cluster.waiting import PATIENCE, until
 
@@ -48,6 +50,14 @@ def until_takes_pods(api: Api, namespace: str) -> None:
     until(lambda: api("GET", path)[0] == 200, f"the account of pods in {namespace}")
 
 
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder that an operator keeps things in: where it finds it, and where the test does."""
+
+    seen: Path
+    here: Path
+
+
 @dataclass
 class Stage:
     """Everything a story needs; what it started is ended by `strike`."""
@@ -62,6 +72,8 @@ class Stage:
     freezes: list[str] = field(default_factory=list)
     cluster_bindings: list[str] = field(default_factory=list)
     token: str = ""
+    host: str = LOOPBACK
+    """Where its operators reach what runs beside the test, such as the proxy."""
 
     # --- objects --------------------------------------------------------------------------------------------
 
@@ -292,15 +304,37 @@ class Stage:
         `direct`, or with a `kubeconfig` of its own, it does not. `hurry`: see hurried.py.
         """
         if self.proxy is None:
-            self.proxy = FaultProxy(self.kubeconfig, self.token)
-        if kubeconfig is None:
-            kubeconfig = self.kubeconfig if direct else kubeconfig_for(self.folder, self.proxy.url)
+            self.proxy = FaultProxy(self.kubeconfig, self.token, self.host)
         own = ("--namespaces", self.namespace, "--operator-namespace", self.system, "--agent-image", agent_image)
-        process = OperatorProcess(self.folder, kubeconfig, identity, (*own, *flags), hurry)
+        if kubeconfig is None and direct:
+            kubeconfig = self.kubeconfig
+        process = self.replica(identity, (*own, *flags), hurry, kubeconfig)
         self.processes.append(process)
         self.operator = self.operator or process
         process.start(wait_for=wait_for)
         return process
+
+    def replica(
+        self, identity: str, flags: tuple[str, ...], hurry: Mapping[str, float] | None, kubeconfig: Path | None
+    ) -> OperatorProcess:
+        """Make an operator that is not started yet: a process here; without a kubeconfig, behind the proxy."""
+        kubeconfig = kubeconfig or kubeconfig_for(self.folder, self.faults.url)
+        return OperatorProcess(self.folder, kubeconfig, identity, flags, hurry)
+
+    def store_folder(self) -> Folder:
+        """Give a folder that its operators can write to."""
+        return Folder(self.folder, self.folder)
+
+    @contextmanager
+    def disk(self, options: str) -> Iterator[Folder]:
+        """Mount a small file system in memory where its operators find it."""
+        folder = self.folder / "store"
+        folder.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "homeostat-test", str(folder)], check=True)
+        try:
+            yield Folder(folder, folder)
+        finally:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
     @property
     def faults(self) -> FaultProxy:

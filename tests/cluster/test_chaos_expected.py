@@ -27,7 +27,7 @@ def test_an_expected_alert_goes_to_its_owner_and_to_the_pager_when_it_outlasts_t
     with (
         pager() as hook,
         pager() as owner,
-        running_alertmanager(stage.folder / "alertmanager", hook.url, owner=owner.url) as alertmanager,
+        running_alertmanager(stage.folder / "alertmanager", hook.url, owner=owner.url, host=stage.host) as alertmanager,
     ):
         stage.start("--alertmanager-url", alertmanager.url, hurry=HURRY)
         stage.open_healthy_shop(bystander())

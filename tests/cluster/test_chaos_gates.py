@@ -27,7 +27,6 @@ from cluster.experiments import (
     until_content,
     until_nothing_is_left,
 )
-from cluster.installation import rightful
 from cluster.manifests import Manifest, health_check, policy
 from cluster.operator_process import AGENT_IMAGE
 from cluster.stage import APPLY, MERGE, Api, Stage
@@ -217,7 +216,7 @@ def test_a_call_for_a_human_stops_all_and_keeps_others_from_starting(shop: Stage
 class FakePrometheus:
     """Answers each query with 1, and those that are troubled as the query is called: error, timeout or empty."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str) -> None:
         self.is_troubled = False
         fake = self
 
@@ -236,8 +235,8 @@ class FakePrometheus:
             def log_message(self, *_: Any) -> None:
                 """Say nothing."""
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.server = ThreadingHTTPServer((host, 0), Handler)
+        self.url = f"http://{host}:{self.server.server_port}"
 
     def answer(self, query: str) -> tuple[int, str]:
         if self.is_troubled and query != "empty":
@@ -259,7 +258,7 @@ class FakePrometheus:
 def test_no_data_has_three_reasons_and_each_takes_the_fault_off(stage: Stage) -> None:
     """C7, C15: an error, a timeout and an empty answer of Prometheus; and data that says no is none of them."""
     reasons = {"error": "SignalError", "timeout": "SignalTimeout", "empty": "SignalEmpty"}
-    with FakePrometheus() as prometheus:
+    with FakePrometheus(stage.host) as prometheus:
         stage.start("--prometheus-url", prometheus.url)
         open_booths(stage, *reasons)
         before = specs_of(stage, *reasons)
@@ -290,7 +289,7 @@ def type_commands(stage: Stage, commands: str) -> None:
 
 def test_an_undo_that_fails_is_loud_and_its_commands_work(stage: Stage) -> None:
     """C16: the right is taken away; after three failures a human is told what to type, and no new fault goes on."""
-    stage.start(kubeconfig=rightful(stage))
+    stage.start()
     open_booths(stage, "held", "calm")
     before = specs_of(stage, "held")
     stage.put(experiment("held", CLOSED, "Deployment", **LONG))

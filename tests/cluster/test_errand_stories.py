@@ -81,7 +81,7 @@ def test_a_runbook_that_never_ends_is_ended_and_gives_way(shop: Stage) -> None:
 
 
 @contextmanager
-def receiver(*codes: int) -> Iterator[tuple[str, list[tuple[dict[str, str], bytes]]]]:
+def receiver(*codes: int, host: str = "127.0.0.1") -> Iterator[tuple[str, list[tuple[dict[str, str], bytes]]]]:
     """Answer with each code in turn, the last for ever; give the URL and what was received."""
     received: list[tuple[dict[str, str], bytes]] = []
     left = list(codes)
@@ -97,9 +97,9 @@ def receiver(*codes: int) -> Iterator[tuple[str, list[tuple[dict[str, str], byte
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer((host, 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/hook", received
+        yield f"http://{host}:{server.server_address[1]}/hook", received
         server.shutdown()
 
 
@@ -122,16 +122,17 @@ def test_an_address_that_may_not_be_reached_is_not_called(shop: Stage) -> None:
 
 def test_a_webhook_is_called_until_it_answers_and_a_human_is_told_once(stage: Stage) -> None:
     """R2, R16: one Idempotency-Key for each, signatures that verify, and the operator killed in between."""
-    with receiver(503, 503, 204) as (url, received):
+    allowed = ("--allow-networks", json.dumps([f"{stage.host}/32"]))
+    with receiver(503, 503, 204, host=stage.host) as (url, received):
         webhook = {"url": url, "secretRef": {"name": "hooks", "key": "key"}}
         steps = [{"webhook": webhook, "timeout": "1m"}, {"escalate": {"summary": "help", "webhook": webhook}}]
         verify = {"holdFor": "0s", "deadline": "3s"}
-        first = stage.start("--allow-networks", '["127.0.0.0/8"]', identity="first", direct=True)
+        first = stage.start(*allowed, identity="first", direct=True)
         before = stage.open_healthy_shop(secret("hooks", key=KEY), policy(steps=steps, verify=verify))
         stage.break_pod(min(before))
         until(lambda: received, "the webhook was called")
         first.kill()
-        stage.start("--allow-networks", '["127.0.0.0/8"]', identity="second", direct=True)
+        stage.start(*allowed, identity="second", direct=True)
         status = stage.until_status(
             "RecoveryPolicy", lambda it: it.get("escalated", {}).get("webhook") == "Delivered", "a human was told"
         )

@@ -1,9 +1,6 @@
 """A history store that cannot be written or read: control goes on, it is said and counted."""
 
 import os
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,17 +10,6 @@ from cluster.stage import Stage
 from cluster.waiting import until
 
 pytestmark = pytest.mark.cluster
-
-
-@contextmanager
-def mounted(folder: Path, options: str) -> Iterator[None]:
-    """Mount a small file system in memory on a folder."""
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "homeostat-test", str(folder)], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def prove_that_control_goes_on(stage: Stage, store: Path) -> None:
@@ -50,26 +36,25 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 @needs_root
 def test_a_read_only_store_costs_history_and_no_control(stage: Stage) -> None:
     """R2, H6: faults 27."""
-    with mounted(stage.folder / "store", "ro,size=1m"):
-        prove_that_control_goes_on(stage, stage.folder / "store" / "history.db")
+    with stage.disk("ro,size=1m") as disk:
+        prove_that_control_goes_on(stage, disk.seen / "history.db")
         prove_that_it_is_counted(stage)
 
 
 @needs_root
 def test_a_full_disk_costs_history_and_no_control(stage: Stage) -> None:
     """R2, H6: faults 27."""
-    folder = stage.folder / "store"
-    with mounted(folder, "size=64k"):
-        (folder / "ballast").write_bytes(b"x" * 60_000)
-        prove_that_control_goes_on(stage, folder / "history.db")
+    with stage.disk("size=64k") as disk:
+        (disk.here / "ballast").write_bytes(b"x" * 60_000)
+        prove_that_control_goes_on(stage, disk.seen / "history.db")
         prove_that_it_is_counted(stage)
 
 
 def test_a_broken_file_costs_history_and_no_control(stage: Stage) -> None:
     """R2, H6: faults 27: what is not a database is set aside, not overwritten, and a new one begun."""
-    broken = stage.folder / "broken.db"
+    folder = stage.store_folder()
     garbage = b"this is no database " * 1000
-    broken.write_bytes(garbage)
-    prove_that_control_goes_on(stage, broken)
+    (folder.here / "broken.db").write_bytes(garbage)
+    prove_that_control_goes_on(stage, folder.seen / "broken.db")
 
-    assert (stage.folder / "broken.db.broken").read_bytes() == garbage
+    assert (folder.here / "broken.db.broken").read_bytes() == garbage
