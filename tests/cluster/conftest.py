@@ -119,7 +119,7 @@ def namespace(kubectl: Kubectl, crds: None, api: Api) -> Iterator[str]:  # noqa:
     kubectl("create", "namespace", name)
     until_takes_pods(api, name)
     yield name
-    kubectl("delete", "namespace", name, "--wait=false")
+    kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
 
 
 # --- stories (see ensemble.py) --------------------------------------------------------------------------
@@ -141,7 +141,7 @@ def shop(ensemble: Ensemble, request: pytest.FixtureRequest) -> "Future[None]":
 
 @pytest.fixture
 def stage(ensemble: Ensemble, request: pytest.FixtureRequest) -> "Future[None]":
-    """A Stage without an operator, which the story starts and kills as it likes."""
+    """A Stage without an operator, which the story starts and kills as it likes: in a pod where there can be one."""
     return ensemble.result_of(request.node)
 
 

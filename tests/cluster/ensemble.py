@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster.installation import account_of, grant_rights, token_of
+from cluster.installation import grant_rights, token_of
 from cluster.installed import InstalledOperator
-from cluster.operator_pod import PodStage, address_beside
+from cluster.operator_pod import address_beside, stage_in
 from cluster.operator_process import AGENT_IMAGE, Operator, OperatorProcess, kubeconfig_for
 from cluster.stage import Api, Stage, until_takes_pods
 
@@ -82,11 +82,7 @@ class Ensemble:
             until_takes_pods(self._api, name)
         folder = self._folder / namespace
         folder.mkdir()
-        kind = PodStage if beside else Stage
-        stage = kind(self._api, self._kubeconfig, namespace, folder, self._operator if role == "shop" else None)
-        if role == "stage":
-            stage.token = account_of(stage)
-            stage.host = beside or stage.host
+        stage = self._set(namespace, folder, role, beside)
         try:
             story(**{role: stage}, **params)
         except BaseException as error:
@@ -95,6 +91,11 @@ class Ensemble:
             raise
         finally:
             stage.strike()
+
+    def _set(self, namespace: str, folder: Path, role: str, beside: str) -> Stage:
+        if role == "shop":
+            return Stage(self._api, self._kubeconfig, namespace, folder, self._operator)
+        return stage_in(self._api, self._kubeconfig, namespace, folder, beside)
 
     def _share_operator(self) -> Operator:
         """Start the operator for the whole cluster; the stories together are no storm.

@@ -24,10 +24,10 @@ from urllib.parse import urlsplit
 import yaml
 from typing_extensions import override
 
-from cluster.installation import apply, deployment_of
-from cluster.operator_process import HURRIED, OperatorProcess, Running, command_of, kubeconfig_for
+from cluster.installation import account_of, apply, deployment_of
+from cluster.operator_process import HURRIED, LOOPBACK, OperatorProcess, Running, command_of, kubeconfig_for
 from cluster.proxy import FaultProxy
-from cluster.stage import Folder, Stage
+from cluster.stage import Api, Folder, Stage
 from cluster.waiting import until
 
 NAME, CONTAINER = "homeostat", "operator"
@@ -126,6 +126,12 @@ class OperatorInPod(OperatorProcess):
         known = ("--kubeconfig", kubeconfig) if kubeconfig else ()
         self._command = command_of("python3", f"{MOUNT}/hurried.py", hurry, "--identity", identity, *known, *flags)
 
+    @property
+    def pid(self) -> int:
+        """Its id on this machine, while it lives."""
+        [pid] = pids_of(self._command)
+        return pid
+
     @override
     def _launch(self, environment: Mapping[str, str], log: BinaryIO) -> Running:
         return self._pod.run(self._command, log)
@@ -161,6 +167,14 @@ class PodStage(Stage):
     def disk(self, options: str) -> Iterator[Folder]:
         """Mount a small file system in memory where its operators find it; it goes with the container."""
         yield self.pod.mount(options)
+
+
+def stage_in(api: Api, kubeconfig: Path, namespace: str, folder: Path, beside: str) -> Stage:
+    """Give a Stage in namespaces that are there: its operators run in a pod, or here where `beside` is ""."""
+    kind = PodStage if beside else Stage
+    stage = kind(api, kubeconfig, namespace, folder, host=beside or LOOPBACK)
+    stage.token = account_of(stage)
+    return stage
 
 
 def open_pod(stage: PodStage) -> Pod:

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from cluster.conftest import Kubectl
+from cluster.installation import apply as apply_to
 from cluster.manifests import Manifest, deployment, health_check, policy
+from cluster.operator_pod import address_beside, stage_in
 from cluster.operator_process import OperatorProcess
+from cluster.stage import Api
 from cluster.test_recovery_consent import OTHER, apply, policies
 from cluster.waiting import until
 from homeostat.cli.consent.command import main
@@ -19,13 +22,12 @@ __all__ = ["policies"]
 
 
 @pytest.fixture
-def operator(policies: None, kubeconfig: Path, namespace: str, tmp_path: Path) -> Iterator[OperatorProcess]:  # noqa: ARG001
-    """An operator of this namespace alone."""
-    flags = ("--namespaces", json.dumps([namespace]), "--operator-namespace", namespace)
-    process = OperatorProcess(tmp_path, kubeconfig, "consent", flags)
-    process.start()
-    yield process
-    process.terminate()
+def operator(policies: None, api: Api, kubeconfig: Path, namespace: str, tmp_path: Path) -> Iterator[OperatorProcess]:  # noqa: ARG001
+    """An operator of this namespace alone, in a pod where there can be one."""
+    apply_to(api, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": f"{namespace}-system"}})
+    stage = stage_in(api, kubeconfig, namespace, tmp_path, address_beside(kubeconfig))
+    yield stage.start()
+    stage.strike()
 
 
 class Place:
