@@ -1,8 +1,8 @@
 """The operator in a pod that is as the chart makes it, where a story starts, kills and starts it again as it likes.
 
 The pod is that of the Deployment in dist/: its account and token, its security context, image, environment and volumes,
-under the restricted Pod Security. Its container only holds the place: each operator is a further process in it, so that
-kill -9 meets the operator and not the container. Nobody probes it; the operator of fixture `shop` is probed.
+under the restricted Pod Security; of each replica one. Its container only holds the place: an operator is a further
+process in it, so that kill -9 meets the operator and not the container. Nobody probes it; that of fixture `shop` is.
 
 What runs beside a test, such as the proxy that breaks its API, is reached by the operator at the address of the API
 server. That is so with hack/devcluster, whose Node is on this machine; with any other cluster operators stay processes.
@@ -15,7 +15,7 @@ import socket
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import BinaryIO
@@ -30,7 +30,7 @@ from cluster.proxy import FaultProxy
 from cluster.stage import Api, Folder, Stage
 from cluster.waiting import until
 
-NAME, CONTAINER = "homeostat", "operator"
+CONTAINER, INSTANCE = "operator", "app.kubernetes.io/instance"
 DEVCLUSTER = ip_network("198.19.0.0/16")
 TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - where the kubelet puts it
 MOUNT = "/etc/story"
@@ -57,9 +57,10 @@ def address_beside(kubeconfig: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """The pod of a stage, whose container only holds the place."""
+    """The pod of a replica, whose container only holds the place."""
 
     stage: Stage
+    identity: str
     name: str
     uid: str
     address: str
@@ -72,7 +73,7 @@ class Pod:
 
     def mount(self, options: str) -> Folder:
         """Mount a file system in memory into its container."""
-        [holder] = pids_of(hold(self.stage))
+        [holder] = pids_of(hold(self.stage, self.identity))
         (self.volume / "store").mkdir()
         inside = ["nsenter", "--target", str(holder), "--mount", "--pid"]
         seen = VOLUME / "store"
@@ -114,17 +115,16 @@ class Executed:
 
 
 class OperatorInPod(OperatorProcess):
-    """One replica in the pod of a stage; several share the pod, and its history."""
+    """One replica in its pod, where it finds its history again when it is started again."""
 
-    def __init__(
-        self, pod: Pod, identity: str, flags: tuple[str, ...], hurry: Mapping[str, float] | None, kubeconfig: str
-    ) -> None:
-        super().__init__(pod.stage.folder, Path(kubeconfig), identity)
+    def __init__(self, pod: Pod, flags: tuple[str, ...], hurry: Mapping[str, float] | None, kubeconfig: str) -> None:
+        super().__init__(pod.stage.folder, Path(kubeconfig), pod.identity)
         self.host = pod.address
         self.store = pod.volume / "history.db"
         self._pod = pod
         known = ("--kubeconfig", kubeconfig) if kubeconfig else ()
-        self._command = command_of("python3", f"{MOUNT}/hurried.py", hurry, "--identity", identity, *known, *flags)
+        own = ("--identity", pod.identity, *known)
+        self._command = command_of("python3", f"{MOUNT}/hurried.py", hurry, *own, *flags)
 
     @property
     def pid(self) -> int:
@@ -141,13 +141,13 @@ class OperatorInPod(OperatorProcess):
 class PodStage(Stage):
     """A Stage whose operators run in a pod, as its account: behind the proxy by a kubeconfig, else as any pod does."""
 
-    opened: Pod | None = None
+    opened: dict[str, Pod] = field(default_factory=dict)
 
-    @property
-    def pod(self) -> Pod:
-        """The pod, made when it is first asked for."""
-        self.opened = self.opened or open_pod(self)
-        return self.opened
+    def pod(self, identity: str = "one") -> Pod:
+        """Give the pod of a replica, made when it is first asked for."""
+        if identity not in self.opened:
+            self.opened[identity] = open_pod(self, identity)
+        return self.opened[identity]
 
     @override
     def replica(
@@ -155,18 +155,18 @@ class PodStage(Stage):
     ) -> OperatorProcess:
         """Make an operator that is not started yet."""
         assert kubeconfig in {None, self.kubeconfig}, "in a pod an operator is who the pod is"
-        return OperatorInPod(self.pod, identity, flags, hurry, "" if kubeconfig else f"{MOUNT}/kubeconfig")
+        return OperatorInPod(self.pod(identity), flags, hurry, "" if kubeconfig else f"{MOUNT}/kubeconfig")
 
     @override
     def store_folder(self) -> Folder:
-        """Give a folder that its operators can write to."""
-        return Folder(VOLUME, self.pod.volume)
+        """Give a folder that its operator can write to."""
+        return Folder(VOLUME, self.pod().volume)
 
     @override
     @contextmanager
     def disk(self, options: str) -> Iterator[Folder]:
-        """Mount a small file system in memory where its operators find it; it goes with the container."""
-        yield self.pod.mount(options)
+        """Mount a small file system in memory where its operator finds it; it goes with the container."""
+        yield self.pod().mount(options)
 
 
 def stage_in(api: Api, kubeconfig: Path, namespace: str, folder: Path, beside: str) -> Stage:
@@ -177,28 +177,32 @@ def stage_in(api: Api, kubeconfig: Path, namespace: str, folder: Path, beside: s
     return stage
 
 
-def open_pod(stage: PodStage) -> Pod:
-    """Make the pod, and wait until it holds the place."""
+def open_pod(stage: PodStage, identity: str) -> Pod:
+    """Make the pod of a replica, and wait until it holds the place."""
     stage.proxy = stage.proxy or FaultProxy(stage.kubeconfig, stage.token, stage.host)
     kubeconfig = kubeconfig_for(stage.folder, stage.proxy.url, token_file=TOKEN)
     files = {"kubeconfig": kubeconfig.read_text(), "hurried.py": HURRIED.read_text()}
     metadata = {"name": "story", "namespace": stage.system}
     apply(stage.api, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": files})
     deployment = deployment_of(stage)
-    pod = deployment["spec"]["template"]["spec"]
+    deployment["metadata"]["name"] += f"-{identity}"
+    template = deployment["spec"]["template"]
+    for labels in (deployment["spec"]["selector"]["matchLabels"], template["metadata"]["labels"]):
+        labels[INSTANCE] = identity
+    pod = template["spec"]
     [container] = pod["containers"]
-    container["command"], container["args"] = hold(stage), []
+    container["command"], container["args"] = hold(stage, identity), []
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         del container[probe]
     container["volumeMounts"].append({"name": "story", "mountPath": MOUNT})
     pod["volumes"].append({"name": "story", "configMap": {"name": "story"}})
     apply(stage.api, deployment)
-    return until(lambda: _running(stage), "the pod of the stage runs")
+    return until(lambda: _running(stage, identity), "the pod of the replica runs")
 
 
-def hold(stage: Stage) -> list[str]:
-    """Give the command line of the process that holds a stage's place."""
-    return ["python3", "-c", HOLD, stage.system]
+def hold(stage: Stage, identity: str) -> list[str]:
+    """Give the command line of the process that holds the place of a replica."""
+    return ["python3", "-c", HOLD, stage.system, identity]
 
 
 def pids_of(command: Sequence[str]) -> list[int]:
@@ -212,10 +216,10 @@ def pids_of(command: Sequence[str]) -> list[int]:
     return found
 
 
-def _running(stage: Stage) -> Pod | None:
-    path = f"/api/v1/namespaces/{stage.system}/pods?labelSelector=app.kubernetes.io/name={NAME}"
+def _running(stage: Stage, identity: str) -> Pod | None:
+    path = f"/api/v1/namespaces/{stage.system}/pods?labelSelector={INSTANCE}={identity}"
     for one in stage.api("GET", path)[1]["items"]:
         states = [container["state"] for container in one["status"].get("containerStatuses", [])]
         if states and all("running" in state for state in states):
-            return Pod(stage, one["metadata"]["name"], one["metadata"]["uid"], one["status"]["podIP"])
+            return Pod(stage, identity, one["metadata"]["name"], one["metadata"]["uid"], one["status"]["podIP"])
     return None

@@ -50,6 +50,6 @@ def test_a_kill_ends_the_operator_at_once_and_not_its_container(stage: Stage) ->
     operator.start()
     assert operator.pid != first
     until(lambda: operator.get("/readyz")[0] == 200, "it leads again")
-    path = f"/api/v1/namespaces/{stage.system}/pods/{stage.pod.name}"
+    path = f"/api/v1/namespaces/{stage.system}/pods/{stage.pod().name}"
     [container] = stage.api("GET", path)[1]["status"]["containerStatuses"]
     assert container["restartCount"] == 0
