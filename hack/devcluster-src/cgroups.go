@@ -51,6 +51,26 @@ func makeCgroups(name string) error {
 		if err := prepareCgroup(root, folder); err != nil {
 			return fmt.Errorf("prepare the cgroup %s: %w", folder, err)
 		}
+		if err := weigh(folder); err != nil {
+			return fmt.Errorf("weigh the cgroup %s: %w", folder, err)
+		}
+	}
+	return nil
+}
+
+// The pods' share of the processors. By default a cgroup weighs as much as one process beside it, such as the API server or
+// a test: all pods together would starve. On a real node they weigh as much as one process for each processor.
+var weights = map[string]string{"cpu.shares": "4096", "cpu.weight": "400"} // v1 and v2: four processes
+
+func weigh(folder string) error {
+	for file, weight := range weights {
+		path := filepath.Join(folder, file)
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			continue // another hierarchy, or the other version
+		}
+		if err := os.WriteFile(path, []byte(weight), 0o644); err != nil {
+			return err
+		}
 	}
 	return nil
 }
