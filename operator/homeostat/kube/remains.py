@@ -61,21 +61,28 @@ class Remains:
 
 
 async def read_remains(
-    client: ApiClient, namespace: str, operators: str, now: datetime, *, has_guards: bool = True
+    client: ApiClient,
+    namespace: str,
+    operators: str,
+    now: datetime,
+    *,
+    has_guards: bool = True,
+    has_locks: bool = False,
 ) -> Remains:
     """Read them, in one namespace or ("") in all; `operators` is the namespace of the operator.
 
-    Who may not list guards leaves them out, by `has_guards`. Of one namespace Nodes are left out: who holds them may
-    be elsewhere. Raises Unavailable, Forbidden or Rejected.
+    Who may not list guards leaves them out, by `has_guards`; `has_locks` is for who takes all away. Of one namespace
+    Nodes are left out: who holds them may be elsewhere. Raises Unavailable, Forbidden or Rejected.
     """
     marked = await Markers(client, [namespace] if namespace else []).find(MARKER)
     guards = await _guards(client, operators) if has_guards else ()
     agents = await agents_left(client, namespace)
     holders = [holder for kind in KINDS for holder in await _holders(client, kind, namespace)]
+    locks = await locks_left(client, namespace) if has_locks else ()
     return Remains(
         tuple(one for one in marked if not namespace or one.ref.namespace == namespace),
         tuple(one for one in guards if not namespace or one.namespace == namespace),
-        agents, tuple(holders), await leader_of(client, operators, now), await locks_left(client, namespace),
+        agents, tuple(holders), await leader_of(client, operators, now), locks,
     )  # fmt: skip
 
 

@@ -124,7 +124,8 @@ async def _stop(client: ApiClient, asked: argparse.Namespace, clock: _ServerTime
 
 
 async def _read(client: ApiClient, asked: argparse.Namespace, clock: _ServerTime) -> Remains:
-    return await read_remains(client, asked.namespace, asked.operator_namespace, clock.now())
+    own, now = asked.operator_namespace, clock.now()
+    return await read_remains(client, asked.namespace, own, now, has_locks=asked.all)
 
 
 class _Broom:
@@ -145,7 +146,7 @@ class _Broom:
         for guard in remains.guards:
             if self._is_due(guard.experiment, guard.run, remains):
                 await self._tried(guard.name, self._drop(guard))
-        for lock in remains.locks if self._asked.all else ():
+        for lock in remains.locks:
             await self._tried(f"lock {lock.namespace}/{lock.name}", self._unlock(lock))
         can_be_read = all(mark_on(held) is not None for held in remains.marked)
         if self._asked.all and has_ended and can_be_read:

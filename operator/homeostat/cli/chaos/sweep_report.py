@@ -45,7 +45,7 @@ def found_in(remains: Remains, *, is_all: bool) -> list[Finding]:
     for agent in remains.agents:
         held_up = "" if is_all or remains.leader == "" else "held up by the operator, or about to end"
         found.append(Finding("agent", f"{name_of(agent.pod)} {agent.container}", "", held_up, not held_up))
-    found += [_lock(one) for one in remains.locks if is_all]
+    found += [_lock(one) for one in remains.locks]
     unserved = [one for one in remains.holders if one.has_finalizer and (is_all or remains.leader == "")]
     found += [Finding("experiment", name_of(one.ref), "", _unserved(one), is_left=True) for one in unserved]
     return found
