@@ -1,21 +1,19 @@
 """What `homeostat explain` says of an experiment: its gates, what a run would do, and what would stop it. Pure."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
 from typing import Any, Final
 
 from homeostat.api.chaos import DuringFault
 from homeostat.api.meta import format_duration, format_time
 from homeostat.cli.reasons.explain_chaos import ChaosReport
+from homeostat.cli.reasons.gate_table import NOT_KNOWN, PASSED, REFUSED, table, until_then, whole
 from homeostat.core.chaos.explaining import WANTED, Answer
 from homeostat.core.chaos.hypothesis.finding import Finding
 
-PASSED, REFUSED, NOT_KNOWN = "passed", "REFUSED", "not known"
 _DURING: Final = {
     DuringFault.MUST_HOLD: "must hold during the fault",
     DuringFault.MAY_BREAK: "may break during the fault",
 }
-_SECOND = timedelta(seconds=1)
 
 
 def lines(report: ChaosReport) -> Iterator[str]:
@@ -23,11 +21,7 @@ def lines(report: ChaosReport) -> Iterator[str]:
     yield _head(report)
     yield from (f"note: {note}" for note in report.notes)
     yield ""
-    answers = report.explanation.answers
-    width = max(len(one.name) for one in answers)
-    yield f"{'GATE':{width}}  SAYS       WHY"
-    for one in answers:
-        yield f"{one.name:{width}}  {_says(report, one):9}  {_why(report, one)}".rstrip()
+    yield from table([(one.name, _says(report, one), _why(report, one)) for one in report.explanation.answers])
     yield ""
     yield _verdict(report)
     yield from (f"{name + ':':12} {text}" for name, text in _facts(report))
@@ -60,13 +54,7 @@ def _why(report: ChaosReport, answer: Answer) -> str:
         return report.not_known[answer.name]
     if answer.passed:
         return answer.message
-    return f"{answer.reason}: {answer.message}{_until(answer.until, report.explanation.case.now)}"
-
-
-def _until(until: datetime | None, now: datetime) -> str:
-    if until is None or until <= now:
-        return ""
-    return f" (until {format_time(until)}, in {_length(until - now)})"
+    return f"{answer.reason}: {answer.message}{until_then(answer.until, report.explanation.case.now)}"
 
 
 def _verdict(report: ChaosReport) -> str:
@@ -115,14 +103,10 @@ def _next_start(report: ChaosReport) -> str:
     on_request = f"on request: homeostat chaos run chaos/{case.seen.ref.name} -n {case.seen.ref.namespace}"
     if case.spec.schedule is not None and told.next_start is not None:
         schedule = f"{case.spec.schedule.cron}, {case.spec.schedule.time_zone}"
-        return f"{format_time(told.next_start)}, in {_length(told.next_start - case.now)} ({schedule})"
+        return f"{format_time(told.next_start)}, in {whole(told.next_start - case.now)} ({schedule})"
     if case.spec.schedule is not None:
         return "none: spec.suspend is set" if case.spec.suspend else "none: its schedule is never due"
     return on_request
-
-
-def _length(time: timedelta) -> str:
-    return format_duration(time - time % _SECOND)
 
 
 # --- data -----------------------------------------------------------------------------------------------

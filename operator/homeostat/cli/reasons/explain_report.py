@@ -5,16 +5,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from homeostat.api.meta import format_duration, format_time
+from homeostat.api.meta import format_time
 from homeostat.api.recovery import Mode
 from homeostat.api.recovery_attempt import AttemptPhase
+from homeostat.cli.reasons.gate_table import NOT_KNOWN, PASSED, REFUSED, table, until_then, whole
 from homeostat.core.recovery.explaining import Explanation
 from homeostat.core.recovery.gates.explanation import TRIGGERED, GateAnswer
 from homeostat.core.recovery.reasons import Block, BlockReason
 from homeostat.core.recovery.signals import title
 from homeostat.core.recovery.steps.plan import Plan
 
-PASSED, REFUSED, NOT_KNOWN = "passed", "REFUSED", "not known"
 NOTHING_TO_DO = "nothing_to_do"
 
 
@@ -54,10 +54,7 @@ def lines(report: Report) -> Iterator[str]:
     yield from _head(report.explanation)
     yield from (f"note: {note}" for note in report.notes)
     yield ""
-    width = max(len(one.name) for one in report.explanation.answers)
-    yield f"{'GATE':{width}}  SAYS       WHY"
-    for answer in report.explanation.answers:
-        yield f"{answer.name:{width}}  {report.says(answer):9}  {_why(report, answer)}".rstrip()
+    yield from table([(one.name, report.says(one), _why(report, one)) for one in report.explanation.answers])
     yield ""
     yield _verdict(report)
     yield from (f"{name + ':':10} {text}" for name, text in _facts(report) if text)
@@ -79,13 +76,7 @@ def _why(report: Report, answer: GateAnswer) -> str:
         return report.not_known[answer.name]
     if answer.passed:
         return ""
-    return f"{answer.reason}: {answer.message}{_until(answer.until, report.explanation.case.now)}"
-
-
-def _until(until: datetime | None, now: datetime) -> str:
-    if until is None or until <= now:
-        return ""
-    return f" (until {format_time(until)}, in {format_duration(_whole(until - now))})"
+    return f"{answer.reason}: {answer.message}{until_then(answer.until, report.explanation.case.now)}"
 
 
 def _verdict(report: Report) -> str:
@@ -180,11 +171,7 @@ def _budget(told: Explanation) -> str:
 
 
 def _ago(then: datetime, now: datetime) -> str:
-    return f"{format_duration(_whole(max(now - then, now - now)))} ago"
-
-
-def _whole(time: Any) -> Any:  # noqa: ANN401 - a timedelta, which stays one
-    return time - (time % type(time)(seconds=1))
+    return f"{whole(max(now - then, now - now))} ago"
 
 
 # --- data -----------------------------------------------------------------------------------------------
