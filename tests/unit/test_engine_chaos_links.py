@@ -61,6 +61,7 @@ class Agent:
     logged: list[bytes] = field(default_factory=lambda: [READY.line()])
     is_there: bool = True
     is_mute: bool = False
+    looks: int = 0
     news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     @asynccontextmanager
@@ -73,7 +74,9 @@ class Agent:
         yield line
 
     async def last_lines(self, _pod: Ref, _name: str) -> Sequence[bytes]:
-        return self.logged
+        self.looks += 1
+        await self._tell()
+        return list(self.logged)
 
     async def take(self, beat: Beat, line: Line) -> None:
         self.beats.append(beat)
@@ -249,6 +252,25 @@ async def test_a_last_word_that_nobody_heard_is_read_from_the_log() -> None:
     heard = scene.links.heard(POD.uid, NAME).said
     assert heard is not None
     assert (heard.reason, scene.agent.beats, scene.woken) == ("NoMechanism", [], [EXPERIMENT])
+
+
+async def test_a_first_word_that_the_attachment_missed_is_read_from_the_log() -> None:
+    """C4: a runtime passes lines on a moment after it took the attachment; what is said between is only in the log."""
+
+    async def story(scene: Scene) -> None:
+        scene.agent.logged = []
+        scene.links.attend(POD, NAME, EXPERIMENT)
+        await scene.agent.until(lambda: scene.agent.lines and scene.agent.looks)
+        scene.agent.say(READY)
+        await scene.until(lambda: scene.state() is AgentState.READY)
+        looks = scene.agent.looks
+        scene.links.hold(POD, NAME, 3.0)
+        await scene.until(lambda: scene.state() is AgentState.ON)
+        assert scene.agent.looks == looks
+
+    scene = await play(story)
+
+    assert (len(scene.agent.lines), scene.woken) == (1, [EXPERIMENT, EXPERIMENT])
 
 
 async def test_what_was_said_long_ago_is_no_sign_of_life() -> None:

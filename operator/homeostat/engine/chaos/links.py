@@ -147,7 +147,7 @@ class AgentLinks:
     async def _converse(self, link: Link, wire: Wire) -> None:
         """Beat and listen side by side, until either has a reason to end."""
         async with asyncio.TaskGroup() as group:
-            aside = group.create_task(self._beat(link, wire)), group.create_task(self._catch_up(link))
+            aside = group.create_task(self._beat(link, wire)), group.create_task(self._look_back(link))
             while not link.is_over and (line := await wire.hear()) is not None:
                 self._take(link, [line])
             for task in aside:
@@ -165,6 +165,17 @@ class AgentLinks:
                 continue
             await link.rung(wait or self._every)
         await wire.close()
+
+    async def _look_back(self, link: Link) -> None:
+        """Read what it said before we listened, until there is something.
+
+        An attachment is taken before the runtime passes lines on. What is said between is in the log, but not yet when
+        we look at once: an agent whose only word is lost so would wait for the go until it gives up.
+        """
+        await self._catch_up(link)
+        while link.said is None:
+            await asyncio.sleep(self._every)
+            await self._catch_up(link)
 
     async def _catch_up(self, link: Link) -> None:
         """Read what it said while nobody listened: perhaps its last word."""
