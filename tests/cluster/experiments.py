@@ -33,7 +33,7 @@ def booth(name: str, replicas: int = 1, **spec: Any) -> tuple[Manifest, Manifest
     pod = manifest["spec"]["template"]["spec"]
     container = pod["containers"][0]
     container["resources"] = {
-        "requests": {"cpu": "50m", "memory": "16Mi"},  # beside operators, which ask for 100m, its agent keeps time
+        "requests": {"cpu": "30m", "memory": "16Mi"},  # who is to be broken yields to the operator that breaks it
         "limits": {"cpu": "500m", "memory": "64Mi"},
     }
     pod |= spec

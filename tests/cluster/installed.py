@@ -11,6 +11,8 @@ from cluster.stage import MERGE, Api
 from cluster.waiting import until
 
 NAME = "homeostat"
+CPU = "500m"
+"""What it asks for: it beats for the agents of all stories at once, beside dozens of pods that start on two cores."""
 
 
 class InstalledOperator(Operator):
@@ -24,6 +26,7 @@ class InstalledOperator(Operator):
         container = deployment["spec"]["template"]["spec"]["containers"][0]
         told = [{"name": name, "value": value} for name, value in settings.items()]
         container["env"] = [one for one in container["env"] if one["name"] not in settings] + told
+        container["resources"]["requests"]["cpu"] = CPU
         apply(api, deployment)
         self._pod = until(self._ready_pod, "the operator that is installed is ready")
         self.await_log("loaded")

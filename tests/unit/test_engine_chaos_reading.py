@@ -10,6 +10,7 @@ from homeostat.api.chaos import ChaosExperimentSpec
 from homeostat.api.chaos_status import ChaosExperimentStatus, Phase, TargetPhase, TargetRecord, WorkloadRecord
 from homeostat.core.cluster import AgentContainer, Lock, Namespace, Pod, Service, Workload
 from homeostat.core.guarding import GuardSeen
+from homeostat.core.orders import AgentState, Said
 from homeostat.core.ref import Ref
 from homeostat.engine.chaos.crowd import LASTS, LASTS_AT_START, Crowd
 from homeostat.engine.chaos.links import AgentLinks, Heard
@@ -93,6 +94,7 @@ class Ears(AgentLinks):
         self.attended: list[tuple[str, Key | None]] = []
         self.recalled: list[tuple[str, Key]] = []
         self.known: set[str] = set()
+        self.said: Said | None = None
 
     def attend(self, pod: Ref, name: str, experiment: Key | None = None) -> None:
         self.attended.append((pod.name, experiment))
@@ -104,7 +106,7 @@ class Ears(AgentLinks):
         return uid in self.known
 
     def heard(self, uid: str, name: str) -> Heard:
-        return Heard(None, NOON)
+        return Heard(self.said, NOON)
 
 
 def reader(cluster: FakeCluster, ears: AgentLinks | None = None, *, sees_all: bool = True) -> ExperimentReader:
@@ -250,7 +252,7 @@ async def test_while_a_fault_is_on_only_what_is_on_record_is_read() -> None:
     status = under_way(Phase.RUNNING, *web.pods, guard="guard-1")
     read = await reader(cluster).during(KEY, spec(LOSS, kind="Pod", **WEB), status)
 
-    assert cluster.asked == ["Deployment web", "guard guard-1", "lock web"]
+    assert sorted(cluster.asked) == ["Deployment web", "guard guard-1", "lock web"]
     assert set(read.victims) == {pod.ref.uid for pod in web.pods}
     assert (read.guard, read.peers) == (GuardSeen(ready_for="records"), {})
 
@@ -293,6 +295,21 @@ async def test_a_fault_that_is_on_somewhere_is_not_planned_again() -> None:
     )
 
     assert (read.namespace, read.pods) == (None, ())
+
+
+@pytest.mark.parametrize(("said", "is_planned_again"), [(AgentState.READY, True), (AgentState.ON, False)])
+async def test_a_fault_that_an_agent_tells_of_is_not_planned_again(said: AgentState, *, is_planned_again: bool) -> None:
+    """C4: beats follow from each look, so that one is short as soon as there is a fault to be beaten for."""
+    web, ears = workload("web"), Ears()
+    cluster = FakeCluster({("Deployment", "web"): web}, pods_=web.pods)
+    status = under_way(Phase.INJECTING, *web.pods)
+    records = tuple(one.model_copy(update={"agent": AGENT}) for one in status.targets)
+    ears.said = Said(said)
+    read = await reader(cluster, ears).during(
+        KEY, spec(LOSS, kind="Pod", **WEB), status.model_copy(update={"targets": records})
+    )
+
+    assert (read.namespace is not None) is is_planned_again
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,13 @@ from homeostat.core.chaos import recorded, target_selector
 from homeostat.core.chaos.seen import AgentSeen, ref_of
 from homeostat.core.cluster import AgentContainer, DisruptionBudget, Lock, Namespace, Pod, Workload
 from homeostat.core.guarding import GuardSeen
+from homeostat.core.orders import AgentState
 from homeostat.core.ref import Ref
 from homeostat.engine.chaos.crowd import LASTS, LASTS_AT_START, Crowd
 from homeostat.engine.chaos.links import AgentLinks
 from homeostat.engine.chaos.peers import peers_of
 from homeostat.engine.objects import Key
+from homeostat.engine.side_by_side import read_each, side_by_side
 from homeostat.ports import Cluster, Forbidden, Guards, Rejected, Targets, Unavailable
 
 log = structlog.get_logger("homeostat.chaos")
@@ -72,40 +74,56 @@ class ExperimentReader:
 
     async def before(self, spec: ChaosExperimentSpec, status: ChaosExperimentStatus, namespace: str) -> Surroundings:
         """Read all that a plan depends on: nothing is on record yet."""
-        pods, workloads = await self._chosen(spec, namespace)
-        workloads, pods_elsewhere = await self._resolved(workloads)
-        owners = await self._owners(pods or _pods_on_nodes(workloads))
-        afflicted = await self._read_workloads(recorded(namespace, status))
-        ready = _ready(await self._cluster.pods(namespace, ""))
+        async with side_by_side() as reads:
+            asked = reads.create_task(self._asked_for(spec, namespace))
+            recorded_ones = reads.create_task(self._read_workloads(recorded(namespace, status)))
+            everybody = reads.create_task(self._cluster.pods(namespace, ""))
+            home = reads.create_task(self._cluster.namespace(namespace))
+            disruption_budgets = reads.create_task(self._cluster.disruption_budgets(namespace))
+            peers = reads.create_task(peers_of(self._cluster, spec, namespace))
+        found, afflicted, ready = asked.result(), recorded_ones.result(), _ready(everybody.result())
         lasts = LASTS_AT_START if status.phase in {Phase.PENDING, Phase.FINISHED} else LASTS
-        return Surroundings(
-            namespace=await self._cluster.namespace(namespace),
-            pods=pods,
-            owners=owners,
-            workloads=workloads,
+        return replace(
+            found,
+            namespace=home.result(),
             afflicted=afflicted,
-            disruption_budgets=await self._cluster.disruption_budgets(namespace),
+            disruption_budgets=disruption_budgets.result(),
             namespace_pods=ready,
             cluster_pods=await self._crowd.count(ready, lasts) if self._crowd else None,
-            locks=await self._locks((*owners, *workloads, *afflicted)),
-            peers=await peers_of(self._cluster, spec, namespace),
-            pods_elsewhere=pods_elsewhere,
+            locks=await self._locks((*found.owners, *found.workloads, *afflicted)),
+            peers=peers.result(),
         )
 
     async def during(self, key: Key, spec: ChaosExperimentSpec, status: ChaosExperimentStatus) -> Surroundings:
-        """Read what is on record, and what holds the fault; while that may be dropped, what its plan depends on too."""
-        afflicted = await self._read_workloads(recorded(key.namespace, status))
-        victims = await self._victims(status, key.namespace, afflicted)
-        around = await self._before_if_possible(spec, status, key.namespace) if _is_to_begin(status) else Surroundings()
+        """Read what is on record, and what holds the fault; while that may be dropped, what its plan depends on too.
+
+        A fault that is on is beaten for by what follows from this look: it has to be a short one.
+        """
+        async with side_by_side() as reads:
+            held = reads.create_task(self._held(key, status))
+            peers = reads.create_task(peers_of(self._cluster, spec, key.namespace)) if _is_injecting(status) else None
+            guard = reads.create_task(self._guards.read(status.guard)) if status.guard else None
+        seen = held.result()
+        is_to_begin = _is_to_begin(status) and not any(_is_on(agent) for agent in seen.agents.values())
+        around = await self._before_if_possible(spec, status, key.namespace) if is_to_begin else Surroundings()
         return replace(
             around,
-            afflicted=afflicted,
-            victims=victims,
-            agents=await self._agents(key, status, victims),
-            peers=await peers_of(self._cluster, spec, key.namespace) if status.phase is Phase.INJECTING else {},
-            guard=await self._guards.read(status.guard) if status.guard else None,
-            locks={**around.locks, **await self._locks_if_possible(afflicted)},
+            afflicted=seen.afflicted,
+            victims=seen.victims,
+            agents=seen.agents,
+            peers=peers.result() if peers else {},
+            guard=guard.result() if guard else None,
+            locks={**around.locks, **seen.locks},
         )
+
+    async def _held(self, key: Key, status: ChaosExperimentStatus) -> Surroundings:
+        """Read what is on record as it stands now, with agents and locks."""
+        afflicted = await self._read_workloads(recorded(key.namespace, status))
+        async with side_by_side() as reads:
+            locks = reads.create_task(self._locks_if_possible(afflicted))
+            victims = reads.create_task(self._victims(status, key.namespace, afflicted))
+        agents = await self._agents(key, status, victims.result())
+        return Surroundings(afflicted=afflicted, victims=victims.result(), agents=agents, locks=locks.result())
 
     async def _before_if_possible(
         self, spec: ChaosExperimentSpec, status: ChaosExperimentStatus, namespace: str
@@ -118,6 +136,13 @@ class ExperimentReader:
             return Surroundings()
 
     # --- targets ----------------------------------------------------------------------------------------
+
+    async def _asked_for(self, spec: ChaosExperimentSpec, namespace: str) -> Surroundings:
+        """Read what the spec chooses, and who owns that."""
+        pods, workloads = await self._chosen(spec, namespace)
+        workloads, pods_elsewhere = await self._resolved(workloads)
+        owners = await self._owners(pods or _pods_on_nodes(workloads))
+        return Surroundings(pods=pods, owners=owners, workloads=workloads, pods_elsewhere=pods_elsewhere)
 
     async def _chosen(self, spec: ChaosExperimentSpec, namespace: str) -> tuple[tuple[Pod, ...], tuple[Workload, ...]]:
         target = spec.target
@@ -158,7 +183,7 @@ class ExperimentReader:
         return await self._read_workloads(ref for ref in refs if ref.kind in _WORKLOADS)
 
     async def _read_workloads(self, refs: Iterable[Ref]) -> tuple[Workload, ...]:
-        found = [await self._read_workload(ref) for ref in refs]
+        found = await read_each(self._read_workload, refs)
         return tuple(workload for workload in found if workload is not None)
 
     async def _read_workload(self, ref: Ref) -> Workload | None:
@@ -173,12 +198,11 @@ class ExperimentReader:
     ) -> dict[str, Pod]:
         """Give the pods on record that are there: most came with their workloads, the others are read by name."""
         known = {pod.ref.uid: pod for workload in afflicted for pod in workload.pods}
-        found: dict[str, Pod] = {}
-        for ref in (ref_of(record, namespace) for record in status.targets if record.kind == "Pod"):
-            pod = known.get(ref.uid) or await self._cluster.pod(ref.namespace, ref.name)
-            if pod is not None and pod.ref.uid == ref.uid:
-                found[ref.uid] = pod
-        return found
+        refs = [ref_of(record, namespace) for record in status.targets if record.kind == "Pod"]
+        strange = [ref for ref in refs if ref.uid not in known]
+        read = await read_each(lambda ref: self._cluster.pod(ref.namespace, ref.name), strange)
+        known |= {pod.ref.uid: pod for pod in read if pod is not None}
+        return {ref.uid: known[ref.uid] for ref in refs if ref.uid in known}
 
     async def _agents(
         self, key: Key, status: ChaosExperimentStatus, victims: Mapping[str, Pod]
@@ -205,8 +229,8 @@ class ExperimentReader:
 
     async def _locks(self, workloads: Iterable[Workload]) -> dict[str, Lock]:
         refs = {workload.ref.uid: workload.ref for workload in workloads}
-        found = {uid: await self._cluster.lock(ref) for uid, ref in refs.items()}
-        return {uid: lock for uid, lock in found.items() if lock is not None}
+        found = zip(refs, await read_each(self._cluster.lock, refs.values()), strict=True)
+        return {uid: lock for uid, lock in found if lock is not None}
 
     async def _locks_if_possible(self, workloads: Iterable[Workload]) -> dict[str, Lock]:
         """Read locks if the API server lets us; taking one is refused anyway while another holds it."""
@@ -220,6 +244,14 @@ class ExperimentReader:
 def _is_to_begin(status: ChaosExperimentStatus) -> bool:
     """Whether a fault is on record and not known to be on anywhere: it may have been a moment too late for it."""
     return status.phase is Phase.INJECTING and all(one.phase is TargetPhase.PLANNED for one in status.targets)
+
+
+def _is_injecting(status: ChaosExperimentStatus) -> bool:
+    return status.phase is Phase.INJECTING
+
+
+def _is_on(agent: AgentSeen) -> bool:
+    return agent.said is not None and agent.said.state is AgentState.ON
 
 
 def _container(pod: Pod | None, name: str) -> AgentContainer | None:
