@@ -286,6 +286,16 @@ def test_an_agent_that_was_let_in_but_never_began_is_stopped_too() -> None:
     assert any(isinstance(act, StopAgent) for act in world.acts) or agent_of(world).exit_code is not None
 
 
+def test_a_look_that_follows_an_act_at_once_asks_for_beats_too() -> None:
+    """C4: what the last look permitted may have run out by the time of the next."""
+    world = on(an_agent_spec(NETWORK_LOSS))
+    [first] = [act for act in hold.keep(case_of(world)) if isinstance(act, HoldAgent)]
+    case = case_of(world)
+    again = replace(case, seen=replace(case.seen, outcomes={first.id: Outcome(Verb.DONE)}))
+
+    assert first in hold.keep(again)
+
+
 @pytest.mark.parametrize("fault", [{"processKill": {"name": "app"}}, {"containerKill": {"container": "app"}}])
 def test_a_blow_is_dealt_once_and_leaves_nothing_to_hold(fault: Any) -> None:
     """C2: done once."""
@@ -297,17 +307,21 @@ def test_a_blow_is_dealt_once_and_leaves_nothing_to_hold(fault: Any) -> None:
     assert sum(isinstance(act, HoldAgent) for act in world.acts) == 1
 
 
-@pytest.mark.parametrize(("fault", "goes_on"), [({"containerKill": {"container": "app"}}, True), (NETWORK_LOSS, False)])
-def test_a_blow_that_users_notice_before_the_kubelet_tells_is_no_broken_steady_state(
-    fault: Any,
-    goes_on: bool,  # noqa: FBT001
+@pytest.mark.parametrize(
+    ("fault", "has_the_go", "goes_on"),
+    [({"containerKill": {"container": "app"}}, False, True), (NETWORK_LOSS, False, False), (NETWORK_LOSS, True, True)],
+)
+def test_what_users_notice_before_the_agent_tells_is_no_broken_steady_state(
+    fault: Any, *, has_the_go: bool, goes_on: bool
 ) -> None:
-    """C7: the agent that was told to go is gone with what it killed; of a fault that is held it is not so."""
+    """C7: an agent with the go may have its fault on; one of a blow may be gone with what it killed."""
     world = let_in(an_agent_spec(fault))
     world.run(5, until=Phase.RUNNING)
     planned = world.status.targets[0].model_copy(update={"phase": TargetPhase.PLANNED})
     status = world.status.model_copy(update={"phase": Phase.INJECTING, "targets": (planned,)})
-    said = AgentSeen(AgentContainer(planned.agent, "Running"), Said(AgentState.READY, "a mechanism"), world.now)
+    said = AgentSeen(
+        AgentContainer(planned.agent, "Running"), Said(AgentState.READY, "a mechanism"), world.now, has_the_go
+    )
     sick = CheckSeen(HealthState.UNHEALTHY, world.now, world.now, timedelta(hours=1))
     seen = replace(world.seen(agents={planned.uid: said}), checks={"checkout": sick}, outcomes={})
 

@@ -95,6 +95,7 @@ class Ears(AgentLinks):
         self.recalled: list[tuple[str, Key]] = []
         self.known: set[str] = set()
         self.said: Said | None = None
+        self.has_the_go = False
 
     def attend(self, pod: Ref, name: str, experiment: Key | None = None) -> None:
         self.attended.append((pod.name, experiment))
@@ -104,6 +105,9 @@ class Ears(AgentLinks):
 
     def knows(self, uid: str, name: str) -> bool:
         return uid in self.known
+
+    def may_begin(self, uid: str, name: str) -> bool:
+        return self.has_the_go
 
     def heard(self, uid: str, name: str) -> Heard:
         return Heard(self.said, NOON)
@@ -297,14 +301,19 @@ async def test_a_fault_that_is_on_somewhere_is_not_planned_again() -> None:
     assert (read.namespace, read.pods) == (None, ())
 
 
-@pytest.mark.parametrize(("said", "is_planned_again"), [(AgentState.READY, True), (AgentState.ON, False)])
-async def test_a_fault_that_an_agent_tells_of_is_not_planned_again(said: AgentState, *, is_planned_again: bool) -> None:
+@pytest.mark.parametrize(
+    ("said", "has_the_go", "is_planned_again"),
+    [(AgentState.READY, False, True), (AgentState.READY, True, False), (AgentState.ON, False, False)],
+)
+async def test_a_fault_that_an_agent_may_begin_is_not_planned_again(
+    said: AgentState, *, has_the_go: bool, is_planned_again: bool
+) -> None:
     """C4: beats follow from each look, so that one is short as soon as there is a fault to be beaten for."""
     web, ears = workload("web"), Ears()
     cluster = FakeCluster({("Deployment", "web"): web}, pods_=web.pods)
     status = under_way(Phase.INJECTING, *web.pods)
     records = tuple(one.model_copy(update={"agent": AGENT}) for one in status.targets)
-    ears.said = Said(said)
+    ears.said, ears.has_the_go = Said(said), has_the_go
     read = await reader(cluster, ears).during(
         KEY, spec(LOSS, kind="Pod", **WEB), status.model_copy(update={"targets": records})
     )

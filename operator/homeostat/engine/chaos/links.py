@@ -91,6 +91,11 @@ class AgentLinks:
         """Whether there is, or was lately, a link to an agent."""
         return (uid, name) in self._links
 
+    def may_begin(self, uid: str, name: str) -> bool:
+        """Whether we permitted an agent to begin, lately."""
+        link = self._links.get((uid, name))
+        return link is not None and link.held_until > 0
+
     def heard(self, uid: str, name: str) -> Heard:
         """Give what an agent said last."""
         link = self._links.get((uid, name))

@@ -104,7 +104,7 @@ class ExperimentReader:
             peers = reads.create_task(peers_of(self._cluster, spec, key.namespace)) if _is_injecting(status) else None
             guard = reads.create_task(self._guards.read(status.guard)) if status.guard else None
         seen = held.result()
-        is_to_begin = _is_to_begin(status) and not any(_is_on(agent) for agent in seen.agents.values())
+        is_to_begin = _is_to_begin(status) and not any(_may_be_on(agent) for agent in seen.agents.values())
         around = await self._before_if_possible(spec, status, key.namespace) if is_to_begin else Surroundings()
         return replace(
             around,
@@ -216,7 +216,9 @@ class ExperimentReader:
             if container is not None:
                 await self._listen(key, ref_of(record, key.namespace), container)
             heard = self._links.heard(record.uid, record.agent)
-            found[record.uid] = AgentSeen(container, heard.said, heard.at)
+            found[record.uid] = AgentSeen(
+                container, heard.said, heard.at, self._links.may_begin(record.uid, record.agent)
+            )
         return found
 
     async def _listen(self, key: Key, pod: Ref, container: AgentContainer) -> None:
@@ -250,8 +252,8 @@ def _is_injecting(status: ChaosExperimentStatus) -> bool:
     return status.phase is Phase.INJECTING
 
 
-def _is_on(agent: AgentSeen) -> bool:
-    return agent.said is not None and agent.said.state is AgentState.ON
+def _may_be_on(agent: AgentSeen) -> bool:
+    return agent.may_begin or (agent.said is not None and agent.said.state is AgentState.ON)
 
 
 def _container(pod: Pod | None, name: str) -> AgentContainer | None:

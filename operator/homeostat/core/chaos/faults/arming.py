@@ -66,12 +66,15 @@ def _beats(case: Case) -> Iterator[tuple[TargetRecord, HoldAgent]]:
             yield record, HoldAgent(f"{locks.run_id(case)}-hold-{index}", ref, record.agent, BEATS, begins)
 
 
-def may_have_struck(case: Case) -> bool:
-    """Whether a blow may have been dealt that is not seen yet: an agent that was ready was told to go.
+def may_be_on(case: Case) -> bool:
+    """Whether the fault may be on without being seen yet: an agent that was ready was told to go.
 
-    It often ends with what it kills, before it could say so; the kubelet tells of that a moment after users do.
+    One of a blow often ends with what it kills, before it could say so; the kubelet tells of that a moment after users
+    do, and an operator that was restarted does not know whom it told.
     """
-    ours = (one for one in case.status.targets if one.agent)
+    ours = tuple(one for one in case.status.targets if one.agent)
+    if any(agent_now(case, one).may_begin for one in ours):
+        return True
     return is_blow(case) and any(said_by(case, one) is not None or has_ended(case, one) for one in ours)
 
 

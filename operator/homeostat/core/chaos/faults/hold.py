@@ -23,9 +23,13 @@ _ENDED = frozenset({AgentState.OFF, AgentState.REFUSED})
 
 
 def keep(case: Case) -> tuple[Action, ...]:
-    """Give what keeps fault, guard and locks up for the next moment."""
-    wanted = (*guard.renewal(case), *(() if is_blow(case) else arming.beats(case)), *locks.keep(case))
-    return tuple(action for action in wanted if action.id not in case.seen.outcomes)
+    """Give what keeps fault, guard and locks up for the next moment.
+
+    Beats are asked for by each look, also by the one that follows an act at once: looks may take long.
+    """
+    beats = () if is_blow(case) else arming.beats(case)
+    others = (action for action in (*guard.renewal(case), *locks.keep(case)) if action.id not in case.seen.outcomes)
+    return (*beats, *others)
 
 
 def lost(case: Case) -> Refusal | None:

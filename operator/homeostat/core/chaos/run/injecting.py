@@ -56,9 +56,9 @@ def _put_on_record(case: Case) -> Move:
 
 
 def _second_thoughts(case: Case) -> Refusal | None:
-    """Refuse to take up an injection, after a crash or a conflict, that would not be begun now."""
+    """Refuse to take up an injection, after a crash or a conflict or a wait for agents, that would not be begun now."""
     is_hit = any(record.phase is not TargetPhase.PLANNED for record in case.status.targets)
-    if is_hit or arming.may_have_struck(case):
+    if is_hit or arming.may_be_on(case):
         return None
     drawn = last_look(case)
     return drawn if isinstance(drawn, Refusal) else None
