@@ -82,6 +82,7 @@ def test_a_change_that_is_gone_from_an_object_of_git_was_taken_back() -> None:
         (case(4), scaled(phase=TargetPhase.INTENDED)),  # it was never done
         (case(4), scaled(undoes="a-0")),  # it was ours to take back
         (case(4), scaled(action=ActionName.RESTART_ROLLOUT)),  # there is nothing to go back to
+        (case(4), scaled(desired={"replicas": 4})),  # it changed nothing: what stands is what it put there
     ],
 )
 def test_what_is_not_the_repositorys_doing_is_no_revert(now: Case, entry: InFlight) -> None:

@@ -5,10 +5,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from homeostat.api.recovery import KIND
-from homeostat.api.recovery_attempt import ActionName, TargetPhase
+from homeostat.api.recovery_attempt import ActionName, Attempt, AttemptPhase, InFlight, ObjectId, TargetPhase
 from homeostat.api.recovery_decision import PlanState
 from homeostat.api.recovery_status import RecoveryPolicyStatus, SignalState
 from homeostat.core.action import (
@@ -23,6 +23,7 @@ from homeostat.core.action import (
     SetUnschedulable,
     UndoRollout,
 )
+from homeostat.core.cluster import GitOwner
 from homeostat.core.recovery import decide, significance
 from homeostat.core.recovery.seen import RecoverySeen, Requests
 from homeostat.core.recovery.steps.actions import MARKER
@@ -30,8 +31,8 @@ from homeostat.core.recovery.steps.wording import patch_of
 from homeostat.core.significance import Significance
 from homeostat.interchange.schema import root_schema
 from homeostat.interchange.structural import violations
-from scenarios.recovery.drawn import Case, cases, replicas
-from scenarios.recovery.world import NOON, POLICY
+from scenarios.recovery.drawn import Case, cases, replicas, worded
+from scenarios.recovery.world import NOON, POLICY, TARGET, World, spec
 
 SCHEMA = root_schema(KIND)["properties"]["status"]
 ACTS = EvictPod | RestartRollout | Scale | UndoRollout | PatchObject | SetUnschedulable | ResizePod | RunJob
@@ -46,14 +47,34 @@ def acts(actions: Sequence[Action], status: RecoveryPolicyStatus) -> list[Any]:
     return [one for one in actions if isinstance(one, ACTS) or (isinstance(one, CallWebhook) and one.id != told)]
 
 
+def patched(was: int, now: int) -> Case:
+    """Give a patch that is done, on an object of a Git repository, just when its time to act is over."""
+    here = ObjectId(kind=TARGET.kind, name=TARGET.name, uid=TARGET.uid)
+    attempt = Attempt(
+        id="a", step=0, name="patch", trigger=0, phase=AttemptPhase.ACTING, workload=here, detected_at=NOON,
+        started_at=NOON, deadline=NOON,
+    )  # fmt: skip
+    entry = InFlight(
+        id="a-0", target=here, step=0, action=ActionName.PATCH, original=worded(was), desired=worded(now),
+        started_at=NOON, deadline=NOON, phase=TargetPhase.DONE,
+    )  # fmt: skip
+    world = World(spec=spec(steps=[{"patch": {"patch": {"spec": {"minReadySeconds": now}}}}]))
+    seen = world.seen()
+    assert seen.target is not None
+    owned = replace(seen.target, git=GitOwner("Argo CD", "shop", ("spec",)))
+    return world.spec, RecoveryPolicyStatus(attempt=attempt, in_flight=(entry,)), replace(seen, target=owned)
+
+
 @some
 @given(cases)
+@example(patched(0, 0))
+@example(patched(0, 3))
 def test_every_decision_is_the_same_again_for_its_own_result(case: Case) -> None:
     """Total, idempotent at the same now; what is written is what was decided, and the API server takes it."""
     policy, status, seen = case
 
     once = decide(policy, status, seen, NOON)
-    twice = decide(policy, once.status, as_read(seen, once.status), NOON)
+    twice = decide(policy, once.status, as_read(seen, status, once.status), NOON)
 
     assert twice.status == once.status
     assert acts(twice.actions, twice.status) == acts(once.actions, once.status)
@@ -63,12 +84,16 @@ def test_every_decision_is_the_same_again_for_its_own_result(case: Case) -> None
     assert significance(RecoveryPolicyStatus.model_validate(written), once.status) is Significance.NOTHING
 
 
-def as_read(seen: RecoverySeen, status: RecoveryPolicyStatus) -> RecoverySeen:
-    """Give what the engine reads by the new record: the fields of a patch that is about to be made, as they are."""
+def as_read(seen: RecoverySeen, before: RecoveryPolicyStatus, after: RecoveryPolicyStatus) -> RecoverySeen:
+    """Give what the engine reads by the new record: the fields of a patch that is about to be made, as they are.
+
+    Those of a patch that was on record before were read for the first decision already: the world is the same.
+    """
+    known = {*seen.fields, *(entry.id for entry in before.in_flight)}
     begun = {
         entry.id: patch_of(entry.original)
-        for entry in status.in_flight
-        if entry.action is ActionName.PATCH and not entry.undoes and entry.id not in seen.fields
+        for entry in after.in_flight
+        if entry.action is ActionName.PATCH and not entry.undoes and entry.id not in known
     }
     return replace(seen, fields={**seen.fields, **begun})
 

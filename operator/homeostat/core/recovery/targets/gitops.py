@@ -29,7 +29,12 @@ def writes_git(step: Step, workload: Workload | None) -> tuple[str, ...]:
 
 
 def is_reverted(case: Case, entry: InFlight) -> bool:
-    """Whether what an action put in place was set back to what stood before, on an object reconciled from Git."""
+    """Whether what an action put in place was set back to what stood before, on an object reconciled from Git.
+
+    What left everything as it was looks the same whether or not somebody took it back: nobody did.
+    """
+    if entry.original == entry.desired:
+        return False
     target, handling = workload_of(case, entry), HANDLINGS.get(entry.action)
     if target is None or target.git is None or handling is None or not handling.is_reversible:
         return False
