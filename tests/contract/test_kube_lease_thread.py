@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event, Semaphore, Thread
 from typing import Any
 
 import pytest
+from aiohttp import web
 from typing_extensions import override
 
 from contract.kube_server import credentials, serving_handler
@@ -21,6 +22,7 @@ SHORT = Terms(duration=3.0, deadline=2.0, renew_every=0.1)
 LONG_ENOUGH = 35
 """Renewals that take longer than the Lease lasts."""
 PATIENCE = 30.0  # seconds
+LATE = 0.5  # seconds
 
 
 class Apart(LeaseServer):
@@ -34,6 +36,28 @@ class Apart(LeaseServer):
     def _write(self, path: str, new: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         answer = super()._write(path, new)
         self.written.release()
+        return answer
+
+
+class Late(Apart):
+    """Write at once, but answer one of the writes only when another request comes, or late."""
+
+    def __init__(self, late: int) -> None:
+        super().__init__()
+        self.is_waiting = Event()
+        self._late, self._requests = late, asyncio.Condition()
+
+    @override
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        async with self._requests:
+            self._requests.notify_all()
+        answer = await super().handle(request)
+        self._late -= request.method != "GET"
+        if self._late == 0 and not self.is_waiting.is_set():
+            self.is_waiting.set()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LATE), self._requests:
+                    await self._requests.wait()
         return answer
 
 
@@ -134,6 +158,18 @@ async def test_a_leader_that_gives_up_lets_the_next_one_lead_at_once() -> None:
             a.give_up()
 
         assert not a.is_held()
+        assert server.lease()["spec"]["holderIdentity"] == ""
+
+
+@pytest.mark.parametrize("late", [1, 2], ids=["taking the Lease", "renewing it"])
+async def test_a_leader_that_gives_up_waits_for_what_it_has_asked_for(late: int) -> None:
+    """What is dropped is done all the same: the Lease is newer then than is known, and cannot be given up."""
+    server = Late(late)
+    with serving(server) as url:
+        async with candidate(url, "a", Event()) as a:
+            assert await asyncio.to_thread(server.is_waiting.wait, PATIENCE)
+            a.give_up()
+
         assert server.lease()["spec"]["holderIdentity"] == ""
 
 

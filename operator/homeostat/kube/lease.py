@@ -7,6 +7,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from homeostat.core.leadership import Sighting, Step, Terms, next_step, seconds_left, sighted
@@ -26,7 +27,8 @@ _NO_LUCK = (Conflict, Gone, Unavailable, Forbidden, Rejected, TimeoutError)
 class Leadership:
     """One candidate for the Lease `homeostat-leader` of a namespace: `identity` (such as the pod's name), made unique.
 
-    Use: `await acquire()`, then `await hold()` beside the work, and `await release()` on a graceful stop.
+    Use: `await acquire()`, then `await hold()` beside the work; on a graceful stop `await settled()`, cancel, and
+    `await release()`.
     `is_held()` is true exactly while this process may act; it may be asked from any thread. While `may_renew` says no
     the Lease is not renewed, and is lost at the deadline.
     """
@@ -53,6 +55,7 @@ class Leadership:
         self._seen: Sighting | None = None
         self._renewed_at: float | None = None
         self._failed_at = -math.inf
+        self._turn = asyncio.Lock()  # of the one request that is under way
         self._untouched: LeaseObject | None = None
         """The record as we wrote it last, while nothing else is known of it: it need not be read to be renewed."""
 
@@ -79,6 +82,16 @@ class Leadership:
         self._renewed_at = None
         _log.error("leadership of %s is lost", self._identity)
 
+    async def settled(self) -> None:
+        """Wait until no write is under way, for a while at most.
+
+        One that is dropped may be carried out all the same, and what was known of the Lease is old then: it could not
+        be given up, and the next one had to wait for its end.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE), self._turn:
+                pass
+
     async def release(self) -> None:
         """Give leadership up, so that the next one need not wait. Best effort: it ends by itself anyway."""
         if self._lease is None or not self.is_held():
@@ -94,7 +107,7 @@ class Leadership:
     async def _attempt(self, seconds: float) -> bool:
         """Look once and do what follows, within `seconds`; whether we lead by the write that was sent now."""
         try:
-            async with asyncio.timeout(seconds):
+            async with self._turn, asyncio.timeout(seconds):
                 return await self._renew_untouched() or await self._look_and_write()
         except _NO_LUCK as error:
             _log.warning("leadership: %s", type(error).__name__)

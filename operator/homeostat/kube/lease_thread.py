@@ -112,6 +112,8 @@ class ElectionThread:
             )
             leading = tasks.create_task(self._lead(self._leadership))
             await self._stop.wait()
+            if self._is_given_up:
+                await self._leadership.settled()
             leading.cancel()
             if self._is_given_up:
                 await self._leadership.release()
