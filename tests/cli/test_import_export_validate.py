@@ -19,6 +19,12 @@ spec:
   window: {rolling: 30d}
   indicator: {prometheus: {ratio: {bad: "sum(bad)", total: "sum(all)"}}}
 """
+CHECK = """\
+apiVersion: homeostat.dev/v1alpha1
+kind: HealthCheck
+metadata: {name: NAME, namespace: shop}
+spec: {probe: {http: {url: "http://checkout.shop/"}}}
+"""
 OPENSLO = """\
 apiVersion: openslo/v1
 kind: SLO
@@ -50,9 +56,26 @@ def file(tmp_path: Path) -> Any:
 # --- validate -------------------------------------------------------------------------------------------
 
 
-def test_what_is_valid_prints_nothing(file: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_valid_is_counted_by_kind_where_no_script_reads(file: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", "-f", file(OBJECTIVE)]) == 0
-    assert capsys.readouterr() == ("", "")
+    assert capsys.readouterr() == ("", "1 object is valid: 1 ServiceLevelObjective\n")
+
+    checks = [CHECK.replace("NAME", name) for name in ("a", "b")]
+    assert main(["validate", "-f", file("---\n".join([OBJECTIVE, *checks]))]) == 0
+    assert capsys.readouterr() == ("", "3 objects are valid: 2 HealthCheck, 1 ServiceLevelObjective\n")
+
+
+def test_programs_are_told_of_valid_objects_as_data_alone(file: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "-f", file(OBJECTIVE), "-o", "json"]) == 0
+    out, err = capsys.readouterr()
+    assert ([one["problems"] for one in json.loads(out)], err) == ([[]], "")
+
+
+def test_where_one_object_is_not_valid_nothing_is_said_to_be_valid(
+    file: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["validate", file(OBJECTIVE + "---\n" + CHECK.replace("NAME", "a").replace("probe", "prob"))]) == 1
+    assert capsys.readouterr().err == ""
 
 
 def test_a_problem_is_one_line_with_file_document_object_and_path(
@@ -105,6 +128,8 @@ def test_a_warning_alone_is_valid(file: Any, capsys: pytest.CaptureFixture[str])
     assert [(one["severity"], one["path"]) for one in found["problems"]] == [
         ("warning", "spec.indicator.healthCheck.name")
     ]
+    assert main(["validate", "-f", file(json.dumps(body))]) == 0
+    assert capsys.readouterr().err == "1 object is valid, with 1 warning: 1 ServiceLevelObjective\n"
 
 
 def test_items_of_a_list_and_files_of_a_directory_are_checked_and_foreign_objects_left_alone(

@@ -1,6 +1,7 @@
 """`homeostat validate -f FILE …`: says of objects what the API server and the controllers would, without either."""
 
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from homeostat.cli.carrying_out import FAILED, carry_out
 from homeostat.cli.files.objects import BadInput, Given, objects
 from homeostat.cli.parsers.validate import parser
 from homeostat.cli.showing import show
-from homeostat.cli.streams import in_one_line
+from homeostat.cli.streams import complain, in_one_line
 from homeostat.interchange.metadata import is_ours
 from homeostat.interchange.references import cross_problems
 from homeostat.interchange.structural import Problem, Severity
@@ -39,6 +40,8 @@ def _run(asked: Namespace) -> int:
     if not show(_as_data(findings), asked.output, lambda: "".join(f"{line}\n" for line in _lines(findings))):
         return FAILED
     is_valid = all(problem.severity is Severity.WARNING for one in findings for problem in one.problems)
+    if is_valid and asked.output == "text":
+        complain([_summary(findings)], "")  # what is printed is problems alone: a script may count on it
     return VALID if is_valid else INVALID
 
 
@@ -80,6 +83,15 @@ def _lines(findings: Sequence[Finding]) -> Iterator[str]:
             warning = "warning: " if problem.severity is Severity.WARNING else ""
             message = " ".join(problem.message.split())
             yield in_one_line(f"{where}: {problem.path}: {warning}{message}")
+
+
+def _summary(findings: Sequence[Finding]) -> str:
+    """Say what was found valid: without a word one does not know whether anything was looked at."""
+    kinds = sorted(Counter(one.checked.kind for one in findings).items())
+    what = "1 object is" if len(findings) == 1 else f"{len(findings)} objects are"
+    warnings = sum(len(one.problems) for one in findings)
+    warned = f", with {warnings} warning{'s' * (warnings > 1)}" if warnings else ""
+    return f"{what} valid{warned}: {', '.join(f'{count} {kind}' for kind, count in kinds)}"
 
 
 def _as_data(findings: Sequence[Finding]) -> list[dict[str, object]]:

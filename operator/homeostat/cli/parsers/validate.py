@@ -9,7 +9,8 @@ def parser() -> Parser:
     made = Parser(
         prog="homeostat validate",
         description="Check objects of homeostat as the API server would, with the same rules and defaults, and say "
-        "what the controllers would have against them.",
+        "what the controllers would have against them. Problems go to standard output, and to standard error how many "
+        "objects are valid where all are.",
         epilog="Exit code: 0 all are valid, 1 one is not, 2 a file cannot be read. What is no object of homeostat is "
         "left alone.",
     )
