@@ -100,7 +100,7 @@ def test_a_burning_objective_names_its_check_its_alerts_and_its_worst_group_firs
             {"name": "region=us", "state": "Exhausted", "bad": 9, "remaining": "-3"},
             {"name": "region=ap", "state": "Met", "bad": 0},
         ],
-        "burnRates": [{"window": "1h", "rate": "14.5"}, {"window": "3d", "rate": "0.5"}],
+        "burnRates": [{"window": "1h", "rate": "14.5"}, {"window": "6h", "rate": "2"}, {"window": "3d", "rate": "0.5"}],
     }  # fmt: skip
     told = why("ServiceLevelObjective", "slo", body("cart", status, indicator={"healthCheck": {"name": "cart"}}))
     assert (
@@ -109,9 +109,32 @@ def test_a_burning_objective_names_its_check_its_alerts_and_its_worst_group_firs
     )
     found = states(told)
     assert found["alert BurnRate 1h/5m"] == BLOCKED
-    assert (found["burn 1h"], found["burn 3d"]) == (BLOCKED, PASSED)
+    assert (found["burn 1h"], found["burn 6h"], found["burn 3d"]) == (BLOCKED, PASSED, PASSED)
     groups = [name for name in found if name.startswith("group")]
     assert groups == ["group region=us", "group region=eu"]
+
+
+def test_of_an_objective_that_is_met_no_burn_rate_is_a_reason() -> None:
+    status = {
+        "state": "Met", "good": 9_999, "bad": 1, "budget": {"remaining": "90"},
+        "alerts": [{"type": "BurnRate", "severity": "Page", "long": "3d", "short": "6h", "group": "region=eu"}],
+        "burnRates": [{"window": "1h", "rate": "1.2"}, {"window": "3d", "rate": "1.3"}],
+    }  # fmt: skip
+    found = {gate.name: (gate.state, gate.message) for gate in of_objective(status).gates}
+    assert found["burn 1h"] == (PASSED, "burns 1.2 times as fast as it may; no alert of this window fires")
+    assert found["burn 3d"][0] == PASSED  # the alert is of one group, the rate of the whole
+    assert not of_objective({**status, "alerts": []}).is_blocked
+
+
+@pytest.mark.parametrize(("left", "state"), [("12.5", PASSED), ("0", BLOCKED), ("-3", BLOCKED)])
+def test_a_budget_that_is_gone_stands_against_an_objective_without_any_alert(left: str, state: str) -> None:
+    told = of_objective({"state": "Exhausted", "budget": {"remaining": left}})
+    assert states(told)["budget"] == state
+    assert told.is_blocked is (state == BLOCKED)
+
+
+def of_objective(status: dict[str, Any]) -> Why:
+    return why("ServiceLevelObjective", "slo", body("cart", status, indicator={"healthCheck": {"name": "cart"}}))
 
 
 def test_a_failing_check_says_in_which_phase_and_how_far_from_its_threshold() -> None:

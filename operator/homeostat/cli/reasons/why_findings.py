@@ -164,12 +164,25 @@ def _of_objective(_spec: Body, status: Body, _now: datetime) -> Iterator[Gate]:
         yield Gate(
             f"group {group.get('name')}", BLOCKED, "", str(group["state"]), f"{group.get('bad', 0)} bad events{left}"
         )
-    for rate in status.get("burnRates") or ():
-        is_fast = _number(rate.get("rate")) > 1
-        told = f"burns {rate.get('rate')} times as fast as it may"
-        yield Gate(f"burn {rate.get('window')}", BLOCKED if is_fast else PASSED, message=told)
+    remaining = (status.get("budget") or {}).get("remaining")
+    if remaining is not None:
+        yield Gate("budget", PASSED if _number(remaining) > 0 else BLOCKED, message=f"{remaining} % of it is left")
+    yield from _of_burn_rates(status)
     if status.get("holds"):
         yield Gate("holds", BLOCKED, "", "BudgetHeld", f"its low budget holds {', '.join(status['holds'])}")
+
+
+def _of_burn_rates(status: Body) -> Iterator[Gate]:
+    """A burn rate stands against an objective with its alert only: an hour above 1 is little of a budget of days."""
+    alerts = [one for one in status.get("alerts") or () if not one.get("group")]
+    alerting = {one.get(window) for one in alerts for window in ("long", "short")}
+    for rate in status.get("burnRates") or ():
+        window = rate.get("window")
+        is_fast = _number(rate.get("rate")) > 1
+        is_against = is_fast and window in alerting
+        calm = "; no alert of this window fires" if is_fast and not is_against else ""
+        told = f"burns {rate.get('rate')} times as fast as it may{calm}"
+        yield Gate(f"burn {window}", BLOCKED if is_against else PASSED, message=told)
 
 
 def _answer_of_objective(spec: Body, status: Body, _blocked: Sequence[Gate]) -> str:
