@@ -34,6 +34,19 @@ async def test_where_freezes_cannot_be_seen_they_are_not_asked_for() -> None:
     assert freezes.in_force("shop", Activity.CHAOS, FakeClock().now()) is None
 
 
+async def test_before_an_act_a_freeze_that_the_watch_missed_is_heeded_and_one_that_is_gone_is_not() -> None:
+    """R12: nothing says how old the store is, so it is not asked."""
+    store, objects, now = ObjectStore(), FakeObjects(), FakeClock().now()
+    store.put(entry_from(body_of("Freeze", "lifted", {**SPEC, "stops": ["Recovery"]}, namespace=""), "Freeze"))
+    objects.put(body_of("Freeze", "outage", SPEC, namespace=""))
+    freezes = Freezes(store, objects, store.put, store.remove)
+
+    assert freezes.in_force("shop", Activity.RECOVERY, now) is not None
+    await freezes.refresh()
+    assert freezes.in_force("shop", Activity.RECOVERY, now) is None
+    assert freezes.in_force("shop", Activity.CHAOS, now) is not None
+
+
 async def test_kinds_that_cannot_be_seen_are_not_loaded() -> None:
     objects, store, clock = Closed(), ObjectStore(), FakeClock()
     objects.put(body_of("HealthCheck", "web", {"probe": {"workload": {"kind": "Deployment", "name": "web"}}}))

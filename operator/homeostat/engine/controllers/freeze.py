@@ -49,7 +49,12 @@ class Freezes:
         self._drop = drop
 
     async def refresh(self) -> None:
-        """Read all freezes from the API server: before an act, what the watch may have missed must not matter."""
+        """Read all freezes from the API server: before an act, what the watch may have missed must not matter.
+
+        The store has all that the watch told of, but nothing says how old that is: a watch that is cut off looks like
+        one without news. A kill switch must never be missed, and an old view forbids to act (R12): so whoever may act
+        asks each time. It is one small list, and a policy at rest makes none.
+        """
         if not self._are_heeded:
             return
         before = {entry.key: entry.ref.uid for entry in self._store.of_kind(KIND.kind)}
