@@ -6,6 +6,8 @@ What is asked stands in annotations. The name written beside them is the API ser
 import argparse
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
 from homeostat.api.chaos import ABORT
@@ -16,11 +18,27 @@ from homeostat.api.recovery import APPROVE, BY, REJECT, RUN
 from homeostat.cli.arguments import CommandError, Parser
 from homeostat.cli.asked import explained, kind_and_name, place_of
 from homeostat.cli.carrying_out import FAILED, carry_out
-from homeostat.cli.consent.report import Answer, Result
 from homeostat.cli.streams import complain, print_out
 from homeostat.kube.client import MERGE_PATCH, ApiClient, Patience
 from homeostat.kube.resources import Resource, resource_of
 from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable
+
+
+class Result(Enum):
+    """What became of what was asked."""
+
+    DONE = auto()
+    REFUSED = auto()
+    PENDING = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of what was asked, and a line to print."""
+
+    result: Result
+    text: str
+
 
 CODES = {Result.DONE: 0, Result.REFUSED: 1, Result.PENDING: 3}
 HAVE_RUNS = (EXPERIMENT, GAME_DAY)

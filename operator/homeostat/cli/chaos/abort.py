@@ -7,8 +7,7 @@ from uuid import uuid4
 from homeostat.api.chaos import ABORT
 from homeostat.api.meta import Kind
 from homeostat.cli.chaos.run_report import abort_answer, obstacle_to_abort
-from homeostat.cli.consent.report import Answer
-from homeostat.cli.desk import HAVE_RUNS, Desk, ask
+from homeostat.cli.desk import HAVE_RUNS, Answer, Desk, ask
 from homeostat.cli.parsers.chaos_abort import parser
 from homeostat.cli.streams import in_one_line
 

@@ -6,8 +6,7 @@ from typing import Any
 
 from homeostat.api.meta import Kind
 from homeostat.cli.chaos.run_report import standing, status_of
-from homeostat.cli.consent.report import Answer, Result
-from homeostat.cli.desk import HAVE_RUNS, Body, Desk, ask
+from homeostat.cli.desk import HAVE_RUNS, Answer, Body, Desk, Result, ask
 from homeostat.cli.parsers.chaos_plan import HOW, parser
 from homeostat.cli.streams import encoded, in_one_line
 

@@ -9,8 +9,7 @@ from homeostat.api.meta import Kind
 from homeostat.api.recovery import RUN
 from homeostat.cli.arguments import BadArguments
 from homeostat.cli.chaos.run_report import obstacle_to_run, run_answer
-from homeostat.cli.consent.report import Answer
-from homeostat.cli.desk import HAVE_RUNS, Desk, ask
+from homeostat.cli.desk import HAVE_RUNS, Answer, Desk, ask
 from homeostat.cli.parsers.chaos_run import INJECTED, WAIT, parser
 from homeostat.cli.streams import in_one_line
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from homeostat.api.chaos import RUN
 from homeostat.api.gameday import KIND as GAME_DAY
-from homeostat.cli.consent.report import Answer, Result
+from homeostat.cli.desk import Answer, Result
 from homeostat.cli.parsers.chaos_run import BEGUN, INJECTED
 from homeostat.cli.streams import in_one_line
 from homeostat.core.chaos.reasons import ChaosReason

@@ -21,8 +21,7 @@ from homeostat.cli.arguments import BadArguments
 from homeostat.cli.asked import kind_names
 from homeostat.cli.chaos import run_report
 from homeostat.cli.consent import report as consent_report
-from homeostat.cli.consent.report import Answer, Result
-from homeostat.cli.desk import HAVE_RUNS, Desk, ask, noun
+from homeostat.cli.desk import HAVE_RUNS, Answer, Desk, Result, ask, noun
 from homeostat.cli.parsers.consent import ABOUT_PLANS, parser
 from homeostat.cli.streams import in_one_line, print_out
 from homeostat.engine.clock import SystemClock

@@ -1,9 +1,8 @@
 """What the operator made of what a human asked, read from the policy's status."""
 
-from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Any
 
+from homeostat.cli.desk import Answer, Result
 from homeostat.cli.streams import in_one_line
 
 _WHY = {
@@ -13,22 +12,6 @@ _WHY = {
     "NotAwaited": "no plan awaits approval",
 }
 _NO_ANSWER = "no operator has answered yet; what was asked stands on the policy"
-
-
-class Result(Enum):
-    """What became of it."""
-
-    DONE = auto()
-    REFUSED = auto()
-    PENDING = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What became of it, and a line to print."""
-
-    result: Result
-    text: str
 
 
 def answered(command: str, token: str, body: dict[str, Any]) -> Answer:

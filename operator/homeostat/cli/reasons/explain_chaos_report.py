@@ -6,7 +6,18 @@ from typing import Any, Final
 from homeostat.api.chaos import DuringFault
 from homeostat.api.meta import format_duration, format_time
 from homeostat.cli.reasons.explain_chaos import ChaosReport
-from homeostat.cli.reasons.gate_table import NOT_KNOWN, PASSED, REFUSED, table, until_then, whole
+from homeostat.cli.reasons.gate_table import (
+    NOT_KNOWN,
+    PASSED,
+    REFUSED,
+    gate_data,
+    if_it_were,
+    names,
+    table,
+    until_then,
+    verdict,
+    whole,
+)
 from homeostat.core.chaos.explaining import WANTED, Answer
 from homeostat.core.chaos.hypothesis.finding import Finding
 
@@ -59,21 +70,15 @@ def _why(report: ChaosReport, answer: Answer) -> str:
 
 def _verdict(report: ChaosReport) -> str:
     told, refusals = report.explanation, report.refusals
-    unknown = ", ".join(one.name for one in told.answers if one.name in report.not_known)
+    unknown = names([one for one in told.answers if one.name in report.not_known])
     if told.is_at_work:
         if refusals:
             return f"Its fault is stopped by {refusals[0].name}: {refusals[0].reason}."
         return f"Nothing that is known stops its fault{f'; not known: {unknown}' if unknown else ''}."
     if refusals and refusals[0].name == WANTED:
-        others = ", ".join(one.name for one in refusals[1:])
-        after = f" If it were, it would be refused by {others}." if others else ""
-        return f"No run is wanted now.{after or ' If it were, nothing that is known would refuse it.'}"
-    if refusals:
-        others = ", ".join(one.name for one in refusals[1:])
-        return f"Refused by {refusals[0].name}: {refusals[0].reason}." + (f" After that by {others}." if others else "")
-    if unknown:
-        return f"Nothing that is known refuses; not known: {unknown}."
-    return "All gates let it pass."
+        after = if_it_were(refusals[1:]) or " If it were, nothing that is known would refuse it."
+        return f"No run is wanted now.{after}"
+    return verdict(refusals, unknown)
 
 
 def _facts(report: ChaosReport) -> Iterator[tuple[str, str]]:
@@ -125,24 +130,13 @@ def as_data(report: ChaosReport) -> dict[str, Any]:
         "reason": status.reason,
         "runNumber": status.run_number,
         "notes": list(report.notes),
-        "gates": [_gate(report, one) for one in told.answers],
+        "gates": [gate_data(one, report.not_known) for one in told.answers],
         "refusedBy": report.refusals[0].name if report.refusals else None,
         "nextStart": format_time(told.next_start) if told.next_start else None,
         "wouldDo": told.draft.plan.wire() if told.draft else None,
         "hypothesis": [_finding(one) | {"duringFault": one.during.value} for one in told.hypothesis],
         "stopConditions": [_finding(one) for one in told.stops],
         "revertAt": format_time(status.revert_at) if status.revert_at and told.is_at_work else None,
-    }
-
-
-def _gate(report: ChaosReport, one: Answer) -> dict[str, Any]:
-    is_known = one.name not in report.not_known
-    return {
-        "name": one.name,
-        "passed": one.passed if is_known else None,
-        "reason": one.reason if is_known else "",
-        "message": one.message if is_known else report.not_known[one.name],
-        "until": format_time(one.until) if one.until and is_known else None,
     }
 
 

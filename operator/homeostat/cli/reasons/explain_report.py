@@ -8,7 +8,18 @@ from typing import Any
 from homeostat.api.meta import format_time
 from homeostat.api.recovery import Mode
 from homeostat.api.recovery_attempt import AttemptPhase
-from homeostat.cli.reasons.gate_table import NOT_KNOWN, PASSED, REFUSED, table, until_then, whole
+from homeostat.cli.reasons.gate_table import (
+    NOT_KNOWN,
+    PASSED,
+    REFUSED,
+    gate_data,
+    if_it_were,
+    names,
+    table,
+    until_then,
+    verdict,
+    whole,
+)
 from homeostat.core.recovery.explaining import Explanation
 from homeostat.core.recovery.gates.explanation import TRIGGERED, GateAnswer
 from homeostat.core.recovery.reasons import Block, BlockReason
@@ -80,27 +91,17 @@ def _why(report: Report, answer: GateAnswer) -> str:
 
 
 def _verdict(report: Report) -> str:
-    refusals, unknown = report.refusals, report.unknown
+    refusals = report.refusals
     if refusals and refusals[0].name == TRIGGERED:
-        others = _names(refusals[1:])
         if _is_verifying(report.explanation):
             return "Nothing more is to be done now: what was done is being verified."
-        return "Nothing is to be done now." + (f" If it were, it would be refused by {others}." if others else "")
-    if refusals:
-        others = _names(refusals[1:])
-        return f"Refused by {refusals[0].name}: {refusals[0].reason}." + (f" After that by {others}." if others else "")
-    if unknown:
-        return f"Nothing that is known refuses; not known: {_names(unknown)}."
-    return "All gates let it pass."
+        return "Nothing is to be done now." + if_it_were(refusals[1:])
+    return verdict(refusals, names(report.unknown))
 
 
 def _is_verifying(told: Explanation) -> bool:
     attempt = told.case.status.attempt
     return attempt is not None and attempt.phase is AttemptPhase.VERIFYING
-
-
-def _names(answers: tuple[GateAnswer, ...]) -> str:
-    return ", ".join(answer.name for answer in answers)
 
 
 def _facts(report: Report) -> Iterator[tuple[str, str]]:
@@ -189,7 +190,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "phase": status.phase.value,
         "notes": list(report.notes),
         "signals": [signal.wire() for signal in status.signals],
-        "gates": [_gate(report, answer) for answer in told.answers],
+        "gates": [gate_data(answer, report.not_known) for answer in told.answers],
         "refusedBy": report.refusals[0].name if report.refusals else None,
         "next": {"step": told.index, "name": told.step.name, "does": _does(told)},
         "decision": status.decision.wire() if status.decision else None,
@@ -197,17 +198,6 @@ def as_json(report: Report) -> dict[str, Any]:
         "inFlight": [entry.wire() for entry in status.in_flight],
         "budget": status.budget.wire(),
         "plan": status.plan.wire() if status.plan else None,
-    }
-
-
-def _gate(report: Report, answer: GateAnswer) -> dict[str, Any]:
-    is_known = answer.name not in report.not_known
-    return {
-        "name": answer.name,
-        "passed": answer.passed if is_known else None,
-        "reason": answer.reason if is_known else "",
-        "message": answer.message if is_known else report.not_known[answer.name],
-        "until": format_time(answer.until) if answer.until and is_known else None,
     }
 
 
