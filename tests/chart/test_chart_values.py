@@ -49,6 +49,7 @@ def environment(**values: Any) -> dict[str, Any]:
         ({"topologySpreadConstraints": [{"maxSkew": 1, "topologyKy": "zone"}]}, "topologyKy"),
         ({"networkPolicy": {"egress": {"apiServer": [{"ipBlok": {}}]}}}, "ipBlok"),
         ({"networkPolicy": {"egress": {"rules": [{"port": []}]}}}, "port"),
+        ({"networkPolicy": {"egress": {"dnsPorts": []}}}, "dnsPorts"),
         ({"metrics": {"podMonitor": {"relabelings": [{"targetLable": "team"}]}}}, "targetLable"),
         ({"extraEnv": [{"name": "A", "vaule": "b"}]}, "vaule"),
         ({"extraVolumeMounts": [{"name": "a", "mountPath": "/a", "readonly": True}]}, "readonly"),
@@ -134,6 +135,22 @@ def test_each_of_our_pods_has_a_network_policy_that_lets_it_reach_the_api_server
         [policy] = [one for one in policies if one["podSelector"]["matchLabels"].items() <= pod.items()]
         assert {"port": 6443, "protocol": "TCP"} in policy["egress"][0]["ports"]
         assert policy["policyTypes"] == ["Ingress", "Egress"]
+
+
+@pytest.mark.parametrize(
+    ("egress", "ports"),
+    [({}, [53]), ({"dnsPorts": [53, 5353]}, [53, 5353]), ({"dns": False, "dnsPorts": [5353]}, [])],
+)
+def test_every_one_of_our_pods_may_ask_dns_on_the_ports_that_its_pods_listen_on(
+    egress: dict[str, Any], ports: list[int]
+) -> None:
+    """On OpenShift they listen on 5353, whatever the port of the Service."""
+    found = with_values(networkPolicy={"enabled": True, "egress": {"rules": [], **egress}}, chaos={"enabled": True})
+    policies = [one["spec"] for one in found if one["kind"] == "NetworkPolicy"]
+    both = [{"port": port, "protocol": protocol} for port in ports for protocol in ("UDP", "TCP")]
+
+    assert len(policies) == 3  # of the operator, undo Pods, and the Job of the uninstall
+    assert [[one["ports"] for one in policy["egress"][1:]] for policy in policies] == [[both] if both else []] * 3
 
 
 @pytest.mark.parametrize(
