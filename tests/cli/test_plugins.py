@@ -62,3 +62,10 @@ def test_the_archive_runs_in_a_clean_folder_and_its_checksum_is_in_the_manifest(
         [str(link), "help"], capture_output=True, text=True, check=True, cwd="/", env={"PATH": path}, timeout=60
     )
     assert told.stdout.startswith("usage: kubectl homeostat COMMAND")
+
+    completion = clean / "kubectl_complete-homeostat"
+    completion.symlink_to(link.name)  # Krew links one file: this is the other, which the docs have one make
+    told = subprocess.run(
+        [str(completion), "sta"], capture_output=True, text=True, check=True, cwd="/", env={"PATH": path}, timeout=60
+    )
+    assert told.stdout.startswith("status\t")
