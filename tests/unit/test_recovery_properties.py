@@ -31,8 +31,8 @@ from homeostat.core.recovery.steps.wording import patch_of
 from homeostat.core.significance import Significance
 from homeostat.interchange.schema import root_schema
 from homeostat.interchange.structural import violations
-from scenarios.recovery.drawn import Case, cases, replicas, worded
-from scenarios.recovery.world import NOON, POLICY, TARGET, World, spec
+from scenarios.recovery.drawn import SECOND, Case, cases, in_keeping, replicas, worded
+from scenarios.recovery.world import DONE, NOON, POLICY, TARGET, World, spec
 
 SCHEMA = root_schema(KIND)["properties"]["status"]
 ACTS = EvictPod | RestartRollout | Scale | UndoRollout | PatchObject | SetUnschedulable | ResizePod | RunJob
@@ -65,13 +65,26 @@ def patched(was: int, now: int) -> Case:
     return world.spec, RecoveryPolicyStatus(attempt=attempt, in_flight=(entry,)), replace(seen, target=owned)
 
 
+def foretold() -> Case:
+    """Give an attempt with nothing on record yet, in a world that knows the first action that it will have."""
+    policy, status, seen = patched(0, 3)
+    changes = {"name": "rolloutRestart", "requested_by": "bob", "deadline": NOON + timedelta(minutes=1)}
+    attempt = status.attempt and status.attempt.model_copy(update=changes)
+    status = status.model_copy(update={"attempt": attempt, "in_flight": ()})
+    steps = spec(steps=[{"rolloutRestart": {}, "targets": [{"kind": "Deployment", "name": "second"}]}]).steps
+    assert seen.target is not None
+    second = replace(seen.target, ref=SECOND, git=None, restart_id="a-0")
+    return policy.model_copy(update={"steps": steps}), status, replace(seen, others=(second,), outcomes={"a-0": DONE})
+
+
 @some
 @given(cases)
 @example(patched(0, 0))
 @example(patched(0, 3))
+@example(foretold())
 def test_every_decision_is_the_same_again_for_its_own_result(case: Case) -> None:
     """Total, idempotent at the same now; what is written is what was decided, and the API server takes it."""
-    policy, status, seen = case
+    policy, status, seen = in_keeping(case)
 
     once = decide(policy, status, seen, NOON)
     twice = decide(policy, once.status, as_read(seen, status, once.status), NOON)

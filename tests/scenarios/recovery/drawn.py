@@ -528,3 +528,24 @@ def drawn_cases(draw: st.DrawFn) -> tuple[RecoveryPolicySpec, RecoveryPolicyStat
 
 cases = drawn_cases()
 Case = tuple[RecoveryPolicySpec, RecoveryPolicyStatus, RecoverySeen]
+
+
+def in_keeping(case: Case) -> Case:
+    """Give the case in a world that shows and answers nothing of the open attempt but what is on its record (R2).
+
+    A name is of one action alone: what goes on record now was never asked for, and cannot have happened.
+    """
+    policy, status, seen = case
+    if status.attempt is None:
+        return case
+    known = {entry.id for entry in status.in_flight}
+    named = {f"{name}{suffix}": name for name in IDS for suffix in ("", "-lock", "-token")}
+    outcomes = {key: outcome for key, outcome in seen.outcomes.items() if named.get(key, key) in {*known, "a-renew"}}
+
+    def shown(one: Workload) -> Workload:
+        marks = tuple(mark for mark in one.annotations if mark[1] not in set(IDS) - known)
+        return replace(one, annotations=marks, restart_id=one.restart_id if one.restart_id in known else "")
+
+    target, others, candidates = seen.target and shown(seen.target), seen.others, seen.candidates
+    told = replace(seen, outcomes=outcomes, target=target, others=tuple(map(shown, others)))
+    return policy, status, replace(told, candidates=tuple(map(shown, candidates)))
