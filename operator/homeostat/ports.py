@@ -26,7 +26,7 @@ from homeostat.core.cluster import (
     Workload,
 )
 from homeostat.core.decision import Event
-from homeostat.core.guarding import GuardSeen
+from homeostat.core.guarding.watch import GuardSeen
 from homeostat.core.probing import JobRequest, Request, Result
 from homeostat.core.prometheus.answer import Failure, LoadedGroup, Matrix, Vector
 from homeostat.core.ref import Ref

@@ -12,7 +12,7 @@ import pytest
 from cluster.hands import client, hand
 from homeostat.api.chaos import MARKER
 from homeostat.core.action import HoldFields, Outcome, Verb
-from homeostat.core.held import Held, Mark, Restorable, restore, restore_by_mark
+from homeostat.core.guarding.held import Held, Mark, Restorable, restore, restore_by_mark
 from homeostat.core.ref import Ref
 from homeostat.kube.actuator import ApiActuator
 from homeostat.kube.client import STRATEGIC_PATCH, ApiClient

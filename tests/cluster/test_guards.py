@@ -7,7 +7,7 @@ import pytest
 
 from cluster.hands import client
 from homeostat.core.action import DropGuard, KeepGuard, Outcome, Verb
-from homeostat.core.held import Leftover, Restorable, write_records
+from homeostat.core.guarding.held import Leftover, Restorable, write_records
 from homeostat.core.ref import Ref
 from homeostat.kube.client import MERGE_PATCH, ApiClient
 from homeostat.kube.guard_post import GuardPost

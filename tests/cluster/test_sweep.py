@@ -15,7 +15,7 @@ from homeostat.api.chaos import KIND, MARKER
 from homeostat.api.meta import API_VERSION
 from homeostat.cli.chaos import sweep as sweep_command
 from homeostat.core.action import HoldFields, KeepGuard, Outcome, Verb
-from homeostat.core.held import Mark, Restorable, write_records
+from homeostat.core.guarding.held import Mark, Restorable, write_records
 from homeostat.core.ref import Ref
 from homeostat.kube.client import APPLY_PATCH, ApiClient
 from homeostat.kube.fields import ApiFields

@@ -10,7 +10,7 @@ from homeostat.core.chaos.faults.guard import GRACE, PATIENCE
 from homeostat.core.chaos.faults.undo import commands
 from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.chaos.seen import Case
-from homeostat.core.held import read_records
+from homeostat.core.guarding.held import read_records
 from scenarios.chaos.world import World, a_held_spec, a_scale_spec, a_spec
 
 ENV = a_held_spec({"rolloutBreak": {"env": {"MODE": "broken", "NEW": "it's"}}})

@@ -27,7 +27,7 @@ from homeostat.core.chaos.marker import marker_text
 from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.chaos.seen import AgentSeen, AlertSeen, ApprovalSeen, Case
 from homeostat.core.cluster import AgentContainer, DisruptionBudget, Lock
-from homeostat.core.guarding import GuardSeen
+from homeostat.core.guarding.watch import GuardSeen
 from homeostat.core.orders import AgentState, OffReason, RefusalReason, Said
 from homeostat.core.prometheus.answer import Trouble
 from homeostat.core.ref import Ref

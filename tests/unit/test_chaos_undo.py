@@ -15,7 +15,7 @@ from homeostat.core.chaos.marker import held, marker_text
 from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.chaos.seen import Case
 from homeostat.core.cluster import DisruptionBudget
-from homeostat.core.held import mark_on
+from homeostat.core.guarding.held import mark_on
 from homeostat.core.ref import Ref
 from homeostat.engine.controllers.chaos import STAND_IN
 from scenarios.chaos.world import CHECKOUT, ME, World, a_scale_spec, a_spec

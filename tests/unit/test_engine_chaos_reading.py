@@ -9,7 +9,7 @@ from fakes import NOON, FakeClock
 from homeostat.api.chaos import ChaosExperimentSpec
 from homeostat.api.chaos_status import ChaosExperimentStatus, Phase, TargetPhase, TargetRecord, WorkloadRecord
 from homeostat.core.cluster import AgentContainer, Lock, Namespace, Pod, Service, Workload
-from homeostat.core.guarding import GuardSeen
+from homeostat.core.guarding.watch import GuardSeen
 from homeostat.core.orders import AgentState, Said
 from homeostat.core.ref import Ref
 from homeostat.engine.chaos.crowd import LASTS, LASTS_AT_START, Crowd

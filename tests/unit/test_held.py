@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 
 from homeostat.api.chaos import MARKER
 from homeostat.core.action import HoldFields
-from homeostat.core.held import Held, Mark, Restorable, mark_on, read_records, restore, restore_by_mark, write_records
+from homeostat.core.guarding.held import (
+    Held,
+    Mark,
+    Restorable,
+    mark_on,
+    read_records,
+    restore,
+    restore_by_mark,
+    write_records,
+)
 from homeostat.core.ref import Ref
 
 REF = Ref("Deployment", "shop", "web", "uid")

@@ -10,7 +10,7 @@ import pytest
 from homeostat.api.chaos import MARKER
 from homeostat.api.chaos_status import ChaosExperimentStatus, Phase
 from homeostat.core.action import Action, DropGuard, HoldFields, Outcome, Verb
-from homeostat.core.held import Held, Leftover, Mark
+from homeostat.core.guarding.held import Held, Leftover, Mark
 from homeostat.core.ref import Ref
 from homeostat.engine.objects import ObjectStore
 from homeostat.engine.orphans import OrphanSweep

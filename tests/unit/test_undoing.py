@@ -11,8 +11,8 @@ import pytest
 from homeostat.api.chaos import MARKER
 from homeostat.api.meta import format_precise_time
 from homeostat.core.action import HoldFields, Outcome, Verb
-from homeostat.core.guarding import Cause, Sight, watch
-from homeostat.core.held import Fields, Held, Mark, Restorable, write_records
+from homeostat.core.guarding.held import Fields, Held, Mark, Restorable, write_records
+from homeostat.core.guarding.watch import Cause, Sight, watch
 from homeostat.core.ref import Ref
 from homeostat.engine import undoing
 from homeostat.engine.undoing import Undo

@@ -12,7 +12,7 @@ from homeostat.api.chaos_status import ChaosExperimentStatus
 from homeostat.core.action import DropGuard, HoldFields, Verb
 from homeostat.core.chaos import orphans
 from homeostat.core.chaos.faults.sweeping import needless
-from homeostat.core.held import Held, Leftover
+from homeostat.core.guarding.held import Held, Leftover
 from homeostat.core.ref import Ref
 from homeostat.engine.objects import ObjectStore
 from homeostat.engine.world import World

@@ -11,8 +11,8 @@ from typing import Protocol
 import structlog
 
 from homeostat.core.action import HoldFields, Outcome, Verb
-from homeostat.core.guarding import Cause, Watch, watch
-from homeostat.core.held import Fields, Held, Restorable, read_records, restore
+from homeostat.core.guarding.held import Fields, Held, Restorable, read_records, restore
+from homeostat.core.guarding.watch import Cause, Watch, watch
 from homeostat.core.ref import Ref
 from homeostat.kube.guard_lease import GuardLease
 from homeostat.ports import Clock, Conflict, Forbidden, Gone, Rejected, Unavailable

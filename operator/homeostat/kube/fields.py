@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from homeostat.core.action import HoldFields, Outcome, Verb
-from homeostat.core.held import Held, is_same
+from homeostat.core.guarding.held import Held, is_same
 from homeostat.core.ref import Ref
 from homeostat.kube.client import STRATEGIC_PATCH, ApiClient
 from homeostat.kube.field_names import fields_of, spec_patch

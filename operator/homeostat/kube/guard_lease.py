@@ -8,7 +8,7 @@ from typing import Any
 
 from homeostat.api.meta import GROUP, format_precise_time
 from homeostat.core.action import KeepGuard
-from homeostat.core.guarding import Sight
+from homeostat.core.guarding.watch import Sight
 
 Raw = Mapping[str, Any]
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from homeostat.api.meta import format_precise_time
 from homeostat.core.action import DropGuard, KeepGuard, Outcome, Verb
-from homeostat.core.guarding import GuardSeen
-from homeostat.core.held import Leftover
+from homeostat.core.guarding.held import Leftover
+from homeostat.core.guarding.watch import GuardSeen
 from homeostat.kube.client import MERGE_PATCH, ApiClient
 from homeostat.kube.gate import Urgency
 from homeostat.kube.guard_lease import OF, GuardLease, guard_lease_of, labels_of, told_by

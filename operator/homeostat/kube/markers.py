@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from homeostat.core.held import Held
+from homeostat.core.guarding.held import Held
 from homeostat.core.ref import Ref
 from homeostat.kube.client import METADATA_LIST, ApiClient
 from homeostat.kube.fields import HOLDABLE, ApiFields

@@ -13,7 +13,7 @@ from homeostat.api.chaos import MARKER
 from homeostat.api.chaos_status import ChaosExperimentStatus
 from homeostat.api.gameday import KIND as GAME_DAY
 from homeostat.api.meta import Kind
-from homeostat.core.held import Held, Leftover
+from homeostat.core.guarding.held import Held, Leftover
 from homeostat.core.ref import Ref
 from homeostat.kube.agents_left import AgentLeft, agents_left
 from homeostat.kube.client import ApiClient

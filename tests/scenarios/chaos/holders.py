@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from homeostat.core.action import KeepGuard
 from homeostat.core.chaos.seen import AgentSeen
 from homeostat.core.cluster import AgentContainer
-from homeostat.core.guarding import GuardSeen
+from homeostat.core.guarding.watch import GuardSeen
 from homeostat.core.orders import AgentState, OffReason, Order, RefusalReason, Said
 
 STARTS_IN = timedelta(seconds=1)

@@ -28,7 +28,7 @@ from homeostat.core.chaos import ChaosSeen, CheckSeen, ReactionSeen, decide, orp
 from homeostat.core.chaos.marker import held
 from homeostat.core.cluster import Container, DisruptionBudget, FreezeInForce, Lock, Namespace, Pod, Workload
 from homeostat.core.decision import Decision, Event
-from homeostat.core.held import Held, read_records, restore
+from homeostat.core.guarding.held import Held, read_records, restore
 from homeostat.core.orders import RefusalReason
 from homeostat.core.ref import Ref
 from scenarios.chaos.holders import Agent, Guard

@@ -22,7 +22,7 @@ from homeostat.cli.showing import show
 from homeostat.cli.streams import complain
 from homeostat.core.action import DropGuard, Verb
 from homeostat.core.chaos.faults.sweeping import is_over
-from homeostat.core.held import Held, Leftover, mark_on, restore_by_mark
+from homeostat.core.guarding.held import Held, Leftover, mark_on, restore_by_mark
 from homeostat.core.ref import Ref
 from homeostat.engine.clock import SystemClock
 from homeostat.kube.agents_left import agents_left

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from homeostat.core.chaos.faults.sweeping import is_over
-from homeostat.core.held import Held, mark_on
+from homeostat.core.guarding.held import Held, mark_on
 from homeostat.core.ref import Ref
 from homeostat.kube.lease_object import LeaseObject
 from homeostat.kube.remains import Holder, Remains

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from homeostat.core.cluster import Pod, Workload
-from homeostat.core.held import Held, Mark, mark_on
+from homeostat.core.guarding.held import Held, Mark, mark_on
 
 LONGEST = 4096
 """A marker of more characters is not written: what cannot be marked cannot be found again."""

@@ -11,7 +11,7 @@ from homeostat.api.health_check import HealthState
 from homeostat.core.action import Action, Outcome
 from homeostat.core.cluster import AgentContainer, DisruptionBudget, FreezeInForce, Lock, Namespace, Pod, Workload
 from homeostat.core.decision import Event
-from homeostat.core.guarding import GuardSeen
+from homeostat.core.guarding.watch import GuardSeen
 from homeostat.core.orders import Said
 from homeostat.core.prometheus.answer import Trouble
 from homeostat.core.ref import Ref

@@ -14,7 +14,7 @@ from homeostat.api.chaos_status import ChaosExperimentStatus, Phase, TargetPhase
 from homeostat.core.chaos import recorded, target_selector
 from homeostat.core.chaos.seen import AgentSeen, ref_of
 from homeostat.core.cluster import AgentContainer, DisruptionBudget, Lock, Namespace, Pod, Workload
-from homeostat.core.guarding import GuardSeen
+from homeostat.core.guarding.watch import GuardSeen
 from homeostat.core.orders import AgentState
 from homeostat.core.ref import Ref
 from homeostat.engine.chaos.crowd import LASTS, LASTS_AT_START, Crowd

@@ -9,7 +9,7 @@ from homeostat.api.chaos import MARKER
 from homeostat.api.chaos_status import TargetRecord
 from homeostat.core.chaos.marker import held
 from homeostat.core.cluster import Pod, Workload
-from homeostat.core.held import ours
+from homeostat.core.guarding.held import ours
 from homeostat.core.ref import Ref
 
 

@@ -9,7 +9,7 @@ from homeostat.core.chaos.limits.gates import Refusal
 from homeostat.core.chaos.limits.locks import run_id
 from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.chaos.seen import Case, ref_of
-from homeostat.core.held import Restorable, write_records
+from homeostat.core.guarding.held import Restorable, write_records
 
 SECONDS = 15
 """Without renewal for so long the guard restores: long enough for a new leader to take over."""

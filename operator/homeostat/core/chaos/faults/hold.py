@@ -13,7 +13,7 @@ from homeostat.core.chaos.limits.gates import Refusal
 from homeostat.core.chaos.marker import held
 from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.chaos.seen import Case
-from homeostat.core.held import ours
+from homeostat.core.guarding.held import ours
 from homeostat.core.orders import AgentState, OffReason, Said
 
 SILENCE = timedelta(seconds=4)

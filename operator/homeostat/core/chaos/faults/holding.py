@@ -9,7 +9,7 @@ from homeostat.core.chaos.marker import LONGEST, held, marker_text
 from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.chaos.seen import Case
 from homeostat.core.cluster import Pod, Workload
-from homeostat.core.held import is_same
+from homeostat.core.guarding.held import is_same
 
 LONGEST_VALUE = 1024
 

@@ -12,7 +12,7 @@ from homeostat.core.chaos.limits.gates import Refusal
 from homeostat.core.chaos.marker import held
 from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.chaos.seen import Case, ref_of
-from homeostat.core.held import is_same
+from homeostat.core.guarding.held import is_same
 
 MOST_ATTEMPTS = 3
 """How often an injection may meet a target that somebody else just wrote."""

@@ -6,7 +6,7 @@ from homeostat.api.chaos_status import ChaosExperimentStatus, Phase
 from homeostat.core.action import HoldFields
 from homeostat.core.chaos.marker import held
 from homeostat.core.cluster import Pod, Workload
-from homeostat.core.held import Held, Leftover, mark_on, restore_by_mark
+from homeostat.core.guarding.held import Held, Leftover, mark_on, restore_by_mark
 
 
 def orphans(

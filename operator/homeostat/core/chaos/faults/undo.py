@@ -18,7 +18,7 @@ from homeostat.core.chaos.limits import locks
 from homeostat.core.chaos.marker import held, holder_of
 from homeostat.core.chaos.seen import Case, ref_of
 from homeostat.core.cluster import Pod, Workload
-from homeostat.core.held import is_same, ours
+from homeostat.core.guarding.held import is_same, ours
 from homeostat.core.orders import AgentState
 
 MOST_FAILURES = 3
