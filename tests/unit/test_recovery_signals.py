@@ -10,7 +10,7 @@ from homeostat.api.recovery_limits import FlappingLimit
 from homeostat.api.recovery_status import RecoveryPolicyStatus, Signal, SignalState
 from homeostat.api.recovery_trigger import AlertTrigger
 from homeostat.core.cluster import TokenBudget
-from homeostat.core.comparing import comparison_of
+from homeostat.core.prometheus.comparing import comparison_of
 from homeostat.core.recovery import RecoverySeen, SignalSeen, signals
 from homeostat.core.recovery.alerting import (
     LONGEST_LABELS,

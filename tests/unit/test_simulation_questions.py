@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeostat.api.objective_indicator import PrometheusIndicator
-from homeostat.core.comparing import Comparison
 from homeostat.core.prometheus.answer import Sample
 from homeostat.core.prometheus.collecting import Points, Segment
+from homeostat.core.prometheus.comparing import Comparison
 from homeostat.core.prometheus.queries import period_of
 from homeostat.core.simulation.questions import (
     FEWEST_POINTS,

@@ -8,9 +8,9 @@ from typing import Final, TypeVar
 import uvloop
 
 from homeostat.api.objective_indicator import PrometheusIndicator
-from homeostat.core.comparing import Comparison
 from homeostat.core.prometheus.answer import Failure, Sample, Trouble
 from homeostat.core.prometheus.collecting import Points, Segment, is_too_large, points_of
+from homeostat.core.prometheus.comparing import Comparison
 from homeostat.core.prometheus.queries import Query, Unit
 from homeostat.core.simulation.questions import Gathering, Values, fewer
 from homeostat.ports import Prometheus

@@ -23,11 +23,11 @@ from homeostat.cli.simulate.asking import TooSlow, Unanswered, ask, gather, valu
 from homeostat.cli.simulate.coverage import coverage
 from homeostat.cli.simulate.reading import CHECK, OBJECTIVE, SLICES, Archive, read_store
 from homeostat.cli.simulate.specs import Cluster, NotRead, Specs
-from homeostat.core.comparing import comparison_of
 from homeostat.core.objective import composite
 from homeostat.core.objective.tally import slice_seconds
 from homeostat.core.prometheus.answer import Trouble
 from homeostat.core.prometheus.collecting import Segment, explain
+from homeostat.core.prometheus.comparing import comparison_of
 from homeostat.core.prometheus.queries import period_of
 from homeostat.core.simulation.composed import Composed, Member
 from homeostat.core.simulation.objective import Past

@@ -16,7 +16,6 @@ from typing import Final
 import numpy as np
 
 from homeostat.api.objective_indicator import MOST_GROUPS, PrometheusIndicator
-from homeostat.core.comparing import Comparison
 from homeostat.core.prometheus.answer import Sample
 from homeostat.core.prometheus.collecting import (
     MOST_POINTS,
@@ -32,6 +31,7 @@ from homeostat.core.prometheus.collecting import (
     needs_start,
     read,
 )
+from homeostat.core.prometheus.comparing import Comparison
 from homeostat.core.prometheus.queries import Queries, period_of, queries_of
 from homeostat.core.simulation.recorded import Recorded, Stretch, gaps_between
 from homeostat.core.window import DAY, HOUR, MINUTE, Bucket

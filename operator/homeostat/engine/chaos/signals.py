@@ -13,7 +13,7 @@ from homeostat.api.chaos_status import ChaosExperimentStatus
 from homeostat.core.chaos.hypothesis.judging import ANSWERS_STALE_AFTER
 from homeostat.core.chaos.hypothesis.named import objective_names, policies, queries, watches
 from homeostat.core.chaos.seen import AnswerSeen, ApprovalSeen, ObjectiveSeen
-from homeostat.core.comparing import comparison_of
+from homeostat.core.prometheus.comparing import comparison_of
 from homeostat.core.recovery.consent.asker import asker
 from homeostat.core.recovery.seen import Requests
 from homeostat.engine.chaos.measuring import Measuring

@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from homeostat.core.comparing import Comparison
 from homeostat.core.prometheus.answer import Failure, Trouble, Vector
+from homeostat.core.prometheus.comparing import Comparison
 from homeostat.core.recovery.alerting import accused_by
 from homeostat.core.schedule import phase
 from homeostat.engine.crew import Crew

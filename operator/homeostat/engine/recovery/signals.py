@@ -24,8 +24,8 @@ from homeostat.api.recovery_trigger import (
     TriggerState,
 )
 from homeostat.core.cluster import Workload
-from homeostat.core.comparing import Comparison, comparison_of
 from homeostat.core.objective.burning import Burning, burning_now
+from homeostat.core.prometheus.comparing import Comparison, comparison_of
 from homeostat.core.recovery import DependencySeen, SignalSeen
 from homeostat.core.recovery.signals import SILENT_AFTER
 from homeostat.core.ref import Ref

@@ -12,9 +12,9 @@ from homeostat.api.health_check import HealthState
 from homeostat.core.chaos.hypothesis.finding import Finding
 from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.chaos.seen import AnswerSeen, Case, CheckSeen, ObjectiveSeen
-from homeostat.core.comparing import comparison_of
 from homeostat.core.probing import Reason
 from homeostat.core.prometheus.answer import Trouble
+from homeostat.core.prometheus.comparing import comparison_of
 
 ANSWERS_STALE_AFTER = timedelta(seconds=30)
 """An answer of Prometheus older than this no longer counts; it is asked four times within that."""
