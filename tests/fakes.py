@@ -18,12 +18,12 @@ from homeostat.api.meta import API_VERSION, Kind
 from homeostat.core.action import Action, Outcome, Verb
 from homeostat.core.cluster import Job, Pod, Secret
 from homeostat.core.decision import Decision, Event
-from homeostat.core.history import Known, PastRun, Runs
-from homeostat.core.ledger import Closed
+from homeostat.core.history.ledger import Closed
+from homeostat.core.history.ranges import Grid, Step
+from homeostat.core.history.records import Known, PastRun, Runs
+from homeostat.core.history.ring import TOTAL
 from homeostat.core.probing import JobRequest, Reason, Request, Result, Verdict
-from homeostat.core.ranges import Grid, Step
 from homeostat.core.ref import Ref
-from homeostat.core.ring import TOTAL
 from homeostat.core.significance import Significance
 from homeostat.engine.controller import Problem, Subject
 from homeostat.engine.objects import Entry, Key

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from homeostat.core.window import MINUTE, Bucket, Counts
+from homeostat.core.history.window import MINUTE, Bucket, Counts
 
 
 def epoch(text: str) -> int:

@@ -32,9 +32,9 @@ from homeostat.core.prometheus.answer import Failure, LoadedGroup, Matrix, Vecto
 from homeostat.core.ref import Ref
 
 if TYPE_CHECKING:  # they bring numpy: a guard must be there soon, and needs none of it
-    from homeostat.core.history import Known, Latencies, PastRun, Runs
-    from homeostat.core.ledger import Closed
-    from homeostat.core.ranges import Grid, Step
+    from homeostat.core.history.ledger import Closed
+    from homeostat.core.history.ranges import Grid, Step
+    from homeostat.core.history.records import Known, Latencies, PastRun, Runs
 
 
 class Conflict(Exception):

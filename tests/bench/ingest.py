@@ -28,7 +28,7 @@ from aiohttp import web
 
 from bench.progress import say
 from bench.report import FOLDER, Row, percentile, publish
-from homeostat.core.history import Retention
+from homeostat.core.history.records import Retention
 from homeostat.engine.archive import Archive
 from homeostat.engine.clock import SystemClock
 from homeostat.engine.meters import Meters

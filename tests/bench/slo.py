@@ -23,10 +23,10 @@ import numpy as np
 
 from bench.progress import say
 from bench.report import Row, publish
-from homeostat.core.ledger import Closed, Ledger
+from homeostat.core.history.ledger import Closed, Ledger
+from homeostat.core.history.window import DAY, HOUR, MINUTE
 from homeostat.core.objective.survey import Watched, burn_rates
 from homeostat.core.ref import Ref
-from homeostat.core.window import DAY, HOUR, MINUTE
 from homeostat.engine.archive import Archive
 from homeostat.engine.clock import SystemClock
 from homeostat.engine.meters import Meters

@@ -19,8 +19,8 @@ import numpy as np
 import postgres_process
 from bench.progress import say
 from bench.report import Row, percentile, publish
-from homeostat.core.ledger import Closed
-from homeostat.core.window import DAY, HOUR, MINUTE
+from homeostat.core.history.ledger import Closed
+from homeostat.core.history.window import DAY, HOUR, MINUTE
 from homeostat.ports import Delivery
 from homeostat.store.history import SqlHistory
 

@@ -24,14 +24,14 @@ from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.cli import desk
 from homeostat.cli.reports import command as report_command
 from homeostat.cli.reports.command import main
-from homeostat.core.history import Known
-from homeostat.core.ledger import Closed, Ledger, LedgerSeries
+from homeostat.core.history.ledger import Closed, Ledger, LedgerSeries
+from homeostat.core.history.records import Known
+from homeostat.core.history.window import MONTH_TIERS
 from homeostat.core.objective.burn import Terms
 from homeostat.core.objective.calendar import period_at
 from homeostat.core.objective.figures import measure as status_figures
 from homeostat.core.objective.figures import shown_budget, shown_sli
 from homeostat.core.objective.tally import Tally
-from homeostat.core.window import MONTH_TIERS
 from homeostat.kube.client import Patience
 from homeostat.ports import Record
 from homeostat.store.history import SqlHistory

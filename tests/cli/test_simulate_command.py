@@ -10,7 +10,7 @@ import yaml
 
 from homeostat.__main__ import main
 from homeostat.cli.simulate.reading import FIVE_MINUTES, finest_from, from_file
-from homeostat.core.window import HOUR, MINUTE
+from homeostat.core.history.window import HOUR, MINUTE
 
 NOW = datetime.now(UTC).replace(second=0, microsecond=0)
 META = {"name": "checkout", "namespace": "shop"}

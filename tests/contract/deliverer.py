@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from homeostat.core.ledger import Closed
+from homeostat.core.history.ledger import Closed
 from homeostat.ports import Delivery, HistoryUnavailable
 from homeostat.store.history import SqlHistory
 

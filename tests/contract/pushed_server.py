@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime
 
-from homeostat.core.history import Retention
+from homeostat.core.history.records import Retention
 from homeostat.engine.clock import SystemClock
 from homeostat.engine.objective.alert_book import AlertBook
 from homeostat.engine.objective.desk import desk_of

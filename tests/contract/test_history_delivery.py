@@ -18,10 +18,10 @@ import pytest
 
 from contract import deliverer
 from contract.deliverer import NAMES, NOON
-from homeostat.core.history import Known, Retention
-from homeostat.core.ledger import Closed
-from homeostat.core.ranges import Grid
-from homeostat.core.window import DAY, HOUR
+from homeostat.core.history.ledger import Closed
+from homeostat.core.history.ranges import Grid
+from homeostat.core.history.records import Known, Retention
+from homeostat.core.history.window import DAY, HOUR
 from homeostat.ports import Delivery, HistoryUnavailable
 from homeostat.store import sqlite
 from homeostat.store.history import SqlHistory

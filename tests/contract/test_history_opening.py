@@ -15,8 +15,8 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine
 
-from homeostat.core.ledger import Closed
-from homeostat.core.ranges import Grid
+from homeostat.core.history.ledger import Closed
+from homeostat.core.history.ranges import Grid
 from homeostat.ports import HistoryUnavailable
 from homeostat.store import reading, schema, sqlite
 from homeostat.store.history import SqlHistory

@@ -15,9 +15,9 @@ from sqlalchemy import inspect, text
 
 from fakes import FakeClock
 from homeostat.cli.checks import history as history_command
-from homeostat.core.history import Known, Retention, Runs
-from homeostat.core.ledger import Closed
-from homeostat.core.window import DAY
+from homeostat.core.history.ledger import Closed
+from homeostat.core.history.records import Known, Retention, Runs
+from homeostat.core.history.window import DAY
 from homeostat.engine.archive import Archive
 from homeostat.ports import Delivery, HistoryUnavailable
 from homeostat.store import opening, schema

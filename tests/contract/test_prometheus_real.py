@@ -15,10 +15,10 @@ from contract.hostile import on_uvloop
 from contract.native_histogram import scraped_target
 from fakes import FakeClock, eventually
 from homeostat.api.objective_indicator import PrometheusIndicator
+from homeostat.core.history.window import Counts
 from homeostat.core.objective.seen import SourceSeen
 from homeostat.core.prometheus.answer import Failure, Sample, Trouble, Vector
 from homeostat.core.prometheus.queries import Query, queries_of
-from homeostat.core.window import Counts
 from homeostat.engine.meters import Meters
 from homeostat.engine.objective.collector import Collector
 from homeostat.engine.objective.counting import Counting

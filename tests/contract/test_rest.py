@@ -20,7 +20,7 @@ from contract.certificates import AUTHORITY, EXPIRED, GOOD, KEY
 from contract.hostile_client import resident
 from fakes import NOON, FakeClock, FakeHistory, eventually
 from homeostat.api.objective_status import Alert, AlertType, ServiceLevelObjectiveStatus, Severity
-from homeostat.core.history import Retention
+from homeostat.core.history.records import Retention
 from homeostat.engine.objective.alert_book import AlertBook
 from homeostat.engine.objective.desk import desk_of
 from homeostat.engine.objects import Key, ObjectStore, entry_from

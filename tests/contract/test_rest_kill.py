@@ -10,7 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from homeostat.core.history import Retention
+from homeostat.core.history.records import Retention
 from homeostat.store.history import SqlHistory
 from pushed import events
 

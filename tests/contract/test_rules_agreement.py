@@ -14,12 +14,12 @@ from decimal import Decimal
 
 import pytest
 
+from homeostat.core.history.window import Counts
 from homeostat.core.objective.burn import Terms, bad_ratio, burn
 from homeostat.core.prometheus.answer import Sample
 from homeostat.core.prometheus.collecting import Segment, count_up, read
 from homeostat.core.prometheus.queries import queries_of
 from homeostat.core.rules.groups import emit
-from homeostat.core.window import Counts
 from prometheus_process import Recorded, RunningPrometheus, openmetrics, running_prometheus
 from rule_cases import spec_of
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from homeostat.cli.reports.command import main
-from homeostat.core.history import Known
-from homeostat.core.ledger import Closed
+from homeostat.core.history.ledger import Closed
+from homeostat.core.history.records import Known
 from homeostat.store.history import SqlHistory
 
 HOUR = 3600

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from homeostat.api.objective import BurnRate
 from homeostat.api.objective_status import Severity
+from homeostat.core.history.window import Counts
 from homeostat.core.objective.burn import (
     DEFAULT_PAIRS,
     Pair,
@@ -27,7 +28,6 @@ from homeostat.core.objective.burn import (
     pairs,
     time_to_exhaustion,
 )
-from homeostat.core.window import Counts
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 MONTH = Terms(Decimal("0.001"), 30 * DAY)

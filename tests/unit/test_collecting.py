@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeostat.api.objective_indicator import PrometheusIndicator
+from homeostat.core.history.window import DAY, HOUR
 from homeostat.core.prometheus.answer import Line, Matrix, Sample, Trouble, Vector
 from homeostat.core.prometheus.collecting import (
     MOST_POINTS,
@@ -30,7 +31,6 @@ from homeostat.core.prometheus.collecting import (
     segments,
 )
 from homeostat.core.prometheus.queries import Queries, queries_of
-from homeostat.core.window import DAY, HOUR
 
 END = 1_795_269_600  # a whole hour
 MINUTE = Segment(END - 60, END, 60, 60, is_added=True)

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeostat.api.objective_indicator import CompositeMode, WhenMissing
+from homeostat.core.history.series import Series
+from homeostat.core.history.window import Counts
 from homeostat.core.objective.composite import MOST_LEVELS, Composite, Part, find_loop, missing_members, problem
-from homeostat.core.objective.series import Series
-from homeostat.core.window import Counts
 from minutes import Minutes
 
 NOON = int(datetime(2026, 12, 1, 12, tzinfo=UTC).timestamp())

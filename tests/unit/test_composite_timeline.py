@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from homeostat.api.objective_indicator import CompositeMode, WhenMissing
+from homeostat.core.history.window import Bucket, Counts
 from homeostat.core.objective.composite import Composite, Part
-from homeostat.core.window import Bucket, Counts
 
 NOON = int(datetime(2026, 12, 1, 12, tzinfo=UTC).timestamp())
 NOW = datetime.fromtimestamp(NOON - 30, tz=UTC)

@@ -10,8 +10,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from fakes import NOON, FakeClock, FakeHistory, eventually
-from homeostat.core.history import Known, Runs
-from homeostat.core.ledger import Closed
+from homeostat.core.history.ledger import Closed
+from homeostat.core.history.records import Known, Runs
 from homeostat.engine import archive as module
 from homeostat.engine.archive import PRUNE_EVERY, Archive
 from homeostat.ports import StoredAttempt

@@ -12,8 +12,8 @@ import pytest
 
 from fakes import FakeClock, eventually
 from homeostat.api.objective_indicator import PrometheusIndicator
+from homeostat.core.history.window import Bucket
 from homeostat.core.prometheus.answer import Failure, Line, LoadedGroup, Matrix, Sample, Trouble, Vector
-from homeostat.core.window import Bucket
 from homeostat.engine.objective.collector import Collector
 from homeostat.engine.objects import Key
 

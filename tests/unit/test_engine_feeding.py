@@ -8,9 +8,9 @@ import pytest
 from fakes import NOON, FakeClock, body_of
 from homeostat.api.objective import KIND as OBJECTIVE
 from homeostat.api.objective import ServiceLevelObjectiveSpec
+from homeostat.core.history.window import Counts
 from homeostat.core.objective.calendar import period_at
 from homeostat.core.objective.tally import Tally
-from homeostat.core.window import Counts
 from homeostat.engine.checks import Checks
 from homeostat.engine.meters import Meters
 from homeostat.engine.objective.collector import Collector

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fakes import NOON, FakeClock, FakeHistory, eventually
-from homeostat.core.history import Known
+from homeostat.core.history.records import Known
 from homeostat.core.objective.pushing import Accepted, PushReason, Refused
 from homeostat.engine.meters import Meters
 from homeostat.engine.objective import ingest as ingest_module

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from fakes import FAIL, PASS, FakeClock, FakeProber, check_body, eventually, slice_body
 from homeostat.api.health_check import HealthCheckSpec, HealthState
-from homeostat.core.history import Runs
+from homeostat.core.history.records import Runs
 from homeostat.core.plan import Plan, compile  # noqa: A004 - what one does to a plan
 from homeostat.core.probing import (
     HttpRequest,

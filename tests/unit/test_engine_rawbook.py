@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeostat.core.history import RETRIED, VERDICTS, PastRun, code_of, past_run
+from homeostat.core.history.records import RETRIED, VERDICTS, PastRun, code_of, past_run
 from homeostat.core.probing import Reason, Verdict
 from homeostat.core.run import Run
 from homeostat.engine.rawbook import RawBook

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeostat.api.objective import Exclusion
-from homeostat.core.ledger import Ledger, LedgerSeries
+from homeostat.core.history.ledger import Ledger, LedgerSeries
+from homeostat.core.history.series import Series
+from homeostat.core.history.window import OBJECTIVE_TIERS
 from homeostat.core.objective.exclusions import Cut, cut, excluded
-from homeostat.core.objective.series import Series
-from homeostat.core.window import OBJECTIVE_TIERS
 from minutes import Minutes
 
 NOON = int(datetime(2026, 12, 1, 12, tzinfo=UTC).timestamp())

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeostat.core.history import RETRIED, SHARES, VERDICTS, Latencies, Latency, Runs, latency_of, together
-from homeostat.core.latency import LatencyBook
+from homeostat.core.history.latency import LatencyBook
+from homeostat.core.history.records import RETRIED, SHARES, VERDICTS, Latencies, Latency, Runs, latency_of, together
 from homeostat.core.probing import Verdict
 
 HOUR = 498_684  # since the epoch

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from homeostat.core.ledger import Closed, Ledger
-from homeostat.core.window import CHECK_TIERS, MONTH_TIERS, QUARTER_TIERS, YEAR_TIERS, Bucket, Counts, Tier
+from homeostat.core.history.ledger import Closed, Ledger
+from homeostat.core.history.window import CHECK_TIERS, MONTH_TIERS, QUARTER_TIERS, YEAR_TIERS, Bucket, Counts, Tier
 
 SMALL = (Tier(60, 12), Tier(300, 14), Tier(1800, 12))
 """The same shape as the real tiers, with reaches of 10m, 1h and 5h."""

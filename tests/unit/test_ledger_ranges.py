@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from homeostat.core.ledger import Closed, Ledger, LedgerSeries
-from homeostat.core.ring import OBSERVED, TOTAL
-from homeostat.core.window import QUARTER_TIERS, Bucket, Counts, Tier
+from homeostat.core.history.ledger import Closed, Ledger, LedgerSeries
+from homeostat.core.history.ring import OBSERVED, TOTAL
+from homeostat.core.history.window import QUARTER_TIERS, Bucket, Counts, Tier
 
 SMALL = (Tier(60, 12), Tier(300, 14), Tier(1800, 12))
 LONGER = (Tier(60, 12), Tier(300, 14), Tier(1800, 40))

@@ -14,11 +14,11 @@ from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.api.objective_status import ObjectiveState, ServiceLevelObjectiveStatus
 from homeostat.core.condition import condition
 from homeostat.core.decision import Decision
+from homeostat.core.history.window import Bucket, Counts
 from homeostat.core.objective.conditions import EVALUATED
 from homeostat.core.objective.evaluation import ObjectiveSeen, SourceSeen, decide, significance
 from homeostat.core.ref import Ref
 from homeostat.core.significance import Significance
-from homeostat.core.window import Bucket, Counts
 
 NOW = datetime(2026, 12, 1, 12, 0, 30, 250_000, tzinfo=UTC)
 REF = Ref("ServiceLevelObjective", "shop", "checkout", "uid-1")

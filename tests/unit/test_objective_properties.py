@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.api.objective_status import MOST_ALERTS, Hold, ServiceLevelObjectiveStatus
+from homeostat.core.history.window import Bucket, Counts
 from homeostat.core.objective.burn import Terms
 from homeostat.core.objective.calendar import period_at
 from homeostat.core.objective.evaluation import ObjectiveSeen, SourceSeen, decide, significance
@@ -19,7 +20,6 @@ from homeostat.core.objective.figures import measure
 from homeostat.core.objective.tally import Tally
 from homeostat.core.ref import Ref
 from homeostat.core.significance import Significance
-from homeostat.core.window import Bucket, Counts
 
 NOW = datetime(2026, 12, 1, 12, 0, 30, 250_000, tzinfo=UTC)
 REF = Ref("ServiceLevelObjective", "shop", "checkout", "uid-1")

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeostat.core.history import Latency
-from homeostat.core.ranges import LENGTHS, Cell, Grid, Stretch, settle, since_oldest, starts, summed, unsettled
-from homeostat.core.window import HOUR, MINUTE
+from homeostat.core.history.ranges import LENGTHS, Cell, Grid, Stretch, settle, since_oldest, starts, summed, unsettled
+from homeostat.core.history.records import Latency
+from homeostat.core.history.window import HOUR, MINUTE
 
 NOON = 1_795_262_400
 FIVE = 5 * MINUTE

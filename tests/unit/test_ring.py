@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeostat.core.ring import BAD, OBSERVED, TOTAL, Ring, RunningSum, fuller
-from homeostat.core.window import Tier
+from homeostat.core.history.ring import BAD, OBSERVED, TOTAL, Ring, RunningSum, fuller
+from homeostat.core.history.window import Tier
 
 ERROR = 6e-7
 WHOLE = 1 << 28

@@ -14,7 +14,8 @@ from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.api.objective_indicator import CompositeMode, WhenMissing
 from homeostat.api.objective_status import AlertType, ServiceLevelObjectiveStatus
 from homeostat.api.recovery import RecoveryPolicySpec
-from homeostat.core.ledger import Ledger, LedgerSeries
+from homeostat.core.history.ledger import Ledger, LedgerSeries
+from homeostat.core.history.window import HOUR, MINUTE, MONTH_TIERS, Bucket
 from homeostat.core.objective.alerts import identity
 from homeostat.core.objective.composite import Composite, Part
 from homeostat.core.objective.evaluation import decide
@@ -24,7 +25,6 @@ from homeostat.core.simulation import objective, policy
 from homeostat.core.simulation.composed import Composed, Member
 from homeostat.core.simulation.recorded import Recorded
 from homeostat.core.simulation.slicing import sliced
-from homeostat.core.window import HOUR, MINUTE, MONTH_TIERS, Bucket
 from homeostat.engine.meters import Meters
 from homeostat.engine.objective.counting import Counting, Slicing
 from homeostat.engine.objects import Key

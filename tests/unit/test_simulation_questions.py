@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeostat.api.objective_indicator import PrometheusIndicator
+from homeostat.core.history.window import DAY, HOUR, MINUTE
 from homeostat.core.prometheus.answer import Sample
 from homeostat.core.prometheus.collecting import Points, Segment
 from homeostat.core.prometheus.comparing import Comparison
@@ -24,7 +25,6 @@ from homeostat.core.simulation.questions import (
     plan,
     plan_of_values,
 )
-from homeostat.core.window import DAY, HOUR, MINUTE
 
 BEGIN = 1_795_305_600 // HOUR * HOUR
 START = datetime.fromtimestamp(BEGIN, UTC)

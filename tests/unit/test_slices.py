@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeostat.api.objective import BudgetingMethod
+from homeostat.core.history.window import Counts
 from homeostat.core.objective.slices import ended, verdict
-from homeostat.core.window import Counts
 
 SLICES, RATIOS = BudgetingMethod.TIMESLICES, BudgetingMethod.RATIO_TIMESLICES
 

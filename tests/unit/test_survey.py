@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from homeostat.core.ledger import Ledger
+from homeostat.core.history.ledger import Ledger
+from homeostat.core.history.window import MONTH_TIERS
 from homeostat.core.objective.survey import Survey, Watched, burn_rates
-from homeostat.core.window import MONTH_TIERS
 
 START = 30_000_000
 WATCHED = Watched(0.01, 30 * 86400, ((3600, 300, 14.4), (6 * 3600, 1800, 6.0)))

@@ -10,7 +10,7 @@ from collections.abc import Sized
 
 import structlog
 
-from homeostat.core.history import Runs
+from homeostat.core.history.records import Runs
 from homeostat.engine.telling import trace_story
 from homeostat.ports import UNTRACED, Clock, History, HistoryUnavailable, Pruned, Record, StoredAttempt, Tracer
 from homeostat.telemetry.metrics import Metrics

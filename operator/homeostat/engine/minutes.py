@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import structlog
 
-from homeostat.core.ledger import Closed, Ledger
-from homeostat.core.window import HOUR, MINUTE
+from homeostat.core.history.ledger import Closed, Ledger
+from homeostat.core.history.window import HOUR, MINUTE
 from homeostat.engine.archive import Archive
 from homeostat.engine.meters import Meters, minute_of
 from homeostat.ports import Clock, HistoryUnavailable

@@ -1,7 +1,7 @@
 """Whose runs each series counts: told to history when a series appears or changes, and once a day as long as it is."""
 
-from homeostat.core.history import Known
-from homeostat.core.window import DAY, MINUTE
+from homeostat.core.history.records import Known
+from homeostat.core.history.window import DAY, MINUTE
 
 Who = tuple[str, str, str]
 """Namespace, name, service."""

@@ -11,8 +11,8 @@ from itertools import islice
 import numpy as np
 from sqlalchemy import Connection, select
 
-from homeostat.core.history import FIVE_MINUTES
-from homeostat.core.window import HOUR, MINUTE
+from homeostat.core.history.records import FIVE_MINUTES
+from homeostat.core.history.window import HOUR, MINUTE
 from homeostat.ports import Delivery
 from homeostat.store import schema
 from homeostat.store.packing import BLOCK, added, counts_of

@@ -14,9 +14,9 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from homeostat.core.history import Known, PastRun, Retention, Runs
-from homeostat.core.ledger import Closed
-from homeostat.core.ranges import Grid, Step
+from homeostat.core.history.ledger import Closed
+from homeostat.core.history.ranges import Grid, Step
+from homeostat.core.history.records import Known, PastRun, Retention, Runs
 from homeostat.ports import Delivery, HistoryUnavailable, Pruned, Record, StoredAttempt, StoredDecision
 from homeostat.store import delivering, pruning, reading
 from homeostat.store.opening import database_of, open_engine, translated

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Column, ColumnElement, Connection, Table, delete, func, select
 
-from homeostat.core.history import FIVE_MINUTES, Retention
-from homeostat.core.window import DAY, HOUR, MINUTE
+from homeostat.core.history.records import FIVE_MINUTES, Retention
+from homeostat.core.history.window import DAY, HOUR, MINUTE
 from homeostat.store import schema
 
 SHARE = 4

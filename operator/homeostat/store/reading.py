@@ -8,10 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, Row, Table, func, select
 
-from homeostat.core.history import Known, Latency, PastRun, Runs, latency_of, past_run
-from homeostat.core.ledger import Closed
-from homeostat.core.probing import Verdict
-from homeostat.core.ranges import (
+from homeostat.core.history.ledger import Closed
+from homeostat.core.history.ranges import (
     LENGTHS,
     Cell,
     Grid,
@@ -23,7 +21,9 @@ from homeostat.core.ranges import (
     summed,
     unsettled,
 )
-from homeostat.core.window import HOUR, MINUTE
+from homeostat.core.history.records import Known, Latency, PastRun, Runs, latency_of, past_run
+from homeostat.core.history.window import HOUR, MINUTE
+from homeostat.core.probing import Verdict
 from homeostat.ports import StoredAttempt, StoredDecision
 from homeostat.store import schema
 from homeostat.store.packing import BLOCK, COUNTS, LATENCIES, RUNS, Numbers, Rows, counted, unpack, unpack_counts

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, Table, case, select
 
-from homeostat.core.history import Known, Latencies, Runs
-from homeostat.core.ledger import Closed
-from homeostat.core.window import DAY
+from homeostat.core.history.ledger import Closed
+from homeostat.core.history.records import Known, Latencies, Runs
+from homeostat.core.history.window import DAY
 from homeostat.ports import Record, StoredAttempt, StoredDecision
 from homeostat.store import schema
 from homeostat.store.database import Database

@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from homeostat.core.history import Retention
+from homeostat.core.history.records import Retention
 from homeostat.core.rights import GRANTS, Scope
 
 DAY = 86_400

@@ -8,10 +8,10 @@ from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.api.objective_status import ObjectiveState, ServiceLevelObjectiveStatus
 from homeostat.core.condition import condition
 from homeostat.core.decision import Decision, Event
+from homeostat.core.history.window import MINUTE
 from homeostat.core.objective.evaluation import ObjectiveSeen, SourceSeen, decide, significance
 from homeostat.core.ref import Ref
 from homeostat.core.significance import Significance
-from homeostat.core.window import MINUTE
 from minutes import Minutes
 
 START = datetime(2026, 12, 1, tzinfo=UTC)

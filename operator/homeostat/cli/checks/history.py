@@ -26,9 +26,9 @@ from homeostat.cli.checks.history_report import (
 from homeostat.cli.parsers.history import parser
 from homeostat.cli.past import moment, store_url
 from homeostat.cli.streams import complain, encoded, in_one_line, print_out
-from homeostat.core.history import Known
-from homeostat.core.ranges import LENGTHS, Grid
-from homeostat.core.window import DAY, HOUR, MINUTE
+from homeostat.core.history.ranges import LENGTHS, Grid
+from homeostat.core.history.records import Known
+from homeostat.core.history.window import DAY, HOUR, MINUTE
 from homeostat.engine.clock import SystemClock
 from homeostat.store import reading
 from homeostat.store.opening import database_of, open_reader, translated

@@ -8,8 +8,8 @@ from math import floor, fsum
 from typing import Any
 
 from homeostat.api.meta import format_duration, format_precise_time, format_time
-from homeostat.core.history import Known, Latency, PastRun, together
-from homeostat.core.ranges import Grid, Step
+from homeostat.core.history.ranges import Grid, Step
+from homeostat.core.history.records import Known, Latency, PastRun, together
 
 NOTHING = "-"
 WINDOWS = {"24h": 86400, "7d": 7 * 86400, "30d": 30 * 86400}

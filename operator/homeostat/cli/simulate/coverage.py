@@ -8,8 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from homeostat.api.meta import format_duration, format_time
+from homeostat.core.history.window import MINUTE
 from homeostat.core.simulation.recorded import Stretch
-from homeostat.core.window import MINUTE
 
 MOST_GAPS = 5
 """Gaps that are listed, the longest first; data has more of them."""

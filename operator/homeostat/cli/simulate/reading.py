@@ -11,9 +11,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from homeostat.cli.arguments import BadArguments
-from homeostat.core.ranges import LENGTHS, Cell
+from homeostat.core.history.ranges import LENGTHS, Cell
+from homeostat.core.history.window import HOUR, MINUTE, Bucket
 from homeostat.core.simulation.recorded import Recorded
-from homeostat.core.window import HOUR, MINUTE, Bucket
 from homeostat.store import reading
 from homeostat.store.opening import open_reader, translated
 

@@ -14,7 +14,7 @@ from decimal import Decimal
 
 from homeostat.api.objective import BurnRate
 from homeostat.api.objective_status import Severity
-from homeostat.core.window import MINUTE, Counts
+from homeostat.core.history.window import MINUTE, Counts
 
 SHORTS_IN_LONG = 12
 """A short window is this part of its long window, unless it is given."""

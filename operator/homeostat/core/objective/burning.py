@@ -5,9 +5,9 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from homeostat.api.objective import ServiceLevelObjectiveSpec
+from homeostat.core.history.series import Series
 from homeostat.core.objective import calendar
 from homeostat.core.objective.burn import burn, pairs
-from homeostat.core.objective.series import Series
 from homeostat.core.objective.tally import Tally
 
 

@@ -24,7 +24,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from homeostat.api.objective import BudgetingMethod, Exclusion, ExclusionMode
-from homeostat.core.window import HOUR, MINUTE
+from homeostat.core.history.window import HOUR, MINUTE
 
 NOISE = Fraction(1, 20)
 """A change by less than this share of the budget is none; nor is one that two standard deviations explain."""

@@ -20,9 +20,9 @@ import numpy as np
 
 from homeostat.api.objective_indicator import CompositeMode, WhenMissing
 from homeostat.core.dependencies import Graph, find_cycle
-from homeostat.core.objective.series import Buckets, Numbers, Series, Table, counted, end_of_minute, has_data
-from homeostat.core.ring import Flags
-from homeostat.core.window import HOUR, MINUTE, Counts
+from homeostat.core.history.ring import Flags
+from homeostat.core.history.series import Buckets, Numbers, Series, Table, counted, end_of_minute, has_data
+from homeostat.core.history.window import HOUR, MINUTE, Counts
 
 MOST_MEMBERS, MOST_LEVELS = 256, 8
 """Members on one level of a composite, each as often as it is met, and levels that it has at most."""

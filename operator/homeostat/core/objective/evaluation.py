@@ -21,6 +21,7 @@ from homeostat.api.objective_status import (
     Severity,
 )
 from homeostat.core.decision import Decision, Event, EventType
+from homeostat.core.history.series import Series
 from homeostat.core.objective import budget_policy, calendar
 from homeostat.core.objective.alerts import (
     NO_DATA_AFTER,
@@ -73,7 +74,6 @@ from homeostat.core.objective.figures import (
     shown_window,
 )
 from homeostat.core.objective.seen import ObjectiveSeen, SourceSeen
-from homeostat.core.objective.series import Series
 from homeostat.core.objective.significance import significance
 from homeostat.core.objective.tally import Tally, slice_seconds
 from homeostat.core.rules.installation import decide_rules

@@ -16,8 +16,8 @@ from math import ceil
 import numpy as np
 
 from homeostat.api.objective import Exclusion, ExclusionMode
-from homeostat.core.objective.series import Buckets, Numbers, Series, counted, end_of_minute
-from homeostat.core.window import MINUTE, Counts
+from homeostat.core.history.series import Buckets, Numbers, Series, counted, end_of_minute
+from homeostat.core.history.window import MINUTE, Counts
 
 Stretch = tuple[int, int]
 """From (epoch s), and up to, without."""

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from homeostat.api.objective_indicator import LONGEST_GROUP
-from homeostat.core.window import MINUTE
+from homeostat.core.history.window import MINUTE
 
 MOST_ENTRIES = 1000
 MOST_EVENTS = 1_000_000_000

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from homeostat.core.action import Outcomes
+from homeostat.core.history.series import Series
 from homeostat.core.objective.drills import Drill
-from homeostat.core.objective.series import Series
 from homeostat.core.objective.watch import TROUBLED, WELL
 from homeostat.core.ref import Ref
 from homeostat.core.rules.installation import RulesSeen

@@ -7,7 +7,7 @@ say who make an SLI of it.
 from decimal import Decimal
 
 from homeostat.api.objective import BudgetingMethod
-from homeostat.core.window import Counts
+from homeostat.core.history.window import Counts
 
 ONE = Decimal(1)
 ROUNDING = Decimal("0.000002")

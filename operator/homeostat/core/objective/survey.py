@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from homeostat.core.ledger import Ledger
-from homeostat.core.ring import BAD, OBSERVED, TOTAL, Counted, Flags
-from homeostat.core.window import MINUTE
+from homeostat.core.history.ledger import Ledger
+from homeostat.core.history.ring import BAD, OBSERVED, TOTAL, Counted, Flags
+from homeostat.core.history.window import MINUTE
 
 MOVED = 0.001
 """The share of a budget that is worth a decision."""

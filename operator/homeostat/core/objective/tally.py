@@ -20,11 +20,11 @@ from decimal import Decimal
 
 from homeostat.api.objective import BudgetingMethod, Exclusion, NoData, ServiceLevelObjectiveSpec
 from homeostat.api.objective_indicator import CompositeMode
+from homeostat.core.history.series import Series, counted, end_of_minute, first_data
+from homeostat.core.history.window import MINUTE, Bucket, Counts
 from homeostat.core.objective.burn import coverage, filled
 from homeostat.core.objective.calendar import Period, longest
 from homeostat.core.objective.exclusions import cut, excluded
-from homeostat.core.objective.series import Series, counted, end_of_minute, first_data
-from homeostat.core.window import MINUTE, Bucket, Counts
 
 NOTHING = Counts()
 

@@ -12,10 +12,10 @@ from typing import Final
 
 from homeostat.api.meta import format_duration
 from homeostat.api.objective_indicator import LONGEST_GROUP, PrometheusIndicator
+from homeostat.core.history.window import DAY, HOUR, MINUTE
 from homeostat.core.objective.pushing import group_of
 from homeostat.core.prometheus.answer import Matrix, Sample, Trouble, Vector
 from homeostat.core.prometheus.queries import Part, Queries, Query, Unit, field_of
-from homeostat.core.window import DAY, HOUR, MINUTE
 
 MOST_POINTS: Final = 720
 """Points of time that one range query asks for."""

@@ -19,8 +19,8 @@ from typing import Any, Final
 import promql_parser
 
 from homeostat.api.objective_indicator import HistogramType, Indicator, LatencyHistogram, PrometheusIndicator
+from homeostat.core.history.window import MINUTE
 from homeostat.core.prometheus.counters import rated, summed_alone
-from homeostat.core.window import MINUTE
 
 WINDOW: Final = re.compile(r"\{\{\s*\.?window\s*\}\}")
 _OTHER_PLACEHOLDER: Final = re.compile(r"\{\{.*?\}\}")

@@ -12,11 +12,11 @@ import numpy as np
 
 from homeostat.api.objective import NoData, ServiceLevelObjectiveSpec
 from homeostat.api.objective_indicator import WhenMissing
+from homeostat.core.history.series import Buckets, Numbers, Series, Table, end_of_minute
+from homeostat.core.history.window import DAY, HOUR, MINUTE, Counts
 from homeostat.core.objective.composite import Composite, Part
-from homeostat.core.objective.series import Buckets, Numbers, Series, Table, end_of_minute
 from homeostat.core.objective.tally import exclusions_of_members, member, slice_seconds
 from homeostat.core.simulation.recorded import Recorded, Replayable, Stretch
-from homeostat.core.window import DAY, HOUR, MINUTE, Counts
 
 FIVE_MINUTES = 5 * MINUTE
 MINUTES_REACH, FIVES_REACH = 6 * HOUR, 3 * DAY

@@ -7,15 +7,15 @@ from decimal import Decimal
 
 from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.api.objective_status import Alert, ObjectiveState, ServiceLevelObjectiveStatus
+from homeostat.core.history.series import Series
+from homeostat.core.history.window import HOUR, MINUTE, Counts
 from homeostat.core.objective.alerts import OUTAGE_WINDOW, Identity, identity
 from homeostat.core.objective.burn import Pair, factor, pairs
 from homeostat.core.objective.calendar import Period, period_at
 from homeostat.core.objective.evaluation import decide
 from homeostat.core.objective.seen import ObjectiveSeen, SourceSeen
-from homeostat.core.objective.series import Series
 from homeostat.core.ref import Ref
 from homeostat.core.simulation.recorded import Replayable
-from homeostat.core.window import HOUR, MINUTE, Counts
 
 STALE_AFTER = timedelta(minutes=2)
 """Data of a minute that is missing for longer than this is missing: shorter gaps are restarts."""

@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 
 from homeostat.api.objective_indicator import MOST_GROUPS, PrometheusIndicator
+from homeostat.core.history.window import DAY, HOUR, MINUTE, Bucket
 from homeostat.core.prometheus.answer import Sample
 from homeostat.core.prometheus.collecting import (
     MOST_POINTS,
@@ -34,7 +35,6 @@ from homeostat.core.prometheus.collecting import (
 from homeostat.core.prometheus.comparing import Comparison
 from homeostat.core.prometheus.queries import Queries, period_of, queries_of
 from homeostat.core.simulation.recorded import Recorded, Stretch, gaps_between
-from homeostat.core.window import DAY, HOUR, MINUTE, Bucket
 
 MOST_QUERIES: Final = 400
 """Queries for one objective, with all members that it is made of, or for one trigger."""

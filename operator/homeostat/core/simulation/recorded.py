@@ -6,8 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
-from homeostat.core.objective.series import Buckets, Numbers, Series, counted, end_of_minute
-from homeostat.core.window import MINUTE, Bucket, Counts
+from homeostat.core.history.series import Buckets, Numbers, Series, counted, end_of_minute
+from homeostat.core.history.window import MINUTE, Bucket, Counts
 
 Stretch = tuple[int, int]
 """From (epoch s), and up to, without."""

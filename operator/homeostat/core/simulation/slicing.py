@@ -6,10 +6,10 @@ from decimal import Decimal
 import numpy as np
 
 from homeostat.api.objective import ServiceLevelObjectiveSpec
+from homeostat.core.history.window import MINUTE, Bucket, Counts
 from homeostat.core.objective.slices import verdict
 from homeostat.core.objective.tally import slice_seconds
 from homeostat.core.simulation.recorded import Recorded
-from homeostat.core.window import MINUTE, Bucket, Counts
 
 
 def sliced(events: Recorded, spec: ServiceLevelObjectiveSpec, until: int) -> Recorded:

@@ -12,10 +12,10 @@ from homeostat.api.recovery import KIND as POLICY
 from homeostat.api.recovery import Mode, RecoveryPolicySpec
 from homeostat.api.recovery_status import RecoveryPolicyStatus
 from homeostat.core.chaos.seen import AlertSeen, ObjectiveSeen
+from homeostat.core.history.series import Series
 from homeostat.core.objective import calendar
 from homeostat.core.objective.burn import burn
 from homeostat.core.objective.seen import SourceSeen
-from homeostat.core.objective.series import Series
 from homeostat.core.objective.tally import Tally
 from homeostat.engine.objective.feeding import Feeding
 from homeostat.engine.objects import Entry, Key, ObjectStore

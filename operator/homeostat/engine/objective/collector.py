@@ -17,6 +17,7 @@ from typing import Final, NamedTuple, Protocol
 import structlog
 
 from homeostat.api.objective_indicator import MOST_GROUPS, PrometheusIndicator
+from homeostat.core.history.window import HOUR, MINUTE, Bucket
 from homeostat.core.objective.seen import SourceSeen
 from homeostat.core.prometheus.answer import Failure, Matrix, Sample, Trouble, Vector
 from homeostat.core.prometheus.collecting import (
@@ -37,7 +38,6 @@ from homeostat.core.prometheus.collecting import (
 )
 from homeostat.core.prometheus.queries import Query, Unit
 from homeostat.core.schedule import phase
-from homeostat.core.window import HOUR, MINUTE, Bucket
 from homeostat.engine.crew import Crew
 from homeostat.engine.objective.prometheus_sources import (
     NAMESPACE_LABEL,

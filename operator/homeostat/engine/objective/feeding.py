@@ -8,13 +8,13 @@ from decimal import Decimal
 from homeostat.api.objective import KIND, Exclusion, ServiceLevelObjectiveSpec
 from homeostat.api.objective_indicator import CompositeIndicator, Good, HealthCheckIndicator
 from homeostat.api.objective_status import ServiceLevelObjectiveStatus
+from homeostat.core.history.series import Series
+from homeostat.core.history.window import MINUTE
 from homeostat.core.objective import composite
 from homeostat.core.objective.calendar import longest
 from homeostat.core.objective.composite import Composite, Part
 from homeostat.core.objective.seen import SourceSeen
-from homeostat.core.objective.series import Series
 from homeostat.core.objective.tally import exclusions_of_members, member, slice_seconds
-from homeostat.core.window import MINUTE
 from homeostat.engine.checks import Checks
 from homeostat.engine.meters import Meters
 from homeostat.engine.objective.collector import Collector

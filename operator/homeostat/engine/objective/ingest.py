@@ -15,7 +15,7 @@ import structlog
 
 from homeostat.api.objective import KIND, ServiceLevelObjectiveSpec
 from homeostat.api.objective_indicator import MOST_GROUPS
-from homeostat.core.history import Known
+from homeostat.core.history.records import Known
 from homeostat.core.objective.pushing import Accepted, Batch, PushReason, Refused, read_batch
 from homeostat.engine.objects import Entry, Key, ObjectStore
 from homeostat.ports import Clock, Delivery, History, HistoryUnavailable

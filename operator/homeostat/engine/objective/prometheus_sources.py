@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from homeostat.api.objective_indicator import PrometheusIndicator
+from homeostat.core.history.window import HOUR, MINUTE
 from homeostat.core.objective.seen import SourceSeen
 from homeostat.core.prometheus.answer import Failure, Trouble
 from homeostat.core.prometheus.collecting import MOST_POINTS, Memory, Problem, Segment, explain, not_asked_yet
 from homeostat.core.prometheus.queries import Part, Queries, Query, Unit, period_of, queries_of
-from homeostat.core.window import HOUR, MINUTE
 from homeostat.engine.objects import Key
 
 FEWEST_POINTS: Final = 24

@@ -11,12 +11,12 @@ from hashlib import sha256
 from math import isfinite
 
 from homeostat.api.objective_indicator import LONGEST_GROUP, MOST_GROUPS
-from homeostat.core.history import Known
-from homeostat.core.ledger import Closed, Ledger, LedgerSeries
+from homeostat.core.history.ledger import Closed, Ledger, LedgerSeries
+from homeostat.core.history.records import Known
+from homeostat.core.history.ring import Counted
+from homeostat.core.history.window import MINUTE, OBJECTIVE_TIERS, Bucket, Counts
 from homeostat.core.objective.slices import ended, verdict
 from homeostat.core.objective.survey import Survey, Watched
-from homeostat.core.ring import Counted
-from homeostat.core.window import MINUTE, OBJECTIVE_TIERS, Bucket, Counts
 from homeostat.engine.objective.counting import Counting, Slicing
 from homeostat.engine.objects import Key
 from homeostat.engine.register import Register

@@ -13,7 +13,9 @@ from homeostat.cli.arguments import BadArguments
 from homeostat.cli.reports.objective.paper import Paper
 from homeostat.cli.reports.objective.terms import Terms
 from homeostat.cli.streams import complain
-from homeostat.core.history import FIVE_MINUTES, Known
+from homeostat.core.history.ranges import Cell, Grid, Step
+from homeostat.core.history.records import FIVE_MINUTES, Known
+from homeostat.core.history.window import HOUR, MINUTE
 from homeostat.core.objective.compliance import (
     Hour,
     Measure,
@@ -28,8 +30,6 @@ from homeostat.core.objective.compliance import (
     refined,
     report,
 )
-from homeostat.core.ranges import Cell, Grid, Step
-from homeostat.core.window import HOUR, MINUTE
 from homeostat.store import reading
 
 EVENTS, SLICES = "slo/", "slice/"

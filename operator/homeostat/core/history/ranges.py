@@ -10,8 +10,8 @@ from datetime import datetime
 from math import ceil, fsum
 from typing import NamedTuple
 
-from homeostat.core.history import FIVE_MINUTES, Latency, together
-from homeostat.core.window import HOUR, MINUTE
+from homeostat.core.history.records import FIVE_MINUTES, Latency, together
+from homeostat.core.history.window import HOUR, MINUTE
 
 LENGTHS = (HOUR, FIVE_MINUTES, MINUTE)
 """The lengths of buckets (s), longest first. Each is a whole number of the next."""

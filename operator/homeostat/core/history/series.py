@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from homeostat.core.window import HOUR, MINUTE, Bucket, Counts
+from homeostat.core.history.window import HOUR, MINUTE, Bucket, Counts
 
 Numbers = npt.NDArray[np.float64]
 """Shape (n,): counts, or whole seconds, of n buckets."""

@@ -11,8 +11,8 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
+from homeostat.core.history.window import DAY, HOUR, MINUTE
 from homeostat.core.probing import Reason, Verdict
-from homeostat.core.window import DAY, HOUR, MINUTE
 
 FIVE_MINUTES = 5 * MINUTE
 

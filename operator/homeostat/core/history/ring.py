@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from homeostat.core.window import Tier
+from homeostat.core.history.window import Tier
 
 BAD, TOTAL, OBSERVED = 0, 1, 2
 OBSERVED_BITS = 6

@@ -21,8 +21,7 @@ from itertools import groupby, pairwise
 import numpy as np
 import numpy.typing as npt
 
-from homeostat.core.objective.series import Buckets, Table
-from homeostat.core.ring import (
+from homeostat.core.history.ring import (
     BAD,
     OBSERVED,
     TOTAL,
@@ -35,7 +34,8 @@ from homeostat.core.ring import (
     fuller,
     nothing,
 )
-from homeostat.core.window import HOUR, MINUTE, Bucket, Counts, Tier
+from homeostat.core.history.series import Buckets, Table
+from homeostat.core.history.window import HOUR, MINUTE, Bucket, Counts, Tier
 
 BLOCK = 32
 MOST_SUMS = 24
