@@ -4,7 +4,7 @@ from homeostat.api.chaos_status import Verdict
 from homeostat.api.health_check import Criticality, HealthState
 from homeostat.api.objective_status import AlertType, Hold, ObjectiveState, Severity
 from homeostat.core.action import Verb
-from homeostat.core.probing import Phases
+from homeostat.core.probing.result import Phases
 from homeostat.telemetry.breaking import Experiment
 from homeostat.telemetry.healing import Policy
 from homeostat.telemetry.metrics import Metrics

@@ -22,7 +22,8 @@ from homeostat.core.history.ledger import Closed
 from homeostat.core.history.ranges import Grid, Step
 from homeostat.core.history.records import Known, PastRun, Runs
 from homeostat.core.history.ring import TOTAL
-from homeostat.core.probing import JobRequest, Reason, Request, Result, Verdict
+from homeostat.core.probing.request import JobRequest, Request
+from homeostat.core.probing.result import Reason, Result, Verdict
 from homeostat.core.ref import Ref
 from homeostat.core.significance import Significance
 from homeostat.engine.controller import Problem, Subject

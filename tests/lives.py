@@ -15,7 +15,7 @@ from homeostat.core.decision import Decision, Event, EventType
 from homeostat.core.health import HealthSeen, decide, significance, steady_from
 from homeostat.core.maintenance import rests_until
 from homeostat.core.plan import Plan
-from homeostat.core.probing import Reason, Verdict
+from homeostat.core.probing.result import Reason, Verdict
 from homeostat.core.ref import Ref
 from homeostat.core.run import RESTING, Run
 from homeostat.core.significance import Significance

@@ -27,7 +27,8 @@ from homeostat.core.cluster import (
 )
 from homeostat.core.decision import Event
 from homeostat.core.guarding.watch import GuardSeen
-from homeostat.core.probing import JobRequest, Request, Result
+from homeostat.core.probing.request import JobRequest, Request
+from homeostat.core.probing.result import Result
 from homeostat.core.prometheus.answer import Failure, LoadedGroup, Matrix, Vector
 from homeostat.core.ref import Ref
 

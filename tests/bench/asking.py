@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 
 import uvloop
 
-from homeostat.core.probing import HttpRequest, Tls, Verdict
+from homeostat.core.probing.request import HttpRequest, Tls
+from homeostat.core.probing.result import Verdict
 from homeostat.engine.clock import SystemClock
 from homeostat.probe.net.address import Guard
 from homeostat.probe.network import NetworkProbes

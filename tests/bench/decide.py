@@ -29,7 +29,8 @@ from bench.report import Row, percentile, publish
 from homeostat.api.meta import Kind
 from homeostat.core.action import Action, Outcome, RestartRollout, Verb
 from homeostat.core.cluster import Lock, Namespace, Node, Pod, Right, TokenBudget, Workload
-from homeostat.core.probing import Reason, Request, Result, Verdict
+from homeostat.core.probing.request import Request
+from homeostat.core.probing.result import Reason, Result, Verdict
 from homeostat.core.ref import Ref
 from homeostat.engine.clock import SystemClock
 from homeostat.engine.gate import PacedGate

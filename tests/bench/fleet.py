@@ -51,7 +51,7 @@ from homeostat.core.decision import Event
 from homeostat.core.history.ledger import Closed
 from homeostat.core.history.window import HOUR, MINUTE
 from homeostat.core.objective.survey import burn_rates
-from homeostat.core.probing import Reason, Verdict
+from homeostat.core.probing.result import Reason, Verdict
 from homeostat.core.ref import Ref
 from homeostat.core.run import Run
 from homeostat.engine.clock import SystemClock

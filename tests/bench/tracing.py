@@ -13,7 +13,7 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
 from bench.report import Row, publish
 from contract.otlp_collector import collecting
-from homeostat.core.probing import Phases, Reason, Result, Verdict
+from homeostat.core.probing.result import Phases, Reason, Result, Verdict
 from homeostat.engine.objects import Key
 from homeostat.engine.telling import facts_of, trace_result
 from homeostat.ports import UNTRACED, Tracer

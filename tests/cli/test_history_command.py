@@ -17,7 +17,7 @@ from homeostat.cli.checks import history as history_command
 from homeostat.cli.checks.history import main
 from homeostat.core.history.ledger import Closed
 from homeostat.core.history.records import RETRIED, VERDICTS, Known, Latencies, Runs, code_of
-from homeostat.core.probing import Reason, Verdict
+from homeostat.core.probing.result import Reason, Verdict
 from homeostat.ports import Record
 from homeostat.store.history import SqlHistory
 

@@ -21,7 +21,7 @@ from homeostat.api.health_check import HealthCheckSpec
 from homeostat.cli.checks.probe_report import as_json, exit_code, lines
 from homeostat.core.plan import Plan
 from homeostat.core.plan import compile as compile_plan
-from homeostat.core.probing import Phases, Reason, Result, Verdict
+from homeostat.core.probing.result import Phases, Reason, Result, Verdict
 from homeostat.core.ref import Ref
 from homeostat.core.run import aggregate
 

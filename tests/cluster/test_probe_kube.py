@@ -20,7 +20,8 @@ from cluster.manifests import SAMPLE, Manifest, deployment, health_check, secret
 from cluster.operator_process import kubeconfig_for
 from cluster.waiting import eventually, until
 from fakes import FakeClock
-from homeostat.core.probing import HttpRequest, JobRequest, Reason, SecretKey, Tls, WorkloadRequest
+from homeostat.core.probing.request import HttpRequest, JobRequest, SecretKey, Tls, WorkloadRequest
+from homeostat.core.probing.result import Reason
 from homeostat.kube.budget import ActionBudget
 from homeostat.kube.client import ApiClient
 from homeostat.kube.jobs import ApiJobs, job_name

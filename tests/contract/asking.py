@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_network
 
-from homeostat.core.probing import Request
+from homeostat.core.probing.request import Request
 from homeostat.probe.ending import Ending
 from homeostat.probe.net.address import Guard
 from homeostat.probe.net.resolver import Lookup, system_lookup

@@ -15,7 +15,7 @@ from typing import Any
 import uvloop
 
 from contract.asking import network, run
-from homeostat.core.probing import Content, HttpRequest
+from homeostat.core.probing.request import Content, HttpRequest
 from homeostat.probe.network import NetworkProbes
 
 SECONDS = 0.3

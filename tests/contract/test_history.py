@@ -18,7 +18,7 @@ from homeostat.core.history.ledger import Closed
 from homeostat.core.history.ranges import Grid, Step
 from homeostat.core.history.records import VERDICTS, Known, Latencies, PastRun, Retention, Runs, code_of
 from homeostat.core.history.window import DAY, HOUR, MINUTE
-from homeostat.core.probing import Reason, Verdict
+from homeostat.core.probing.result import Reason, Verdict
 from homeostat.ports import HistoryUnavailable, StoredAttempt, StoredDecision
 from homeostat.store import sqlite
 from homeostat.store.history import SqlHistory

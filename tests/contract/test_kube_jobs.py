@@ -7,7 +7,7 @@ import pytest
 
 from contract.kube_server import Behaviour, ScriptedApi, answers, client_of, refuses, serving
 from homeostat.core.cluster import Job
-from homeostat.core.probing import JobRequest
+from homeostat.core.probing.request import JobRequest
 from homeostat.core.ref import Ref
 from homeostat.kube.jobs import ApiJobs, job_name
 from homeostat.kube.projections import job_of

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract.hostile import on_uvloop, open_files, until
-from homeostat.core.probing import Reason
+from homeostat.core.probing.result import Reason
 from homeostat.probe.http.answer import Answer
 from homeostat.probe.processes import cel, child
 from homeostat.probe.processes.cel import CelProcess

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from contract.hostile import answer as answering
 from contract.hostile import on_uvloop, serving
-from homeostat.core.probing import Content, HttpRequest, Reason
+from homeostat.core.probing.request import Content, HttpRequest
+from homeostat.core.probing.result import Reason
 from homeostat.probe.http.answer import Answer
 from homeostat.probe.http.content import ContentJudge
 from homeostat.probe.http.probe import HttpProbe

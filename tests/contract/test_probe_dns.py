@@ -13,7 +13,8 @@ import pytest
 
 from contract.dns_server import Reply, answering, framed, ignore, response, serving_dns
 from contract.hostile import on_uvloop, open_files
-from homeostat.core.probing import DnsRequest, Reason, Verdict
+from homeostat.core.probing.request import DnsRequest
+from homeostat.core.probing.result import Reason, Verdict
 from homeostat.probe.dns import DnsProbe, nameservers_of
 from homeostat.probe.ending import Ending, verdict_of
 from homeostat.probe.net.address import Guard

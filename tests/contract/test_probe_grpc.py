@@ -16,7 +16,8 @@ from contract.certificates import AUTHORITY, GOOD, SELF_SIGNED, identity
 from contract.hostile import Behaviour, answer, on_uvloop, serving
 from contract.http2_server import Server, data, flooding, frame, goaway, head, reset, saying
 from contract.test_probe_http2 import BEGUN, BIG, HELLO, SECONDS, dialling
-from homeostat.core.probing import GrpcRequest, Reason, Tls
+from homeostat.core.probing.request import GrpcRequest, Tls
+from homeostat.core.probing.result import Reason
 from homeostat.probe.ending import Ending
 from homeostat.probe.http2.grpc import GrpcProbe
 from homeostat.probe.http2.protobuf import read_enum, write_string

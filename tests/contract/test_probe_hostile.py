@@ -17,7 +17,8 @@ from contract import hostile, hostile_client
 from contract.asking import ask, network, run
 from contract.hostile import Behaviour, Wire, answer, on_uvloop, serving
 from contract.hostile_client import SECONDS, to
-from homeostat.core.probing import HttpRequest, Reason
+from homeostat.core.probing.request import HttpRequest
+from homeostat.core.probing.result import Reason
 from homeostat.probe.ending import Ending
 from homeostat.probe.http.exchange import BODY_BYTES, HEAD_BYTES, MOST_HEADERS, Exchange, KeepingExchange
 

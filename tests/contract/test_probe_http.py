@@ -9,7 +9,8 @@ import pytest
 
 from contract.asking import ask, network, run
 from contract.hostile import CHUNKED, answer, hearing, on_uvloop, open_files, serving, silent, until
-from homeostat.core.probing import Content, HttpRequest, Reason, Result, Verdict
+from homeostat.core.probing.request import Content, HttpRequest
+from homeostat.core.probing.result import Reason, Result, Verdict
 from homeostat.probe.ending import Ending, verdict_of
 from homeostat.probe.http.answer import Answer
 from homeostat.probe.http.exchange import BODY_BYTES, MOST_HEADERS

@@ -22,7 +22,8 @@ from contract import http2_server as wire
 from contract.certificates import AUTHORITY, GOOD, identity
 from contract.hostile import Behaviour, answer, on_uvloop, open_files, serving, until
 from contract.http2_server import Server, data, flooding, frame, goaway, head, reset, saying
-from homeostat.core.probing import HttpRequest, Reason
+from homeostat.core.probing.request import HttpRequest
+from homeostat.core.probing.result import Reason
 from homeostat.probe.ending import Ending
 from homeostat.probe.http.answer import Answer
 from homeostat.probe.http2.call import Call

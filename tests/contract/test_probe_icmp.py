@@ -17,7 +17,8 @@ import pytest
 import uvloop
 
 from contract.hostile import on_uvloop, open_files
-from homeostat.core.probing import IcmpRequest, Reason, Verdict
+from homeostat.core.probing.request import IcmpRequest
+from homeostat.core.probing.result import Reason, Verdict
 from homeostat.probe.ending import Ending, verdict_of
 from homeostat.probe.icmp import IcmpProbe
 from homeostat.probe.net.address import Guard

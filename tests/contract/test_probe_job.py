@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from fakes import FakeClock, FakeJobs
 from homeostat.core.cluster import Job, Pod
-from homeostat.core.probing import JobRequest, Reason
+from homeostat.core.probing.request import JobRequest
+from homeostat.core.probing.result import Reason
 from homeostat.core.ref import Ref
 from homeostat.ports import Conflict, Forbidden, Rejected, Unavailable
 from homeostat.probe.cluster.job import JobProbe

@@ -17,7 +17,8 @@ from typing_extensions import override
 
 from contract.certificates import AUTHORITY, GOOD, GOOD_UNTIL, identity
 from contract.hostile import CHUNKED, Behaviour, Wire, hearing, on_uvloop, open_files, serving, silent, until
-from homeostat.core.probing import Content, HttpRequest, Reason, Tls
+from homeostat.core.probing.request import Content, HttpRequest, Tls
+from homeostat.core.probing.result import Reason
 from homeostat.probe.ending import Ending
 from homeostat.probe.http.answer import Answer
 from homeostat.probe.http.exchange import Exchange, KeepingExchange

@@ -26,23 +26,21 @@ from contract.certificates import AUTHORITY, GOOD, GOOD_UNTIL, identity
 from contract.hostile import Served, answer, hearing, on_uvloop, open_files, serving, silent, until
 from contract.prometheus_server import serving_prometheus, vector
 from homeostat.cli.nowhere import Nowhere
-from homeostat.core.probing import (
+from homeostat.core.probing.request import (
     Content,
     DnsRequest,
     HttpRequest,
     IcmpRequest,
-    Phases,
     PromqlRequest,
-    Reason,
     Request,
     StepRequest,
     StepsRequest,
     TcpRequest,
     Tls,
     TlsRequest,
-    Verdict,
     WorkloadRequest,
 )
+from homeostat.core.probing.result import Phases, Reason, Verdict
 from homeostat.probe.ending import Ending, verdict_of
 from homeostat.probe.net.address import Guard
 from homeostat.probe.processes import pool as pool_module

@@ -10,7 +10,8 @@ import pytest
 from contract import hostile
 from contract.hostile import on_uvloop, serving
 from contract.prometheus_server import error, serving_prometheus, success, vector
-from homeostat.core.probing import Content, PromqlRequest, Reason, Verdict
+from homeostat.core.probing.request import Content, PromqlRequest
+from homeostat.core.probing.result import Reason, Verdict
 from homeostat.probe.ending import Ending, verdict_of
 from homeostat.probe.http.answer import Answer
 from homeostat.probe.http.probe import HttpProbe

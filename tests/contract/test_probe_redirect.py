@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from contract.asking import ask, network, run
 from contract.certificates import AUTHORITY, GOOD, GOOD_UNTIL, identity
 from contract.hostile import answer, hearing, on_uvloop, serving
-from homeostat.core.probing import Content, HttpRequest, Reason, SecretKey, Tls
+from homeostat.core.probing.request import Content, HttpRequest, SecretKey, Tls
+from homeostat.core.probing.result import Reason
 from homeostat.probe.ending import Ending
 from homeostat.probe.http.redirect import next_hop
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from contract.hostile import no_descriptor_left
-from homeostat.core.probing import Reason
+from homeostat.core.probing.result import Reason
 from homeostat.probe.net.address import Guard
 from homeostat.probe.net.resolver import Lookup, Resolver, system_lookup
 

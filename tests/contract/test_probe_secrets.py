@@ -10,14 +10,13 @@ from hypothesis import strategies as st
 
 from fakes import FakeClock, FakeSecrets
 from homeostat.core.cluster import Secret
-from homeostat.core.probing import (
+from homeostat.core.probing.request import (
     DnsRequest,
     GrpcRequest,
     HttpRequest,
     IcmpRequest,
     JobRequest,
     PromqlRequest,
-    Reason,
     Request,
     SecretKey,
     StepRequest,
@@ -27,6 +26,7 @@ from homeostat.core.probing import (
     TlsRequest,
     WorkloadRequest,
 )
+from homeostat.core.probing.result import Reason
 from homeostat.ports import Forbidden, Unavailable
 from homeostat.probe.cluster.secrets import SecretReader
 

@@ -19,7 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.hostile import on_uvloop, serving
-from homeostat.core.probing import Content, HttpRequest, Phases, Reason, StepRequest, StepsRequest
+from homeostat.core.probing.request import Content, HttpRequest, StepRequest, StepsRequest
+from homeostat.core.probing.result import Phases, Reason
 from homeostat.probe.ending import Ending
 from homeostat.probe.http.answer import Answer
 from homeostat.probe.http.content import ContentJudge

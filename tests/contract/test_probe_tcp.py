@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from contract.hostile import Behaviour, black_hole, close_at_once, no_descriptor_left, on_uvloop, serving, silent
-from homeostat.core.probing import Reason, TcpRequest, Verdict
+from homeostat.core.probing.request import TcpRequest
+from homeostat.core.probing.result import Reason, Verdict
 from homeostat.probe.ending import Ending, of_error, verdict_of
 from homeostat.probe.net.address import Guard
 from homeostat.probe.net.connection import Dialer

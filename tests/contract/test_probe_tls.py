@@ -24,7 +24,8 @@ from contract.certificates import (
     identity,
 )
 from contract.hostile import Behaviour, answer, close_at_once, encrypted, endless_garbage, on_uvloop, serving, silent
-from homeostat.core.probing import HttpRequest, Reason, Tls, TlsRequest, Verdict
+from homeostat.core.probing.request import HttpRequest, Tls, TlsRequest
+from homeostat.core.probing.result import Reason, Verdict
 from homeostat.probe.ending import Ending, verdict_of
 from homeostat.probe.net.tls_session import Session
 

@@ -22,7 +22,8 @@ from contract.certificates import (
     identity,
 )
 from contract.hostile import answer, encrypted, hearing, no_descriptor_left, on_uvloop, open_files, serving
-from homeostat.core.probing import HttpRequest, Reason, SecretKey, Tls, TlsRequest, Verdict
+from homeostat.core.probing.request import HttpRequest, SecretKey, Tls, TlsRequest
+from homeostat.core.probing.result import Reason, Verdict
 from homeostat.probe.ending import verdict_of
 from homeostat.probe.net.tls import MOST_CONTEXTS, MOST_SYSTEM_CONTEXTS, Contexts
 

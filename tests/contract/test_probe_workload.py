@@ -14,7 +14,8 @@ from typing_extensions import override
 
 from homeostat.api.probe import WorkloadTrouble
 from homeostat.core.cluster import Claim, Node, Pod, Workload
-from homeostat.core.probing import Reason, Verdict, WorkloadRequest
+from homeostat.core.probing.request import WorkloadRequest
+from homeostat.core.probing.result import Reason, Verdict
 from homeostat.core.ref import Ref
 from homeostat.ports import Forbidden, Gone, Unavailable
 from homeostat.probe.cluster import troubles

@@ -9,7 +9,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from homeostat.core.cluster import Secret
-from homeostat.core.probing import HttpRequest, Phases, Reason, Request, SecretKey, TcpRequest, Verdict
+from homeostat.core.probing.request import HttpRequest, Request, SecretKey, TcpRequest
+from homeostat.core.probing.result import Phases, Reason, Verdict
 from homeostat.probe.ending import Ending
 from homeostat.probe.prober import Probes
 from homeostat.probe.promql import PromqlProbe

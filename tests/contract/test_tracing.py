@@ -30,7 +30,7 @@ from fakes import (
 from homeostat.__main__ import main
 from homeostat.core.action import DeletePod, TakeToken
 from homeostat.core.decision import Decision
-from homeostat.core.probing import Phases, Reason, Result, Verdict
+from homeostat.core.probing.result import Phases, Reason, Result, Verdict
 from homeostat.core.ref import Ref
 from homeostat.engine.archive import Archive
 from homeostat.engine.gate import PacedGate

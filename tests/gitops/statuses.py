@@ -22,8 +22,8 @@ from homeostat.core.gameday import decide as decide_day
 from homeostat.core.health import HealthSeen
 from homeostat.core.health import decide as decide_check
 from homeostat.core.objective.evaluation import decide as decide_objective
-from homeostat.core.probing import Reason
-from homeostat.core.probing import Verdict as ProbeVerdict
+from homeostat.core.probing.result import Reason
+from homeostat.core.probing.result import Verdict as ProbeVerdict
 from homeostat.core.run import Run
 from scenarios.chaos.world import World as ChaosWorld
 from scenarios.chaos.world import a_scale_spec

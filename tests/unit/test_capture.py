@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeostat.core.capture import as_json_text, substitute, text_of, undefined, used
+from homeostat.core.probing.capture import as_json_text, substitute, text_of, undefined, used
 
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_-]{0,10}", fullmatch=True)
 MOST = 10_000

@@ -11,25 +11,22 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from fakes import FakeClock, eventually
-from homeostat.core.connectivity import is_doubtful, is_sign_of_life
-from homeostat.core.probing import (
+from homeostat.core.probing.connectivity import is_doubtful, is_sign_of_life
+from homeostat.core.probing.request import (
     DnsRequest,
     GrpcRequest,
     HttpRequest,
     IcmpRequest,
     JobRequest,
-    Phases,
     PromqlRequest,
-    Reason,
     Request,
-    Result,
     StepRequest,
     StepsRequest,
     TcpRequest,
     TlsRequest,
-    Verdict,
     WorkloadRequest,
 )
+from homeostat.core.probing.result import Phases, Reason, Result, Verdict
 from homeostat.engine import connectivity as module
 from homeostat.engine.connectivity import HOLDS_FOR, Connectivity
 from homeostat.probe.ending import verdict_of

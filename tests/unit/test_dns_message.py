@@ -6,7 +6,7 @@ import dns.rrset
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeostat.core.probing import Reason
+from homeostat.core.probing.result import Reason
 from homeostat.probe.dns_message import Question, all_canonical, canonical, is_answer, is_truncated, judge, question_of
 
 RECORDS = ("A", "AAAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT")

@@ -15,7 +15,7 @@ from homeostat.core.history.records import Known, Latencies, Runs
 from homeostat.core.history.window import Bucket, Counts
 from homeostat.core.objective.survey import Watched
 from homeostat.core.plan import Plan, compile  # noqa: A004 - what one does to a plan
-from homeostat.core.probing import Reason, Verdict
+from homeostat.core.probing.result import Reason, Verdict
 from homeostat.core.run import Run
 from homeostat.core.track import Track
 from homeostat.engine.checks import Check

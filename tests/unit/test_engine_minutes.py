@@ -12,7 +12,7 @@ from homeostat.core.history.ledger import Closed
 from homeostat.core.history.records import Latencies
 from homeostat.core.history.window import DAY, MINUTE
 from homeostat.core.plan import Plan, compile  # noqa: A004 - what one does to a plan
-from homeostat.core.probing import Reason, Verdict
+from homeostat.core.probing.result import Reason, Verdict
 from homeostat.core.run import Run
 from homeostat.core.track import Track
 from homeostat.engine import minutes as module

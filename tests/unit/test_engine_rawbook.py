@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeostat.core.history.records import RETRIED, VERDICTS, PastRun, code_of, past_run
-from homeostat.core.probing import Reason, Verdict
+from homeostat.core.probing.result import Reason, Verdict
 from homeostat.core.run import Run
 from homeostat.engine.rawbook import RawBook
 

@@ -12,7 +12,7 @@ from homeostat.api.health_check import HealthCheckSpec
 from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.api.recovery_status import SignalState
 from homeostat.core.cluster import Pod, Workload
-from homeostat.core.probing import Reason, Verdict
+from homeostat.core.probing.result import Reason, Verdict
 from homeostat.core.prometheus.answer import Failure, LoadedGroup, Matrix, Sample, Trouble, Vector
 from homeostat.core.recovery import SignalSeen
 from homeostat.core.recovery.alerting import ToldAlert

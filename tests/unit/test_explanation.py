@@ -2,8 +2,8 @@
 
 import pytest
 
-from homeostat.core.explanation import explain
-from homeostat.core.probing import Reason
+from homeostat.core.probing.explanation import explain
+from homeostat.core.probing.result import Reason
 
 
 @pytest.mark.parametrize("reason", list(Reason))

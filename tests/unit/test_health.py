@@ -15,10 +15,10 @@ from homeostat.api.meta import ConditionStatus
 from homeostat.core import plan as plans
 from homeostat.core.condition import condition
 from homeostat.core.decision import Decision, EventType
-from homeostat.core.explanation import explain
 from homeostat.core.health import HealthReason, HealthSeen, decide, significance
 from homeostat.core.plan import Plan
-from homeostat.core.probing import Reason, Verdict
+from homeostat.core.probing.explanation import explain
+from homeostat.core.probing.result import Reason, Verdict
 from homeostat.core.ref import Ref
 from homeostat.core.run import Run
 from homeostat.core.significance import Significance

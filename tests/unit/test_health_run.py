@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from homeostat.api.health_check import HealthCheckSpec
 from homeostat.core import plan as plans
 from homeostat.core.plan import Plan
-from homeostat.core.probing import Reason, Result, Verdict
+from homeostat.core.probing.result import Reason, Result, Verdict
 from homeostat.core.ref import Ref
 from homeostat.core.run import Answer, Run, aggregate
 

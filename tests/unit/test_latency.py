@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from homeostat.core.history.latency import LatencyBook
 from homeostat.core.history.records import RETRIED, SHARES, VERDICTS, Latencies, Latency, Runs, latency_of, together
-from homeostat.core.probing import Verdict
+from homeostat.core.probing.result import Verdict
 
 HOUR = 498_684  # since the epoch
 seconds = st.integers(1, 170_000).map(lambda ms: float(np.float16(ms / 1000)))

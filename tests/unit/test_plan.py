@@ -13,7 +13,7 @@ from homeostat.api.health_check import HealthCheckSpec
 from homeostat.core import plan as plans
 from homeostat.core.cluster import Endpoint
 from homeostat.core.plan import Invalid, Plan, Refusal, endpoint_name, probe_type, requests, stale_after, target
-from homeostat.core.probing import HttpRequest, TcpRequest, WorkloadRequest
+from homeostat.core.probing.request import HttpRequest, TcpRequest, WorkloadRequest
 from homeostat.core.ref import Ref
 
 CHECK = Ref("HealthCheck", "shop", "checkout", "uid-1")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from homeostat.core.probing import Reason, Verdict
+from homeostat.core.probing.result import Reason, Verdict
 from homeostat.probe.ending import verdict_of
 from homeostat.probe.prometheus_answer import value_of
 

@@ -29,7 +29,7 @@ from homeostat.core.objective import evaluation
 from homeostat.core.objective.conditions import ObjectiveReason
 from homeostat.core.plan import Invalid, Refusal
 from homeostat.core.plan import compile as compiled
-from homeostat.core.probing import Reason, Verdict
+from homeostat.core.probing.result import Reason, Verdict
 from homeostat.core.prometheus.answer import Trouble
 from homeostat.core.prometheus.collecting import Problem, explain
 from homeostat.core.recovery import reasons as recovery_reasons

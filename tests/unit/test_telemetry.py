@@ -18,7 +18,7 @@ from fakes import NOON, body_of, check_body
 from homeostat.api.health_check import HealthCheckSpec, HealthState
 from homeostat.core.action import Verb
 from homeostat.core.plan import Plan, compile  # noqa: A004 - what one does to a plan
-from homeostat.core.probing import Phases, Reason
+from homeostat.core.probing.result import Phases, Reason
 from homeostat.core.track import Track
 from homeostat.engine.checks import Check, Checks
 from homeostat.engine.objects import ObjectStore, entry_from

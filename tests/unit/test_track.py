@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from homeostat.api.health_check import HealthCheckSpec, HealthCheckStatus, HealthState
 from homeostat.core import plan as plans
 from homeostat.core.plan import Plan
-from homeostat.core.probing import Reason, Verdict
+from homeostat.core.probing.result import Reason, Verdict
 from homeostat.core.ref import Ref
 from homeostat.core.run import RESTING, Run
 from homeostat.core.track import (

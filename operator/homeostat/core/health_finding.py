@@ -10,7 +10,7 @@ from homeostat.core.health_message import describe, describe_other
 from homeostat.core.health_reason import HEALTHY, HealthReason, has_reason, state_before
 from homeostat.core.maintenance import rests_until
 from homeostat.core.plan import stale_after
-from homeostat.core.probing import Reason, Verdict
+from homeostat.core.probing.result import Reason, Verdict
 from homeostat.core.ref import Ref
 from homeostat.core.track import Snapshot
 

@@ -2,8 +2,8 @@
 
 from homeostat.api.health_check import HealthCheckSpec, HealthState
 from homeostat.api.meta import format_duration
-from homeostat.core.explanation import explain
-from homeostat.core.probing import Reason, Verdict
+from homeostat.core.probing.explanation import explain
+from homeostat.core.probing.result import Reason, Verdict
 from homeostat.core.track import Blemish, Snapshot
 
 _MOST_REASONS = 3

@@ -5,9 +5,9 @@ from typing import Final
 
 from homeostat.api.health_check import HealthCheckStatus, HealthState
 from homeostat.core.acceptance import UNACCEPTED
-from homeostat.core.asking import Refusal
 from homeostat.core.condition import READY, condition
-from homeostat.core.probing import Reason
+from homeostat.core.probing.asking import Refusal
+from homeostat.core.probing.result import Reason
 
 HEALTHY, FLAPPING, DEPENDENCIES_HEALTHY = "Healthy", "Flapping", "DependenciesHealthy"
 

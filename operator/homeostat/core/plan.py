@@ -7,11 +7,11 @@ from decimal import Decimal
 from functools import lru_cache
 
 from homeostat.api.health_check import Criticality, HealthCheckSpec
-from homeostat.core.asking import Invalid, Refusal, ServiceReference, asked, seconds, shared
 from homeostat.core.cluster import Endpoint
-from homeostat.core.probing import Request, StepsRequest
+from homeostat.core.probing.asking import Invalid, Refusal, ServiceReference, asked, seconds, shared
+from homeostat.core.probing.request import Request, StepsRequest
+from homeostat.core.probing.target import probe_type, target
 from homeostat.core.ref import Ref
-from homeostat.core.target import probe_type, target
 
 __all__ = [
     "Invalid", "Plan", "Refusal", "ServiceReference", "compile", "endpoint_name", "probe_type", "requests",

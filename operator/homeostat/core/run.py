@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from homeostat.core.plan import Plan, endpoint_name
-from homeostat.core.probing import Reason, Result, Verdict
+from homeostat.core.probing.result import Reason, Result, Verdict
 from homeostat.core.ref import Ref
 
 _PASS, _FAIL, _OK = Verdict.PASS, Verdict.FAIL, Reason.OK

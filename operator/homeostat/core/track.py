@@ -21,7 +21,7 @@ from homeostat.api.health_check import HealthCheckStatus, HealthState, StreakRes
 from homeostat.core.flapping import with_turn
 from homeostat.core.health_reason import FLAPPING, HealthReason, has_reason, is_in_maintenance, state_before
 from homeostat.core.plan import Plan
-from homeostat.core.probing import Reason, Verdict
+from homeostat.core.probing.result import Reason, Verdict
 from homeostat.core.run import Failing, Run
 
 RING = 100

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from homeostat.core.cluster import Endpoint
 from homeostat.core.plan import Plan, ServiceReference, requests, step_requests
-from homeostat.core.probing import Reason, Request, Result, StepsRequest, Verdict
+from homeostat.core.probing.request import Request, StepsRequest
+from homeostat.core.probing.result import Reason, Result, Verdict
 from homeostat.core.ref import Ref
 from homeostat.core.run import Answer
 from homeostat.engine.directory import Directory

@@ -8,7 +8,7 @@ from datetime import datetime
 from homeostat.api.health_check import HealthState
 from homeostat.core.dependencies import companions, find_cycle
 from homeostat.core.plan import Plan
-from homeostat.core.probing import Reason
+from homeostat.core.probing.result import Reason
 from homeostat.core.ref import Ref
 from homeostat.core.schedule import early_run_in
 from homeostat.core.track import Track

@@ -10,8 +10,9 @@ from dataclasses import replace
 
 import structlog
 
-from homeostat.core.connectivity import is_doubtful, is_sign_of_life
-from homeostat.core.probing import Reason, Request, Result, Verdict
+from homeostat.core.probing.connectivity import is_doubtful, is_sign_of_life
+from homeostat.core.probing.request import Request
+from homeostat.core.probing.result import Reason, Result, Verdict
 from homeostat.ports import Clock
 from homeostat.probe.canary import Canary
 

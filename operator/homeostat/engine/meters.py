@@ -13,7 +13,7 @@ from homeostat.core.history.ledger import Closed, Ledger, LedgerSeries
 from homeostat.core.history.records import Known, Latencies, Runs
 from homeostat.core.history.window import CHECK_TIERS, DAY, HOUR, MINUTE, Bucket, Counts
 from homeostat.core.objective.survey import Watched
-from homeostat.core.probing import Verdict
+from homeostat.core.probing.result import Verdict
 from homeostat.core.ref import Ref
 from homeostat.core.run import Run
 from homeostat.engine.checks import Check

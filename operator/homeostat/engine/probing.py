@@ -12,7 +12,8 @@ import structlog
 
 from homeostat.core.maintenance import rests_until
 from homeostat.core.plan import Plan
-from homeostat.core.probing import Reason, Request, Result, Verdict
+from homeostat.core.probing.request import Request
+from homeostat.core.probing.result import Reason, Result, Verdict
 from homeostat.core.run import RESTING, Answer, Run, aggregate
 from homeostat.core.schedule import next_run
 from homeostat.core.track import is_silent, record

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from homeostat.core.history.records import RETRIED, VERDICTS, Runs, code_of
 from homeostat.core.history.window import MINUTE
-from homeostat.core.probing import Reason
+from homeostat.core.probing.result import Reason
 from homeostat.core.run import Run
 
 _CODES = {verdict: code for code, verdict in enumerate(VERDICTS)}

@@ -3,7 +3,7 @@
 from typing import Any
 
 from homeostat.core.decision import Decision
-from homeostat.core.probing import Phases, Reason, Result
+from homeostat.core.probing.result import Phases, Reason, Result
 from homeostat.engine.objects import Key
 from homeostat.ports import Facts, StoredAttempt, Tracer
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from homeostat.api.meta import API_VERSION, GROUP
 from homeostat.core.cluster import Job, Pod
-from homeostat.core.probing import JobRequest
+from homeostat.core.probing.request import JobRequest
 from homeostat.core.ref import Ref
 from homeostat.kube.client import ApiClient
 from homeostat.kube.gate import Urgency

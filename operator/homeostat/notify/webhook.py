@@ -1,7 +1,7 @@
 """Webhooks of policies: one signed POST each, through the guard of probes (H9). Not a byte of the answer is kept.
 
-Only a status code or a word of `core.probing.Reason` is ever said of a webhook: what a server answers is text of the
-outside. What got no answer, or a 5xx, may be asked again under the same Idempotency-Key; a 4xx is final.
+Only a status code or a word of `core.probing.result.Reason` is ever said of a webhook: what a server answers is text
+of the outside. What got no answer, or a 5xx, may be asked again under the same Idempotency-Key; a 4xx is final.
 """
 
 import asyncio
@@ -15,7 +15,8 @@ from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from homeostat.core.action import CallWebhook, Outcome, Verb
-from homeostat.core.probing import HttpRequest, Reason
+from homeostat.core.probing.request import HttpRequest
+from homeostat.core.probing.result import Reason
 from homeostat.ports import Forbidden, Secrets, Unavailable
 
 SECONDS: Final = 10.0

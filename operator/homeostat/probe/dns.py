@@ -9,7 +9,8 @@ from typing import Final
 
 from typing_extensions import override
 
-from homeostat.core.probing import DnsRequest, Phases, Reason
+from homeostat.core.probing.request import DnsRequest
+from homeostat.core.probing.result import Phases, Reason
 from homeostat.probe.dns_message import Question, all_canonical, is_answer, is_truncated, judge, question_of
 from homeostat.probe.ending import Ending
 from homeostat.probe.net.address import Guard, is_address, is_dialable

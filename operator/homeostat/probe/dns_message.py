@@ -10,7 +10,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from homeostat.core.probing import Reason
+from homeostat.core.probing.result import Reason
 
 if TYPE_CHECKING:
     from dns.rdata import Rdata

@@ -4,7 +4,7 @@ import errno
 import ssl
 from typing import NamedTuple
 
-from homeostat.core.probing import Phases, Reason, Verdict
+from homeostat.core.probing.result import Phases, Reason, Verdict
 from homeostat.probe.net.tls import of_tls_error
 
 _VERDICTS = {
@@ -55,7 +55,7 @@ _ERRNOS = {
 
 
 class Ending(NamedTuple):
-    """Why a run ended, and what else it showed; the fields are those of `core.probing.Result`."""
+    """Why a run ended, and what else it showed; the fields are those of `core.probing.result.Result`."""
 
     reason: Reason
     code: int = 0

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from ipaddress import IPv6Address
 from typing import Final
 
-from homeostat.core.probing import IcmpRequest, Phases, Reason
+from homeostat.core.probing.request import IcmpRequest
+from homeostat.core.probing.result import Phases, Reason
 from homeostat.probe.ending import Ending
 from homeostat.probe.net.address import is_dialable
 from homeostat.probe.net.datagram import Letter, MakeSocket, ask, connected

@@ -8,17 +8,17 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from homeostat.core.probing import (
+from homeostat.core.probing.request import (
     DnsRequest,
     GrpcRequest,
     HttpRequest,
     IcmpRequest,
-    Reason,
     Request,
     StepsRequest,
     TcpRequest,
     TlsRequest,
 )
+from homeostat.core.probing.result import Reason
 from homeostat.probe.dns import DnsProbe
 from homeostat.probe.ending import Ending
 from homeostat.probe.http.content import ContentJudge

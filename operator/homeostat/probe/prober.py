@@ -8,7 +8,8 @@ from typing import Protocol
 
 import structlog
 
-from homeostat.core.probing import HttpRequest, JobRequest, PromqlRequest, Reason, Request, Result, WorkloadRequest
+from homeostat.core.probing.request import HttpRequest, JobRequest, PromqlRequest, Request, WorkloadRequest
+from homeostat.core.probing.result import Reason, Result
 from homeostat.ports import Cluster, Jobs, Secrets
 from homeostat.probe.cluster.job import JobProbe
 from homeostat.probe.cluster.secrets import SecretReader

@@ -8,7 +8,7 @@ import re
 from math import isnan
 from typing import Any, Final
 
-from homeostat.core.probing import Reason
+from homeostat.core.probing.result import Reason
 
 # The longest float is 1.8e308 with an exponent, 310 characters without one.
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]{1,350}(?:\.[0-9]{1,350})?(?:[eE][+-]?[0-9]{1,3})?|Inf|NaN)")

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
-from homeostat.core.probing import HttpRequest, PromqlRequest, Reason, Tls, Verdict
+from homeostat.core.probing.request import HttpRequest, PromqlRequest, Tls
+from homeostat.core.probing.result import Reason, Verdict
 from homeostat.probe.ending import Ending, verdict_of
 from homeostat.probe.http.answer import Answer
 from homeostat.probe.http.probe import HttpProbe

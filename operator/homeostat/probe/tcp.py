@@ -7,7 +7,8 @@ from typing import Final
 
 from typing_extensions import override
 
-from homeostat.core.probing import Reason, TcpRequest
+from homeostat.core.probing.request import TcpRequest
+from homeostat.core.probing.result import Reason
 from homeostat.probe.ending import Ending
 from homeostat.probe.expression import Expression, as_utf8, compiled
 from homeostat.probe.net.address import is_dialable

@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 from typing_extensions import override
 
-from homeostat.core.probing import Reason, TlsRequest
+from homeostat.core.probing.request import TlsRequest
+from homeostat.core.probing.result import Reason
 from homeostat.probe.ending import Ending
 from homeostat.probe.net.address import is_dialable
 from homeostat.probe.net.connection import Conversation, Dialer, Peer

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 from urllib.parse import urlencode, urlsplit
 
-from homeostat.core.probing import HttpRequest, Reason
+from homeostat.core.probing.request import HttpRequest
+from homeostat.core.probing.result import Reason
 from homeostat.core.prometheus.answer import Failure, LoadedGroup, Matrix, Trouble, Vector
 from homeostat.prometheus.answers import groups_of, matrix_of, vector_of
 

@@ -23,7 +23,7 @@ from homeostat.core.history.ranges import (
 )
 from homeostat.core.history.records import Known, Latency, PastRun, Runs, latency_of, past_run
 from homeostat.core.history.window import HOUR, MINUTE
-from homeostat.core.probing import Verdict
+from homeostat.core.probing.result import Verdict
 from homeostat.ports import StoredAttempt, StoredDecision
 from homeostat.store import schema
 from homeostat.store.packing import BLOCK, COUNTS, LATENCIES, RUNS, Numbers, Rows, counted, unpack, unpack_counts

@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from typing_extensions import override
 
 from homeostat.core.action import Verb
-from homeostat.core.probing import Phases, Verdict
+from homeostat.core.probing.result import Phases, Verdict
 from homeostat.telemetry.breaking import Breaking
 from homeostat.telemetry.healing import Healing
 from homeostat.telemetry.histogram import Durations, Histograms

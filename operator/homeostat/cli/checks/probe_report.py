@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from homeostat.api.meta import format_time
-from homeostat.core.explanation import explain
 from homeostat.core.plan import Plan, endpoint_name
-from homeostat.core.probing import Phases, Reason, Result, Verdict
+from homeostat.core.probing.explanation import explain
+from homeostat.core.probing.result import Phases, Reason, Result, Verdict
 from homeostat.core.ref import Ref
 from homeostat.core.run import Answer, Run
 from homeostat.core.track import Blemish, blemish_of

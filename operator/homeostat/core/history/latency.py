@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from homeostat.core.history.records import RETRIED, SHARES, VERDICTS, Latencies, Runs
 from homeostat.core.history.window import HOUR
-from homeostat.core.probing import Verdict
+from homeostat.core.probing.result import Verdict
 
 BUCKETS = 160
 FIRST = 50e-6  # s: runs up to this long are in the first bucket

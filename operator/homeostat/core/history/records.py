@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from homeostat.core.history.window import DAY, HOUR, MINUTE
-from homeostat.core.probing import Reason, Verdict
+from homeostat.core.probing.result import Reason, Verdict
 
 FIVE_MINUTES = 5 * MINUTE
 

@@ -12,7 +12,7 @@ from homeostat.api.chaos_status import ChaosExperimentStatus
 from homeostat.core.chaos.hypothesis.named import watches
 from homeostat.core.chaos.seen import MeasuresSeen
 from homeostat.core.chaos.telling.stages import stage_of
-from homeostat.core.probing import Verdict
+from homeostat.core.probing.result import Verdict
 from homeostat.core.score import check_score
 from homeostat.core.track import RING, VERDICTS, Track
 from homeostat.engine.checks import Check, Checks

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from homeostat.core.probing import Reason
+from homeostat.core.probing.result import Reason
 from homeostat.ports import Forbidden, Gone, Unavailable
 
 T = TypeVar("T")

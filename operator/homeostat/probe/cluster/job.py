@@ -7,7 +7,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 
 from homeostat.core.cluster import Job
-from homeostat.core.probing import JobRequest, Reason
+from homeostat.core.probing.request import JobRequest
+from homeostat.core.probing.result import Reason
 from homeostat.core.ref import Ref
 from homeostat.ports import Conflict, Jobs, Rejected
 from homeostat.probe.cluster.api_call import ask

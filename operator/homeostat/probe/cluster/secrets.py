@@ -13,10 +13,9 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from homeostat.core.cluster import Secret
-from homeostat.core.probing import (
+from homeostat.core.probing.request import (
     GrpcRequest,
     HttpRequest,
-    Reason,
     Request,
     SecretKey,
     StepRequest,
@@ -24,6 +23,7 @@ from homeostat.core.probing import (
     Tls,
     TlsRequest,
 )
+from homeostat.core.probing.result import Reason
 from homeostat.ports import Forbidden, Secrets, Unavailable
 
 _FRESH_SECONDS = 30.0

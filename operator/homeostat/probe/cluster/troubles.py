@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 
 from homeostat.core.cluster import Claim, Node, Pod
-from homeostat.core.probing import Reason
+from homeostat.core.probing.result import Reason
 
 _MOST_TELLING = (
     Reason.NODE_NOT_READY,  # explains all that its pods show

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from homeostat.core.cluster import Node, Workload
-from homeostat.core.probing import Reason, WorkloadRequest
+from homeostat.core.probing.request import WorkloadRequest
+from homeostat.core.probing.result import Reason
 from homeostat.ports import Cluster
 from homeostat.probe.cluster import troubles
 from homeostat.probe.cluster.api_call import ask

@@ -7,7 +7,8 @@ expression over a large body takes half a second, and the event loop has better 
 from collections import defaultdict
 from typing import Final
 
-from homeostat.core.probing import Content, Reason
+from homeostat.core.probing.request import Content
+from homeostat.core.probing.result import Reason
 from homeostat.probe.expression import as_utf8, compiled
 from homeostat.probe.http.answer import Answer
 from homeostat.probe.processes.cel import CelProcess

@@ -12,7 +12,7 @@ from typing import Final
 import httptools
 from typing_extensions import override
 
-from homeostat.core.probing import Reason
+from homeostat.core.probing.result import Reason
 from homeostat.probe.http.answer import Answer
 from homeostat.probe.net.connection import Conversation
 

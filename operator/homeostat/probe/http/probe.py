@@ -9,7 +9,8 @@ import ssl
 from functools import lru_cache
 from typing import Protocol
 
-from homeostat.core.probing import Content, HttpRequest, Phases, Reason, total
+from homeostat.core.probing.request import Content, HttpRequest
+from homeostat.core.probing.result import Phases, Reason, total
 from homeostat.probe.ending import Ending
 from homeostat.probe.http.answer import Answer
 from homeostat.probe.http.exchange import Exchange, KeepingExchange

@@ -8,7 +8,8 @@ import re
 from dataclasses import replace
 from typing import NamedTuple
 
-from homeostat.core.probing import HttpRequest, Reason
+from homeostat.core.probing.request import HttpRequest
+from homeostat.core.probing.result import Reason
 from homeostat.probe.net.address import is_dialable
 
 _FOLLOWED = frozenset({301, 302, 303, 307, 308})

@@ -4,7 +4,7 @@ import re
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
-from homeostat.core.probing import HttpRequest
+from homeostat.core.probing.request import HttpRequest
 from homeostat.probe.net.address import is_dialable
 
 Headers = tuple[tuple[str, str], ...]

@@ -14,8 +14,9 @@ from dataclasses import replace
 from typing import Final, Protocol
 from urllib.parse import quote, unquote
 
-from homeostat.core.capture import as_json_text, substitute, text_of, used
-from homeostat.core.probing import HttpRequest, Reason, StepRequest, StepsRequest, total
+from homeostat.core.probing.capture import as_json_text, substitute, text_of, used
+from homeostat.core.probing.request import HttpRequest, StepRequest, StepsRequest
+from homeostat.core.probing.result import Reason, total
 from homeostat.probe.ending import Ending
 from homeostat.probe.http.answer import Answer
 from homeostat.probe.http.probe import is_too_slow

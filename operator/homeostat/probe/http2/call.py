@@ -26,7 +26,7 @@ from h2.exceptions import DenialOfServiceError, ProtocolError
 from h2.settings import SettingCodes, Settings
 from hpack import HeaderTuple, NeverIndexedHeaderTuple
 
-from homeostat.core.probing import Reason
+from homeostat.core.probing.result import Reason
 from homeostat.probe.http2.frames import BODY_BYTES, FRAME_BYTES, HEADER_BYTES, Frame, Frames, Kind
 
 Texts = tuple[tuple[str, str], ...]

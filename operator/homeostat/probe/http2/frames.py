@@ -7,7 +7,7 @@ SETTINGS frames, and after a GOAWAY takes no more frames of the request that was
 from enum import IntEnum
 from typing import Final, NamedTuple
 
-from homeostat.core.probing import Reason
+from homeostat.core.probing.result import Reason
 
 BODY_BYTES: Final = 64 * 1024
 HEADER_BYTES: Final = 64 * 1024

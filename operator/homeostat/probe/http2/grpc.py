@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 from math import ceil
 
-from homeostat.core.probing import GrpcRequest, HttpRequest, Reason
+from homeostat.core.probing.request import GrpcRequest, HttpRequest
+from homeostat.core.probing.result import Reason
 from homeostat.probe.ending import Ending
 from homeostat.probe.http.answer import Answer
 from homeostat.probe.http.request import agent, authority

@@ -1,6 +1,7 @@
 """One HTTP request over HTTP/2: agreed on by ALPN over TLS, taken for granted without TLS (RFC 9113)."""
 
-from homeostat.core.probing import HttpRequest, Reason
+from homeostat.core.probing.request import HttpRequest
+from homeostat.core.probing.result import Reason
 from homeostat.probe.http.request import WITH_BODY, agent, authority, is_sendable
 from homeostat.probe.http2.stream import HeaderList, Http2Stream
 

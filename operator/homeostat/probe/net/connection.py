@@ -17,7 +17,7 @@ from typing import ClassVar, NamedTuple, cast
 
 from typing_extensions import override
 
-from homeostat.core.probing import Phases, Reason
+from homeostat.core.probing.result import Phases, Reason
 from homeostat.probe.ending import Ending, of_error
 from homeostat.probe.net.address import Guard
 from homeostat.probe.net.deadlines import Deadlines

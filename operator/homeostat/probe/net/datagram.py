@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from homeostat.core.probing import Reason
+from homeostat.core.probing.result import Reason
 from homeostat.probe.ending import of_error
 
 _MOST_BYTES: Final = 4096

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
-from homeostat.core.probing import Reason
+from homeostat.core.probing.result import Reason
 from homeostat.probe.net.address import Guard, is_address
 from homeostat.probe.net.files import are_used_up
 from homeostat.probe.net.threads import DaemonThreads

@@ -8,7 +8,8 @@ import ssl
 from collections import OrderedDict
 from typing import Final
 
-from homeostat.core.probing import Reason, Tls
+from homeostat.core.probing.request import Tls
+from homeostat.core.probing.result import Reason
 from homeostat.probe.net.files import are_used_up
 
 MOST_CONTEXTS: Final = 256  # 20 KB and 0.3 ms each

@@ -16,7 +16,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
-from homeostat.core.probing import Reason
+from homeostat.core.probing.result import Reason
 from homeostat.probe.http.answer import Answer
 from homeostat.probe.processes.cel_worker import BODY, EXPRESSION, QUESTION, READY, REPLY
 from homeostat.probe.processes.child import python, start

@@ -18,17 +18,17 @@ from typing import Any, Final
 
 import structlog
 
-from homeostat.core.probing import (
+from homeostat.core.probing.request import (
     DnsRequest,
     GrpcRequest,
     HttpRequest,
     IcmpRequest,
-    Reason,
     Request,
     StepsRequest,
     TcpRequest,
     TlsRequest,
 )
+from homeostat.core.probing.result import Reason
 from homeostat.probe.ending import Ending
 from homeostat.probe.net.address import Guard
 from homeostat.probe.processes.child import python, start

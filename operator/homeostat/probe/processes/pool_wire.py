@@ -11,7 +11,8 @@ import struct
 from math import isfinite
 from typing import Any, Final, NamedTuple
 
-from homeostat.core.probing import Phases, Reason, Request, StepsRequest
+from homeostat.core.probing.request import Request, StepsRequest
+from homeostat.core.probing.result import Phases, Reason
 from homeostat.probe.ending import Ending
 
 FRAME: Final = struct.Struct("!Id")

@@ -21,7 +21,8 @@ from typing import Any, Final, cast
 import uvloop
 from typing_extensions import override
 
-from homeostat.core.probing import IcmpRequest, Reason, Request
+from homeostat.core.probing.request import IcmpRequest, Request
+from homeostat.core.probing.result import Reason
 from homeostat.probe.ending import Ending
 from homeostat.probe.network import NetworkProbes
 from homeostat.probe.processes.confinement import confine

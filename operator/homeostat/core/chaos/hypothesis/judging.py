@@ -12,7 +12,7 @@ from homeostat.api.health_check import HealthState
 from homeostat.core.chaos.hypothesis.finding import Finding
 from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.chaos.seen import AnswerSeen, Case, CheckSeen, ObjectiveSeen
-from homeostat.core.probing import Reason
+from homeostat.core.probing.result import Reason
 from homeostat.core.prometheus.answer import Trouble
 from homeostat.core.prometheus.comparing import comparison_of
 

@@ -1,6 +1,6 @@
 """What each reason means, for whoever reads a result: one sentence, and what to look at next."""
 
-from homeostat.core.probing import Reason
+from homeostat.core.probing.result import Reason
 
 _MEANINGS = {
     Reason.OK: "it answered as expected",

@@ -1,17 +1,15 @@
 """Which answers show that we have a network, and which failures may only show that we have none (H8)."""
 
-from homeostat.core.probing import (
+from homeostat.core.probing.request import (
     DnsRequest,
     IcmpRequest,
     JobRequest,
     PromqlRequest,
-    Reason,
     Request,
-    Result,
     StepsRequest,
-    Verdict,
     WorkloadRequest,
 )
+from homeostat.core.probing.result import Reason, Result, Verdict
 
 _NO_NETWORK = frozenset({Reason.TIMEOUT, Reason.UNREACHABLE, Reason.NAME_NOT_RESOLVED})
 """How a probe ends when nothing can be reached, whatever the target does."""

@@ -34,8 +34,8 @@ from homeostat.api.probe import (
     TlsProbe,
     WorkloadProbe,
 )
-from homeostat.core.capture import undefined
-from homeostat.core.probing import (
+from homeostat.core.probing.capture import undefined
+from homeostat.core.probing.request import (
     Content,
     DnsRequest,
     GrpcRequest,
