@@ -18,7 +18,6 @@ from typing import Final
 from generated import ROOT, Generated, main
 from homeostat.api.kinds import KINDS
 from homeostat.api.meta import API_VERSION, DURATION_PATTERN, GO_DURATION_PATTERN, GROUP, PERCENT_PATTERN, Kind
-from homeostat.core import health_reason
 from homeostat.core.acceptance import UNACCEPTED
 from homeostat.core.chaos import reasons as chaos_reasons
 from homeostat.core.chaos.reasons import ChaosReason
@@ -26,7 +25,8 @@ from homeostat.core.condition import STALLED
 from homeostat.core.freeze import FreezeReason
 from homeostat.core.gameday import reasons as day_reasons
 from homeostat.core.gameday.reasons import DayReason
-from homeostat.core.health_reason import HealthReason
+from homeostat.core.health import reasons as health_reasons
+from homeostat.core.health.reasons import HealthReason
 from homeostat.core.objective import conditions as objective_conditions
 from homeostat.core.objective.conditions import ObjectiveReason
 from homeostat.core.recovery import reasons as recovery_reasons
@@ -124,7 +124,7 @@ spec:
             "DependenciesHealthy": "none of `dependsOn` is Unhealthy; there only with `dependsOn`",
         },
         reasons=HealthReason,
-        stalling=health_reason.STALLING,
+        stalling=health_reasons.STALLING,
         reasons_note="A probe that cannot run as it is written says so in `Ready`: [probes](../probes.md).",
         words={
             "Ready": "Evaluated, NoResultYet, Stale, Suspended, Maintenance, DependencyCycle",

@@ -9,17 +9,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from homeostat.api.health_check import HealthCheckSpec, HealthCheckStatus, HealthState
-from homeostat.core import plan as plans
 from homeostat.core.condition import condition
 from homeostat.core.decision import Decision, Event, EventType
-from homeostat.core.health import HealthSeen, decide, significance, steady_from
-from homeostat.core.maintenance import rests_until
-from homeostat.core.plan import Plan
+from homeostat.core.health import plan as plans
+from homeostat.core.health.evaluation import HealthSeen, decide, significance, steady_from
+from homeostat.core.health.maintenance import rests_until
+from homeostat.core.health.plan import Plan
+from homeostat.core.health.run import RESTING, Run
+from homeostat.core.health.track import Track, record, restore, snapshot
 from homeostat.core.probing.result import Reason, Verdict
 from homeostat.core.ref import Ref
-from homeostat.core.run import RESTING, Run
 from homeostat.core.significance import Significance
-from homeostat.core.track import Track, record, restore, snapshot
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 CHECK = Ref("HealthCheck", "shop", "checkout", "uid-1")

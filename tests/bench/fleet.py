@@ -48,12 +48,12 @@ from bench.progress import say
 from bench.report import Row, percentile, publish
 from homeostat.api.meta import Kind
 from homeostat.core.decision import Event
+from homeostat.core.health.run import Run
 from homeostat.core.history.ledger import Closed
 from homeostat.core.history.window import HOUR, MINUTE
 from homeostat.core.objective.survey import burn_rates
 from homeostat.core.probing.result import Reason, Verdict
 from homeostat.core.ref import Ref
-from homeostat.core.run import Run
 from homeostat.engine.clock import SystemClock
 from homeostat.engine.gate import PacedGate
 from homeostat.engine.meters import Meters, minute_of

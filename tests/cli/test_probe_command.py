@@ -19,11 +19,11 @@ import yaml
 from homeostat.__main__ import main
 from homeostat.api.health_check import HealthCheckSpec
 from homeostat.cli.checks.probe_report import as_json, exit_code, lines
-from homeostat.core.plan import Plan
-from homeostat.core.plan import compile as compile_plan
+from homeostat.core.health.plan import Plan
+from homeostat.core.health.plan import compile as compile_plan
+from homeostat.core.health.run import aggregate
 from homeostat.core.probing.result import Phases, Reason, Result, Verdict
 from homeostat.core.ref import Ref
-from homeostat.core.run import aggregate
 
 LOOPBACK = ["--allow-network", "127.0.0.0/8"]
 POD = Ref("Pod", "shop", "checkout-abc", "uid")

@@ -19,12 +19,12 @@ from homeostat.api.gameday_status import DayPhase
 from homeostat.api.meta import API_VERSION, Model, Status
 from homeostat.core import freeze as freezes
 from homeostat.core.gameday import decide as decide_day
-from homeostat.core.health import HealthSeen
-from homeostat.core.health import decide as decide_check
+from homeostat.core.health.evaluation import HealthSeen
+from homeostat.core.health.evaluation import decide as decide_check
+from homeostat.core.health.run import Run
 from homeostat.core.objective.evaluation import decide as decide_objective
 from homeostat.core.probing.result import Reason
 from homeostat.core.probing.result import Verdict as ProbeVerdict
-from homeostat.core.run import Run
 from scenarios.chaos.world import World as ChaosWorld
 from scenarios.chaos.world import a_scale_spec
 from scenarios.gameday.world import World as DayWorld

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from homeostat.api.health_check import HealthCheckStatus, HealthState
 from homeostat.core.condition import condition
-from homeostat.core.dependencies import companions, find_cycle, unclear, unhealthy
-from homeostat.core.health import significance
+from homeostat.core.health.dependencies import companions, find_cycle, unclear, unhealthy
+from homeostat.core.health.evaluation import significance
 from homeostat.core.significance import Significance
 from lives import Life
 

@@ -24,10 +24,10 @@ from homeostat.api.probe import Probe
 from homeostat.api.recovery_step import STEP_NAMES, Step
 from homeostat.api.recovery_trigger import TRIGGER_NAMES, Trigger
 from homeostat.core.chaos.reasons import ChaosReason
+from homeostat.core.health.plan import Plan
+from homeostat.core.health.plan import compile as compile_plan
 from homeostat.core.objective.burn import DEFAULT_PAIRS, factor
 from homeostat.core.orders import NEEDS
-from homeostat.core.plan import Plan
-from homeostat.core.plan import compile as compile_plan
 from homeostat.core.recovery.reasons import BlockReason
 from homeostat.core.ref import Ref
 from homeostat.interchange.validation import check

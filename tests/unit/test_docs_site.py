@@ -13,7 +13,7 @@ from bench import quickstarts
 from homeostat.api.kinds import KINDS
 from homeostat.api.meta import Kind
 from homeostat.core.condition import READY
-from homeostat.core.health_reason import DEPENDENCIES_HEALTHY, FLAPPING, HEALTHY
+from homeostat.core.health.reasons import DEPENDENCIES_HEALTHY, FLAPPING, HEALTHY
 from homeostat.core.objective.conditions import EVALUATED
 from homeostat.interchange.validation import check
 

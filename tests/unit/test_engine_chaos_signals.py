@@ -13,10 +13,10 @@ from homeostat.api.health_check import HealthCheckSpec
 from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.core.chaos.hypothesis.judging import ANSWERS_STALE_AFTER
 from homeostat.core.chaos.seen import AlertSeen, AnswerSeen, ObjectiveSeen
+from homeostat.core.health.run import Run
+from homeostat.core.health.track import record
 from homeostat.core.probing.result import Reason, Verdict
 from homeostat.core.prometheus.answer import Failure, Sample, Trouble, Vector
-from homeostat.core.run import Run
-from homeostat.core.track import record
 from homeostat.engine.chaos.reactions import reactions
 from homeostat.engine.chaos.signals import Signals
 from homeostat.engine.controllers.health import HealthController

@@ -13,9 +13,9 @@ from homeostat.api.recovery_status import RecoveryPolicyStatus
 from homeostat.core.cluster import Namespace, TokenBudget
 from homeostat.core.condition import condition
 from homeostat.core.decision import Decision
+from homeostat.core.health.run import RESTING, Run
+from homeostat.core.health.track import record
 from homeostat.core.probing.result import Reason, Verdict
-from homeostat.core.run import RESTING, Run
-from homeostat.core.track import record
 from homeostat.engine.archive import Archive
 from homeostat.engine.checks import Check, Checks
 from homeostat.engine.controller import Subject

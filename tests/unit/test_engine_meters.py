@@ -10,14 +10,14 @@ import pytest
 from fakes import NOON, check_body
 from homeostat.api.health_check import HealthCheckSpec
 from homeostat.api.objective import BudgetingMethod
+from homeostat.core.health.plan import Plan, compile  # noqa: A004 - what one does to a plan
+from homeostat.core.health.run import Run
+from homeostat.core.health.track import Track
 from homeostat.core.history.ledger import Closed
 from homeostat.core.history.records import Known, Latencies, Runs
 from homeostat.core.history.window import Bucket, Counts
 from homeostat.core.objective.survey import Watched
-from homeostat.core.plan import Plan, compile  # noqa: A004 - what one does to a plan
 from homeostat.core.probing.result import Reason, Verdict
-from homeostat.core.run import Run
-from homeostat.core.track import Track
 from homeostat.engine.checks import Check
 from homeostat.engine.meters import Meters, minute_of
 from homeostat.engine.objective.counting import Counting, Slicing

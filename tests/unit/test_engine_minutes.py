@@ -8,13 +8,13 @@ import pytest
 
 from fakes import NOON, FakeClock, FakeHistory, check_body, eventually
 from homeostat.api.health_check import HealthCheckSpec
+from homeostat.core.health.plan import Plan, compile  # noqa: A004 - what one does to a plan
+from homeostat.core.health.run import Run
+from homeostat.core.health.track import Track
 from homeostat.core.history.ledger import Closed
 from homeostat.core.history.records import Latencies
 from homeostat.core.history.window import DAY, MINUTE
-from homeostat.core.plan import Plan, compile  # noqa: A004 - what one does to a plan
 from homeostat.core.probing.result import Reason, Verdict
-from homeostat.core.run import Run
-from homeostat.core.track import Track
 from homeostat.engine import minutes as module
 from homeostat.engine.archive import Archive
 from homeostat.engine.checks import Check

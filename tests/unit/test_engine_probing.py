@@ -12,11 +12,11 @@ from structlog.testing import capture_logs
 
 from fakes import FAIL, PASS, FakeClock, FakeProber, check_body, eventually, slice_body
 from homeostat.api.health_check import HealthCheckSpec, HealthState
+from homeostat.core.health.plan import Plan, compile  # noqa: A004 - what one does to a plan
+from homeostat.core.health.track import VERDICTS, Track
 from homeostat.core.history.records import Runs
-from homeostat.core.plan import Plan, compile  # noqa: A004 - what one does to a plan
 from homeostat.core.probing.request import HttpRequest, Request, StepsRequest, TcpRequest, WorkloadRequest
 from homeostat.core.probing.result import Phases, Reason, Result, Verdict
-from homeostat.core.track import VERDICTS, Track
 from homeostat.engine import asking
 from homeostat.engine.checks import Check, Checks
 from homeostat.engine.connectivity import Connectivity

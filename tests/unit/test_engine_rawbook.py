@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from homeostat.core.health.run import Run
 from homeostat.core.history.records import RETRIED, VERDICTS, PastRun, code_of, past_run
 from homeostat.core.probing.result import Reason, Verdict
-from homeostat.core.run import Run
 from homeostat.engine.rawbook import RawBook
 
 NOON = 1_795_262_400

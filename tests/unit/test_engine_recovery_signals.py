@@ -12,13 +12,13 @@ from homeostat.api.health_check import HealthCheckSpec
 from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.api.recovery_status import SignalState
 from homeostat.core.cluster import Pod, Workload
+from homeostat.core.health.run import Run
+from homeostat.core.health.track import record
 from homeostat.core.probing.result import Reason, Verdict
 from homeostat.core.prometheus.answer import Failure, LoadedGroup, Matrix, Sample, Trouble, Vector
 from homeostat.core.recovery import SignalSeen
 from homeostat.core.recovery.alerting import ToldAlert
 from homeostat.core.ref import Ref
-from homeostat.core.run import Run
-from homeostat.core.track import record
 from homeostat.engine.controllers.health import HealthController
 from homeostat.engine.objects import Entry, Key, entry_from
 from homeostat.engine.recovery import alert_inbox

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeostat.api.health_check import Flapping
-from homeostat.core.flapping import MOST_KEPT, is_flapping, steady_at, with_turn
-from homeostat.core.health import HealthSeen, decide, significance
+from homeostat.core.health.evaluation import HealthSeen, decide, significance
+from homeostat.core.health.flapping import MOST_KEPT, is_flapping, steady_at, with_turn
+from homeostat.core.health.track import record
 from homeostat.core.significance import Significance
-from homeostat.core.track import record
 from lives import CHECK, MOMENT, RUNS, SECOND, Life, at
 
 RULE = Flapping(transitions=3, window=timedelta(minutes=1))

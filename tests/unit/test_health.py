@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 
 from homeostat.api.health_check import HealthCheckSpec, HealthCheckStatus, HealthState, Trend
 from homeostat.api.meta import ConditionStatus
-from homeostat.core import plan as plans
 from homeostat.core.condition import condition
 from homeostat.core.decision import Decision, EventType
-from homeostat.core.health import HealthReason, HealthSeen, decide, significance
-from homeostat.core.plan import Plan
+from homeostat.core.health import plan as plans
+from homeostat.core.health.evaluation import HealthReason, HealthSeen, decide, significance
+from homeostat.core.health.plan import Plan
+from homeostat.core.health.run import Run
+from homeostat.core.health.track import Snapshot, Track, record, restore, snapshot, watch_anew
 from homeostat.core.probing.explanation import explain
 from homeostat.core.probing.result import Reason, Verdict
 from homeostat.core.ref import Ref
-from homeostat.core.run import Run
 from homeostat.core.significance import Significance
-from homeostat.core.track import Snapshot, Track, record, restore, snapshot, watch_anew
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 CHECK = Ref("HealthCheck", "shop", "checkout", "uid-1")

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeostat.api.health_check import HealthCheckSpec
-from homeostat.core import plan as plans
-from homeostat.core.plan import Plan
+from homeostat.core.health import plan as plans
+from homeostat.core.health.plan import Plan
+from homeostat.core.health.run import Answer, Run, aggregate
 from homeostat.core.probing.result import Reason, Result, Verdict
 from homeostat.core.ref import Ref
-from homeostat.core.run import Answer, Run, aggregate
 
 
 def plan(**fields: Any) -> Plan:

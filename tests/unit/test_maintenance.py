@@ -8,8 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from homeostat.api.health_check import HealthCheckStatus, HealthState
-from homeostat.core.health import significance
-from homeostat.core.maintenance import rests_until
+from homeostat.core.health.evaluation import significance
+from homeostat.core.health.maintenance import rests_until
 from homeostat.core.probing.result import Verdict
 from homeostat.core.significance import Significance
 from lives import Life, at

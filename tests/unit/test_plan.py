@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeostat.api.health_check import HealthCheckSpec
-from homeostat.core import plan as plans
 from homeostat.core.cluster import Endpoint
-from homeostat.core.plan import Invalid, Plan, Refusal, endpoint_name, probe_type, requests, stale_after, target
+from homeostat.core.health import plan as plans
+from homeostat.core.health.plan import Invalid, Plan, Refusal, endpoint_name, probe_type, requests, stale_after, target
 from homeostat.core.probing.request import HttpRequest, TcpRequest, WorkloadRequest
 from homeostat.core.ref import Ref
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeostat.api.health_check import Criticality, HealthState, Trend
-from homeostat.core.score import WEIGHTS, Mark, Score, check_score, overall_score, service_of, service_score
+from homeostat.core.health.score import WEIGHTS, Mark, Score, check_score, overall_score, service_of, service_score
 
 HEALTHY, DEGRADED, UNHEALTHY = HealthState.HEALTHY, HealthState.DEGRADED, HealthState.UNHEALTHY
 UNKNOWN, SUSPENDED = HealthState.UNKNOWN, HealthState.SUSPENDED

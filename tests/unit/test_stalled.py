@@ -19,22 +19,24 @@ from homeostat.api.meta import Condition, ConditionStatus, Status
 from homeostat.api.objective_indicator import PrometheusIndicator
 from homeostat.api.objective_status import ServiceLevelObjectiveStatus
 from homeostat.api.recovery_status import RecoveryPolicyStatus
-from homeostat.core import chaos, gameday, health, health_reason, recovery
+from homeostat.core import chaos, gameday, recovery
 from homeostat.core.chaos import reasons as chaos_reasons
 from homeostat.core.condition import STALLED, condition
 from homeostat.core.gameday import reasons as day_reasons
-from homeostat.core.health_reason import HealthReason
+from homeostat.core.health import evaluation as health
+from homeostat.core.health import reasons as health_reasons
+from homeostat.core.health.plan import Invalid, Refusal
+from homeostat.core.health.plan import compile as compiled
+from homeostat.core.health.reasons import HealthReason
+from homeostat.core.health.run import Run
 from homeostat.core.objective import conditions as objective_conditions
 from homeostat.core.objective import evaluation
 from homeostat.core.objective.conditions import ObjectiveReason
-from homeostat.core.plan import Invalid, Refusal
-from homeostat.core.plan import compile as compiled
 from homeostat.core.probing.result import Reason, Verdict
 from homeostat.core.prometheus.answer import Trouble
 from homeostat.core.prometheus.collecting import Problem, explain
 from homeostat.core.recovery import reasons as recovery_reasons
 from homeostat.core.recovery.reasons import BlockReason
-from homeostat.core.run import Run
 from homeostat.core.significance import Significance
 from homeostat.probe.ending import verdict_of
 from scenarios.chaos.world import World as ChaosWorld
@@ -86,7 +88,7 @@ def a_day(status: GameDayStatus, why: Why, generation: int, now: datetime) -> St
 
 
 KINDS = {
-    "HealthCheck": Kind(HealthCheckStatus(), a_check, health.significance, health_reason.STALLING),
+    "HealthCheck": Kind(HealthCheckStatus(), a_check, health.significance, health_reasons.STALLING),
     "ServiceLevelObjective": Kind(
         ServiceLevelObjectiveStatus(), an_objective, evaluation.significance, objective_conditions.STALLING
     ),

@@ -17,9 +17,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from fakes import NOON, body_of, check_body
 from homeostat.api.health_check import HealthCheckSpec, HealthState
 from homeostat.core.action import Verb
-from homeostat.core.plan import Plan, compile  # noqa: A004 - what one does to a plan
+from homeostat.core.health.plan import Plan, compile  # noqa: A004 - what one does to a plan
+from homeostat.core.health.track import Track
 from homeostat.core.probing.result import Phases, Reason
-from homeostat.core.track import Track
 from homeostat.engine.checks import Check, Checks
 from homeostat.engine.objects import ObjectStore, entry_from
 from homeostat.engine.readings import read_checks, read_experiments, read_objectives

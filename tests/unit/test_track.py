@@ -10,12 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeostat.api.health_check import HealthCheckSpec, HealthCheckStatus, HealthState
-from homeostat.core import plan as plans
-from homeostat.core.plan import Plan
-from homeostat.core.probing.result import Reason, Verdict
-from homeostat.core.ref import Ref
-from homeostat.core.run import RESTING, Run
-from homeostat.core.track import (
+from homeostat.core.health import plan as plans
+from homeostat.core.health.plan import Plan
+from homeostat.core.health.run import RESTING, Run
+from homeostat.core.health.track import (
     RING,
     VERDICTS,
     Blemish,
@@ -27,6 +25,8 @@ from homeostat.core.track import (
     snapshot,
     watch_anew,
 )
+from homeostat.core.probing.result import Reason, Verdict
+from homeostat.core.ref import Ref
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 POD = Ref("Pod", "shop", "a-1", "uid-2")

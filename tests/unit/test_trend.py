@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from fakes import NOON, check_body
 from homeostat.api.health_check import HealthCheckSpec, Trend
+from homeostat.core.health.plan import Plan, compile  # noqa: A004 - what one does to a plan
+from homeostat.core.health.track import Track
+from homeostat.core.health.trend import LEAST_PERIODS, LEAST_RUNS, trend_of
 from homeostat.core.history.ledger import Ledger
 from homeostat.core.history.window import CHECK_TIERS, MINUTE
-from homeostat.core.plan import Plan, compile  # noqa: A004 - what one does to a plan
-from homeostat.core.track import Track
-from homeostat.core.trend import LEAST_PERIODS, LEAST_RUNS, trend_of
 from homeostat.engine.checks import Check
 from homeostat.engine.meters import Meters
 from homeostat.engine.objects import entry_from

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from homeostat.api.health_check import HealthState
-from homeostat.core.dependencies import companions, find_cycle
-from homeostat.core.plan import Plan
+from homeostat.core.health.dependencies import companions, find_cycle
+from homeostat.core.health.plan import Plan
+from homeostat.core.health.track import Track
 from homeostat.core.probing.result import Reason
 from homeostat.core.ref import Ref
 from homeostat.core.schedule import early_run_in
-from homeostat.core.track import Track
 from homeostat.engine.objects import Key
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from math import ceil
 
+from homeostat.core.health.run import Run
 from homeostat.core.history.latency import LatencyBook
 from homeostat.core.history.ledger import Closed, Ledger, LedgerSeries
 from homeostat.core.history.records import Known, Latencies, Runs
@@ -15,7 +16,6 @@ from homeostat.core.history.window import CHECK_TIERS, DAY, HOUR, MINUTE, Bucket
 from homeostat.core.objective.survey import Watched
 from homeostat.core.probing.result import Verdict
 from homeostat.core.ref import Ref
-from homeostat.core.run import Run
 from homeostat.engine.checks import Check
 from homeostat.engine.objective.counting import Counting
 from homeostat.engine.objective.tallies import Tallies, Wanted

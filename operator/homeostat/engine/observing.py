@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from homeostat.api.health_check import HealthState
-from homeostat.core.maintenance import rests_until
+from homeostat.core.health.maintenance import rests_until
 from homeostat.core.ref import Ref
 from homeostat.engine.checks import Check, Checks
 from homeostat.engine.objects import Key

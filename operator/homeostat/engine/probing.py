@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import structlog
 
-from homeostat.core.maintenance import rests_until
-from homeostat.core.plan import Plan
+from homeostat.core.health.maintenance import rests_until
+from homeostat.core.health.plan import Plan
+from homeostat.core.health.run import RESTING, Answer, Run, aggregate
+from homeostat.core.health.track import is_silent, record
 from homeostat.core.probing.request import Request
 from homeostat.core.probing.result import Reason, Result, Verdict
-from homeostat.core.run import RESTING, Answer, Run, aggregate
 from homeostat.core.schedule import next_run
-from homeostat.core.track import is_silent, record
 from homeostat.engine.asking import Asker
 from homeostat.engine.checks import Check
 from homeostat.engine.connectivity import Connectivity

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from homeostat.core.health.run import Run
 from homeostat.core.history.records import RETRIED, VERDICTS, Runs, code_of
 from homeostat.core.history.window import MINUTE
 from homeostat.core.probing.result import Reason
-from homeostat.core.run import Run
 
 _CODES = {verdict: code for code, verdict in enumerate(VERDICTS)}
 _REASONS = {reason: code_of(reason) for reason in Reason}

@@ -8,8 +8,8 @@ from homeostat.api.meta import format_duration
 from homeostat.api.objective_status import Alert, ServiceLevelObjectiveStatus
 from homeostat.api.recovery_status import RecoveryPolicyStatus
 from homeostat.core.chaos.telling.standing import AT_WORK, faults_left
-from homeostat.core.plan import Plan
-from homeostat.core.score import service_of
+from homeostat.core.health.plan import Plan
+from homeostat.core.health.score import service_of
 from homeostat.engine.checks import Check, Checks
 from homeostat.engine.objective.holds import named_holds
 from homeostat.engine.objects import ObjectStore

@@ -8,7 +8,7 @@ from homeostat.api.chaos import ChaosExperimentSpec
 from homeostat.api.health_check import HealthCheckSpec
 from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.api.recovery import RecoveryPolicySpec
-from homeostat.core.dependencies import find_cycle
+from homeostat.core.health.dependencies import find_cycle
 from homeostat.core.objective.burn import is_sampled, pairs
 from homeostat.interchange.structural import Problem, Severity
 from homeostat.interchange.validation import Checked

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from homeostat.api.health_check import Criticality, HealthState
 from homeostat.api.objective_status import AlertType, Hold, ObjectiveState, Severity
-from homeostat.core.score import Mark, Score, Tally, check_score
-from homeostat.core.track import VERDICTS
+from homeostat.core.health.score import Mark, Score, Tally, check_score
+from homeostat.core.health.track import VERDICTS
 
 LINES_AT_ONCE = 5_000
 """Samples that are joined before others get a turn: at most a millisecond."""

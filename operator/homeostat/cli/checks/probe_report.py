@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from homeostat.api.meta import format_time
-from homeostat.core.plan import Plan, endpoint_name
+from homeostat.core.health.plan import Plan, endpoint_name
+from homeostat.core.health.run import Answer, Run
+from homeostat.core.health.track import Blemish, blemish_of
 from homeostat.core.probing.explanation import explain
 from homeostat.core.probing.result import Phases, Reason, Result, Verdict
 from homeostat.core.ref import Ref
-from homeostat.core.run import Answer, Run
-from homeostat.core.track import Blemish, blemish_of
 
 _PHASES = ("resolve", "connect", "TLS", "first byte", "transfer")
 _CODES = {"http": "HTTP status", "steps": "HTTP status", "grpc": "gRPC status", "dns": "DNS code", "job": "exit code"}

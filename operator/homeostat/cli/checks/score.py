@@ -1,7 +1,7 @@
 """`homeostat score`: how healthy services are, from what the operator has written into their HealthChecks.
 
-Nothing is probed and nothing is written. The same formulas as the operator's (`core/score.py`) make one score of a
-service, and of all that was asked for.
+Nothing is probed and nothing is written. The same formulas as the operator's (`core/health/score.py`) make one score of
+a service, and of all that was asked for.
 """
 
 import asyncio

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from homeostat.api.health_check import Criticality, HealthState, Trend
-from homeostat.core.score import WEIGHTS, Mark, Score, overall_score, service_of, service_score
+from homeostat.core.health.score import WEIGHTS, Mark, Score, overall_score, service_of, service_score
 
 Word = TypeVar("Word", bound=StrEnum)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from homeostat.core.score import service_of
+from homeostat.core.health.score import service_of
 from homeostat.core.standing import Finding, Level, worst
 
 Body = Mapping[str, Any]

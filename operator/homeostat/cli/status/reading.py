@@ -11,7 +11,7 @@ from homeostat.cli.checks.score_report import check_score_of
 from homeostat.cli.silence import silence
 from homeostat.cli.status.objects import finding_of, freeze_of
 from homeostat.cli.status.report import Standing
-from homeostat.core.score import Mark, Score, service_score
+from homeostat.core.health.score import Mark, Score, service_score
 from homeostat.core.standing import Finding, by_service
 from homeostat.kube.client import ApiClient
 from homeostat.kube.objects import ApiObjects

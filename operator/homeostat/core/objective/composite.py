@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from homeostat.api.objective_indicator import CompositeMode, WhenMissing
-from homeostat.core.dependencies import Graph, find_cycle
+from homeostat.core.health.dependencies import Graph, find_cycle
 from homeostat.core.history.ring import Flags
 from homeostat.core.history.series import Buckets, Numbers, Series, Table, counted, end_of_minute, has_data
 from homeostat.core.history.window import HOUR, MINUTE, Counts

@@ -12,9 +12,9 @@ from homeostat.api.chaos_status import ChaosExperimentStatus
 from homeostat.core.chaos.hypothesis.named import watches
 from homeostat.core.chaos.seen import MeasuresSeen
 from homeostat.core.chaos.telling.stages import stage_of
+from homeostat.core.health.score import check_score
+from homeostat.core.health.track import RING, VERDICTS, Track
 from homeostat.core.probing.result import Verdict
-from homeostat.core.score import check_score
-from homeostat.core.track import RING, VERDICTS, Track
 from homeostat.engine.checks import Check, Checks
 from homeostat.engine.objects import Entry, Key
 

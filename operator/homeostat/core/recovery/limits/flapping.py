@@ -11,7 +11,7 @@ from datetime import datetime
 
 from homeostat.api.recovery_limits import FlappingLimit
 from homeostat.api.recovery_status import Signal, SignalState
-from homeostat.core.flapping import with_turn
+from homeostat.core.health.flapping import with_turn
 from homeostat.core.recovery.seen import Case
 
 _TOLD = frozenset({SignalState.FIRING, SignalState.QUIET})

@@ -2,9 +2,9 @@
 
 from homeostat.api.health_check import HealthCheckSpec, HealthState
 from homeostat.api.meta import format_duration
+from homeostat.core.health.track import Blemish, Snapshot
 from homeostat.core.probing.explanation import explain
 from homeostat.core.probing.result import Reason, Verdict
-from homeostat.core.track import Blemish, Snapshot
 
 _MOST_REASONS = 3
 

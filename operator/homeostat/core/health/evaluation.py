@@ -21,16 +21,16 @@ from homeostat.api.health_check import (
 )
 from homeostat.api.meta import format_decimal
 from homeostat.core.decision import Decision
-from homeostat.core.dependencies import unhealthy
-from homeostat.core.flapping import Turns, is_flapping, steady_at
-from homeostat.core.health_conditions import conditions, unhealthy_note
-from homeostat.core.health_events import Outlook, tell
-from homeostat.core.health_finding import Counts, Finding, HealthSeen, find
-from homeostat.core.health_reason import FLAPPING, HealthReason, has_reason
-from homeostat.core.health_significance import significance
-from homeostat.core.plan import probe_type, stale_after, target
-from homeostat.core.score import check_score
-from homeostat.core.track import Snapshot
+from homeostat.core.health.conditions import conditions, unhealthy_note
+from homeostat.core.health.dependencies import unhealthy
+from homeostat.core.health.events import Outlook, tell
+from homeostat.core.health.finding import Counts, Finding, HealthSeen, find
+from homeostat.core.health.flapping import Turns, is_flapping, steady_at
+from homeostat.core.health.plan import probe_type, stale_after, target
+from homeostat.core.health.reasons import FLAPPING, HealthReason, has_reason
+from homeostat.core.health.score import check_score
+from homeostat.core.health.significance import significance
+from homeostat.core.health.track import Snapshot
 
 __all__ = ["Counts", "HealthReason", "HealthSeen", "decide", "significance", "steady_from"]
 

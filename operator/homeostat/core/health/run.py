@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from homeostat.core.plan import Plan, endpoint_name
+from homeostat.core.health.plan import Plan, endpoint_name
 from homeostat.core.probing.result import Reason, Result, Verdict
 from homeostat.core.ref import Ref
 

@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 
 from homeostat.api.health_check import HealthCheckSpec, HealthCheckStatus, HealthState, Trend
 from homeostat.api.meta import ConditionStatus, format_time
-from homeostat.core.health_message import describe, describe_other
-from homeostat.core.health_reason import HEALTHY, HealthReason, has_reason, state_before
-from homeostat.core.maintenance import rests_until
-from homeostat.core.plan import stale_after
+from homeostat.core.health.maintenance import rests_until
+from homeostat.core.health.message import describe, describe_other
+from homeostat.core.health.plan import stale_after
+from homeostat.core.health.reasons import HEALTHY, HealthReason, has_reason, state_before
+from homeostat.core.health.track import Snapshot
 from homeostat.core.probing.result import Reason, Verdict
 from homeostat.core.ref import Ref
-from homeostat.core.track import Snapshot
 
 Counts = tuple[int, int, float]
 """Good runs, all runs (pass and fail only, H1), and the seconds of the window that were observed."""

@@ -10,8 +10,8 @@ from homeostat.api.health_check import HealthCheckSpec, HealthCheckStatus, Healt
 from homeostat.api.meta import format_duration
 from homeostat.core.condition import READY
 from homeostat.core.decision import Event, EventType
-from homeostat.core.health_finding import Finding
-from homeostat.core.health_reason import (
+from homeostat.core.health.finding import Finding
+from homeostat.core.health.reasons import (
     DEPENDENCIES_HEALTHY,
     FLAPPING,
     HEALTHY,

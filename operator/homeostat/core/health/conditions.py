@@ -9,10 +9,10 @@ from datetime import datetime
 from homeostat.api.health_check import HealthCheckSpec, HealthCheckStatus, HealthState
 from homeostat.api.meta import Conditions, ConditionStatus
 from homeostat.core.condition import READY, set_condition, stalled
-from homeostat.core.dependencies import unclear
-from homeostat.core.health_events import Outlook, flapping_note
-from homeostat.core.health_finding import Finding, HealthSeen
-from homeostat.core.health_reason import (
+from homeostat.core.health.dependencies import unclear
+from homeostat.core.health.events import Outlook, flapping_note
+from homeostat.core.health.finding import Finding, HealthSeen
+from homeostat.core.health.reasons import (
     BEFORE,
     DEPENDENCIES_HEALTHY,
     FLAPPING,
@@ -23,7 +23,7 @@ from homeostat.core.health_reason import (
     has_reason,
     state_before,
 )
-from homeostat.core.track import Snapshot
+from homeostat.core.health.track import Snapshot
 
 Said = tuple[ConditionStatus, str, str]
 """A condition: its status, the reason, and a sentence."""

@@ -18,11 +18,11 @@ from enum import StrEnum
 from math import ceil
 
 from homeostat.api.health_check import HealthCheckStatus, HealthState, StreakResult
-from homeostat.core.flapping import with_turn
-from homeostat.core.health_reason import FLAPPING, HealthReason, has_reason, is_in_maintenance, state_before
-from homeostat.core.plan import Plan
+from homeostat.core.health.flapping import with_turn
+from homeostat.core.health.plan import Plan
+from homeostat.core.health.reasons import FLAPPING, HealthReason, has_reason, is_in_maintenance, state_before
+from homeostat.core.health.run import Failing, Run
 from homeostat.core.probing.result import Reason, Verdict
-from homeostat.core.run import Failing, Run
 
 RING = 100
 """How many passed runs the latency percentiles look back on."""
