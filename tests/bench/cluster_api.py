@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import aiohttp
 import uvloop
 
-from homeostat.kube.kubeconfig import find_credentials
+from homeostat.kube.apiserver.kubeconfig import find_credentials
 
 APPLY = "application/apply-patch+yaml"
 PATIENCE = aiohttp.ClientTimeout(total=120)

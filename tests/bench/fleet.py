@@ -58,7 +58,7 @@ from homeostat.engine.clock import SystemClock
 from homeostat.engine.gate import PacedGate
 from homeostat.engine.meters import Meters, minute_of
 from homeostat.engine.minutes import LAG_EVERY, book_minutes, keep_unfinished, measure_lag, survey_often
-from homeostat.kube.gate import Urgency
+from homeostat.kube.apiserver.gate import Urgency
 from homeostat.probe.net.address import Guard
 from homeostat.probe.prober import Probes
 from homeostat.probe.promql import PromqlProbe

@@ -10,7 +10,7 @@ from cli.routed import GROUP, items, run
 from homeostat.cli import desk
 from homeostat.cli.budgets.budget import main
 from homeostat.cli.budgets.budget_report import least_left_first, line_of
-from homeostat.kube.client import Patience
+from homeostat.kube.apiserver.client import Patience
 
 PATH = f"{GROUP}/namespaces/shop/servicelevelobjectives"
 WINDOW = {"start": "2026-10-01T00:00:00Z", "end": "2026-10-31T00:00:00Z", "coverage": "100", "length": "30d"}

@@ -21,7 +21,7 @@ from homeostat.cli import desk
 from homeostat.cli.chaos.listing import HEADS
 from homeostat.core.chaos.seen import ApprovalSeen
 from homeostat.core.gameday import WordSeen
-from homeostat.kube.client import Patience
+from homeostat.kube.apiserver.client import Patience
 from scenarios.chaos.watched import Watched
 from scenarios.chaos.world import FREEZE, a_scale_spec, a_spec
 from scenarios.gameday.world import World as DayWorld

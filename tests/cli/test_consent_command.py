@@ -18,7 +18,7 @@ from homeostat.cli import desk
 from homeostat.cli.consent.command import RUN_HOLDS
 from homeostat.core.recovery import RecoverySeen
 from homeostat.engine.clock import SystemClock
-from homeostat.kube.client import Patience
+from homeostat.kube.apiserver.client import Patience
 from scenarios.recovery.world import World, spec
 
 HASH, OTHER = "0123456789abcdef", "fedcba9876543210"

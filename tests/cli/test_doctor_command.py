@@ -16,7 +16,7 @@ from homeostat.cli.doctor.watched import names_in
 from homeostat.cli.parsers.doctor import OPERATOR_NAMESPACE
 from homeostat.core.diagnosis.installation import POLICIES
 from homeostat.interchange.schema import root_schema
-from homeostat.kube.client import Patience
+from homeostat.kube.apiserver.client import Patience
 from homeostat.wiring.settings import Settings
 
 OWN = "/namespaces/homeostat-system"

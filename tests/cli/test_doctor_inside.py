@@ -17,7 +17,7 @@ from homeostat.core.diagnosis import diagnose
 from homeostat.core.diagnosis.installation import POLICIES
 from homeostat.core.diagnosis.readings import Diagnosis, Verdict
 from homeostat.engine.clock import SystemClock
-from homeostat.kube.client import ApiClient, Patience
+from homeostat.kube.apiserver.client import ApiClient, Patience
 
 SYSTEM = "homeostat-system"
 SELF_REVIEWS = "POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews"

@@ -25,7 +25,7 @@ from cli.test_explain_command import (
 )
 from homeostat.cli import desk
 from homeostat.core.chaos.explaining import BEFORE, DURING
-from homeostat.kube.client import Patience
+from homeostat.kube.apiserver.client import Patience
 
 EXPERIMENT = f"{OURS}/chaosexperiments/kill"
 OBJECTIVES = f"{OURS}/servicelevelobjectives"

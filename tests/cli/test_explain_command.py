@@ -17,7 +17,7 @@ from homeostat.cli.reasons.explain import main
 from homeostat.cli.reasons.operators_own import OPERATORS_OWN
 from homeostat.core.recovery.gates.chain import TO_ACT, TO_TELL, name_of
 from homeostat.engine.clock import SystemClock
-from homeostat.kube.client import Patience
+from homeostat.kube.apiserver.client import Patience
 from scenarios.recovery.world import SPEC
 
 OURS = "/apis/homeostat.dev/v1alpha1/namespaces/shop"

@@ -14,7 +14,7 @@ from homeostat.cli import freeze as freeze_command
 from homeostat.cli.arguments import BadArguments
 from homeostat.cli.freeze import main, manifest
 from homeostat.cli.parsers.freeze import parser
-from homeostat.kube.client import Patience
+from homeostat.kube.apiserver.client import Patience
 
 PATH = f"{GROUP}/freezes"
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)

@@ -17,7 +17,7 @@ from homeostat.api.objective_status import Hold
 from homeostat.cli import desk
 from homeostat.cli.budgets.gate import main
 from homeostat.cli.budgets.gate_report import Answer, as_line, judge
-from homeostat.kube.client import Patience
+from homeostat.kube.apiserver.client import Patience
 
 PATH = "/apis/homeostat.dev/v1alpha1/namespaces/shop/servicelevelobjectives/checkout"
 POLICY = [{"remainingBelow": "25%", "hold": ["Chaos"]}, {"remainingBelow": "0%", "hold": ["Chaos", "Rollouts"]}]

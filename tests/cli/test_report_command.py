@@ -32,7 +32,7 @@ from homeostat.core.objective.calendar import period_at
 from homeostat.core.objective.figures import measure as status_figures
 from homeostat.core.objective.figures import shown_budget, shown_sli
 from homeostat.core.objective.tally import Tally
-from homeostat.kube.client import Patience
+from homeostat.kube.apiserver.client import Patience
 from homeostat.ports import Record
 from homeostat.store.history import SqlHistory
 

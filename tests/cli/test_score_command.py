@@ -13,7 +13,7 @@ from fakes import check_body
 from homeostat.cli import desk
 from homeostat.cli.checks.score import main, score
 from homeostat.cli.checks.score_report import as_json, as_table, check_score_of, report_on
-from homeostat.kube.client import Patience
+from homeostat.kube.apiserver.client import Patience
 from homeostat.ports import Forbidden, Gone, Unavailable
 
 PATH = "/apis/homeostat.dev/v1alpha1"

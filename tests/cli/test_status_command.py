@@ -17,7 +17,7 @@ from homeostat.cli.status import look as status_look
 from homeostat.cli.status.command import main
 from homeostat.cli.status.look import Blocks, Watching
 from homeostat.cli.status.report import Standing, as_screen
-from homeostat.kube.client import Patience
+from homeostat.kube.apiserver.client import Patience
 from homeostat.ports import Clock, Unavailable
 
 SHOP = f"{GROUP}/namespaces/shop"

@@ -15,7 +15,7 @@ from homeostat.api.meta import format_precise_time
 from homeostat.cli import desk
 from homeostat.cli.chaos import sweep as sweep_command
 from homeostat.core.chaos.marker import marker_text
-from homeostat.kube.client import Patience
+from homeostat.kube.apiserver.client import Patience
 
 OWN = "/namespaces/homeostat-system"
 LEASE = f"/apis/coordination.k8s.io/v1{OWN}/leases/homeostat-leader"

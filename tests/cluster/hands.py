@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from homeostat.kube.actuator import ApiActuator
+from homeostat.kube.apiserver.client import ApiClient
+from homeostat.kube.apiserver.kubeconfig import find_credentials
 from homeostat.kube.budget import ActionBudget
-from homeostat.kube.client import ApiClient
-from homeostat.kube.kubeconfig import find_credentials
 from homeostat.kube.locks import Locks
 from homeostat.kube.workloads import ApiCluster
 

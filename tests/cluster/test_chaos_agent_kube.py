@@ -26,12 +26,12 @@ from homeostat.core.ref import Ref
 from homeostat.engine.chaos.links import AgentLinks
 from homeostat.engine.clock import SystemClock
 from homeostat.kube.actuator import ApiActuator
+from homeostat.kube.apiserver.client import STRATEGIC_PATCH, ApiClient
+from homeostat.kube.apiserver.kubeconfig import find_credentials
+from homeostat.kube.apiserver.resources import POD
 from homeostat.kube.attach import ApiAgentWires
-from homeostat.kube.client import STRATEGIC_PATCH, ApiClient
 from homeostat.kube.ephemeral import EphemeralAgents, container_of
-from homeostat.kube.kubeconfig import find_credentials
 from homeostat.kube.locks import Locks
-from homeostat.kube.resources import POD
 from homeostat.kube.workloads import ApiCluster
 
 pytestmark = pytest.mark.cluster
@@ -47,8 +47,8 @@ from homeostat.core.decision import Ref
 from homeostat.engine.chaos.links import AgentLinks
 from homeostat.engine.clock import SystemClock
 from homeostat.kube.attach import ApiAgentWires
-from homeostat.kube.client import ApiClient
-from homeostat.kube.kubeconfig import find_credentials
+from homeostat.kube.apiserver.client import ApiClient
+from homeostat.kube.apiserver.kubeconfig import find_credentials
 
 async def main(config, namespace, name, uid, container):
     async with ApiClient(find_credentials({}, kubeconfig=config)) as client, asyncio.TaskGroup() as tasks:

@@ -15,10 +15,10 @@ from homeostat.core.action import HoldFields, Outcome, Verb
 from homeostat.core.guarding.held import Held, Mark, Restorable, restore, restore_by_mark
 from homeostat.core.ref import Ref
 from homeostat.kube.actuator import ApiActuator
-from homeostat.kube.client import STRATEGIC_PATCH, ApiClient
+from homeostat.kube.apiserver.client import STRATEGIC_PATCH, ApiClient
+from homeostat.kube.apiserver.resources import NODE, POD, WORKLOADS
 from homeostat.kube.fields import HOLDABLE, ApiFields
 from homeostat.kube.markers import Markers
-from homeostat.kube.resources import NODE, POD, WORKLOADS
 
 pytestmark = pytest.mark.apiserver
 __all__ = ["client", "hand"]

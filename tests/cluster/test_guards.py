@@ -9,10 +9,10 @@ from cluster.hands import client
 from homeostat.core.action import DropGuard, KeepGuard, Outcome, Verb
 from homeostat.core.guarding.held import Leftover, Restorable, write_records
 from homeostat.core.ref import Ref
-from homeostat.kube.client import MERGE_PATCH, ApiClient
+from homeostat.kube.apiserver.client import MERGE_PATCH, ApiClient
+from homeostat.kube.apiserver.resources import LEASE, POD
 from homeostat.kube.guard_post import GuardPost
 from homeostat.kube.guards import ApiGuards
-from homeostat.kube.resources import LEASE, POD
 from homeostat.ports import Forbidden, Gone
 
 pytestmark = pytest.mark.apiserver

@@ -32,13 +32,13 @@ from homeostat.engine.objects import KIND_BY_NAME
 from homeostat.kube import budget as budgets
 from homeostat.kube import lease as leases
 from homeostat.kube.actuator import ApiActuator
-from homeostat.kube.client import APPLY_PATCH, MERGE_PATCH, ApiClient
+from homeostat.kube.apiserver.client import APPLY_PATCH, MERGE_PATCH, ApiClient
+from homeostat.kube.apiserver.resources import LEASE, POD, WORKLOADS, resource_of
 from homeostat.kube.lease import Leadership
 from homeostat.kube.locks import lock_name
 from homeostat.kube.objects import FINALIZER, ApiObjects
 from homeostat.kube.projections import RESTARTED_AT
 from homeostat.kube.recorder import ApiRecorder
-from homeostat.kube.resources import LEASE, POD, WORKLOADS, resource_of
 from homeostat.kube.workloads import ApiCluster
 from homeostat.ports import Conflict, Gone, Rejected, Unavailable
 

@@ -22,12 +22,12 @@ from cluster.waiting import eventually, until
 from fakes import FakeClock
 from homeostat.core.probing.request import HttpRequest, JobRequest, SecretKey, Tls, WorkloadRequest
 from homeostat.core.probing.result import Reason
+from homeostat.kube.apiserver.client import ApiClient
+from homeostat.kube.apiserver.kubeconfig import find_credentials
+from homeostat.kube.apiserver.resources import JOB, POD, SECRET
 from homeostat.kube.budget import ActionBudget
-from homeostat.kube.client import ApiClient
 from homeostat.kube.jobs import ApiJobs, job_name
-from homeostat.kube.kubeconfig import find_credentials
 from homeostat.kube.locks import Locks
-from homeostat.kube.resources import JOB, POD, SECRET
 from homeostat.kube.secrets import ApiSecrets
 from homeostat.kube.workloads import ApiCluster
 from homeostat.ports import Forbidden

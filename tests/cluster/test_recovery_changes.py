@@ -14,8 +14,8 @@ from homeostat.core.action import Action, Outcome, PatchObject, ResizePod, SetUn
 from homeostat.core.cluster import Pod, Workload
 from homeostat.core.ref import Ref
 from homeostat.kube.actuator import ApiActuator
-from homeostat.kube.client import MERGE_PATCH, ApiClient
-from homeostat.kube.resources import NODE, POD, WORKLOADS
+from homeostat.kube.apiserver.client import MERGE_PATCH, ApiClient
+from homeostat.kube.apiserver.resources import NODE, POD, WORKLOADS
 from homeostat.kube.revisions import ApiRevisions
 from homeostat.kube.workloads import ApiCluster
 

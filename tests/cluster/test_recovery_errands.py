@@ -20,10 +20,10 @@ from homeostat.core.action import EvictPod, Outcome, RunJob, SetUnschedulable, V
 from homeostat.core.cluster import Job
 from homeostat.core.ref import Ref
 from homeostat.kube.actuator import ApiActuator
+from homeostat.kube.apiserver.client import ApiClient
+from homeostat.kube.apiserver.kubeconfig import find_credentials
 from homeostat.kube.budget import ActionBudget
-from homeostat.kube.client import ApiClient
 from homeostat.kube.errands import ApiJobReader
-from homeostat.kube.kubeconfig import find_credentials
 from homeostat.kube.locks import Locks
 
 pytestmark = pytest.mark.apiserver

@@ -13,12 +13,12 @@ from homeostat.core.action import Outcome, Verb
 from homeostat.core.cluster import Workload
 from homeostat.core.recovery.targets.gitops import TEMPLATE
 from homeostat.core.ref import Ref
+from homeostat.kube.apiserver.client import APPLY_PATCH, MERGE_PATCH, ApiClient
+from homeostat.kube.apiserver.kubeconfig import find_credentials
+from homeostat.kube.apiserver.resources import LEASE, NODE, POD, SERVICE, WORKLOADS
 from homeostat.kube.budget import ActionBudget
-from homeostat.kube.client import APPLY_PATCH, MERGE_PATCH, ApiClient
 from homeostat.kube.errands import ApiJobReader
-from homeostat.kube.kubeconfig import find_credentials
 from homeostat.kube.locks import Locks, lock_name
-from homeostat.kube.resources import LEASE, NODE, POD, SERVICE, WORKLOADS
 from homeostat.kube.revisions import ApiRevisions
 from homeostat.kube.targets import ApiTargets
 from homeostat.kube.workloads import ApiCluster

@@ -17,12 +17,12 @@ from homeostat.cli.chaos import sweep as sweep_command
 from homeostat.core.action import HoldFields, KeepGuard, Outcome, Verb
 from homeostat.core.guarding.held import Mark, Restorable, write_records
 from homeostat.core.ref import Ref
-from homeostat.kube.client import APPLY_PATCH, ApiClient
+from homeostat.kube.apiserver.client import APPLY_PATCH, ApiClient
+from homeostat.kube.apiserver.resources import LEASE, POD, WORKLOADS, resource_of
 from homeostat.kube.fields import ApiFields
 from homeostat.kube.guards import ApiGuards
 from homeostat.kube.locks import Locks
 from homeostat.kube.objects import FINALIZER
-from homeostat.kube.resources import LEASE, POD, WORKLOADS, resource_of
 from homeostat.ports import Conflict, Gone
 
 pytestmark = pytest.mark.apiserver

@@ -9,8 +9,8 @@ from typing import Any
 
 from aiohttp import web
 
-from homeostat.kube.client import ApiClient, Timing
-from homeostat.kube.credentials import Credentials, FixedIdentity, Identity, IdentitySource
+from homeostat.kube.apiserver.client import ApiClient, Timing
+from homeostat.kube.apiserver.credentials import Credentials, FixedIdentity, Identity, IdentitySource
 
 Behaviour = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -14,9 +14,9 @@ from homeostat.core.action import Outcome, StartAgent, Verb
 from homeostat.core.orders import LONGEST_LINE, NEEDS, AgentState, Beat, Order, Said
 from homeostat.core.ref import Ref
 from homeostat.kube.actuator import ApiActuator
+from homeostat.kube.apiserver.client import ApiClient, Patience
+from homeostat.kube.apiserver.credentials import Identity
 from homeostat.kube.attach import ApiAgentWires, SocketWire
-from homeostat.kube.client import ApiClient, Patience
-from homeostat.kube.credentials import Identity
 from homeostat.kube.ephemeral import EphemeralAgents
 from homeostat.ports import Forbidden, Gone, Unavailable
 

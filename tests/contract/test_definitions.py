@@ -13,7 +13,7 @@ from homeostat.api.kinds import KINDS
 from homeostat.core.cluster import Right
 from homeostat.core.rights import Scope
 from homeostat.interchange.schema import our_schemas
-from homeostat.kube.served import PATH
+from homeostat.kube.apiserver.served import PATH
 from homeostat.telemetry.metrics import Metrics
 from homeostat.wiring.granting import Definitions, grants_watch, visible_kinds
 from homeostat.wiring.settings import Settings

@@ -11,7 +11,7 @@ from contract.kube_server import Behaviour, ScriptedApi, answers, client_of, han
 from fakes import FakeClock
 from homeostat.kube import access as access_module
 from homeostat.kube.access import ApiAccess
-from homeostat.kube.client import Patience
+from homeostat.kube.apiserver.client import Patience
 from homeostat.ports import Attributes, Refusal
 
 PUSH = Attributes("create", "servicelevelobjectives", "events", "shop", "web")

@@ -10,8 +10,8 @@ from homeostat.core.action import Action, Outcome, PatchObject, ResizePod, SetUn
 from homeostat.core.cluster import PatchEffect, Workload
 from homeostat.core.ref import Ref
 from homeostat.kube.actuator import ApiActuator
+from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.budget import ActionBudget
-from homeostat.kube.client import ApiClient
 from homeostat.kube.locks import Locks
 from homeostat.kube.resizing import is_resizing
 from homeostat.kube.revisions import TRIES, ApiRevisions

@@ -20,10 +20,10 @@ from contract.kube_server import (
     serving,
     truncates,
 )
-from homeostat.kube.answers import BudgetHeld
-from homeostat.kube.client import ApiClient, Patience
-from homeostat.kube.credentials import TokenFile
-from homeostat.kube.gate import Urgency
+from homeostat.kube.apiserver.answers import BudgetHeld
+from homeostat.kube.apiserver.client import ApiClient, Patience
+from homeostat.kube.apiserver.credentials import TokenFile
+from homeostat.kube.apiserver.gate import Urgency
 from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable
 
 PATH = "/api/v1/namespaces/shop/pods"

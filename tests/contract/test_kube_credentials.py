@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from homeostat.kube.credentials import CredentialsError, Identity, TokenFile, in_cluster
-from homeostat.kube.kubeconfig import find_credentials, from_kubeconfig
+from homeostat.kube.apiserver.credentials import CredentialsError, Identity, TokenFile, in_cluster
+from homeostat.kube.apiserver.kubeconfig import find_credentials, from_kubeconfig
 
 
 def _config(user: dict[str, Any], **cluster: Any) -> dict[str, Any]:

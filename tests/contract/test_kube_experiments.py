@@ -9,8 +9,8 @@ from contract.kube_server import answers, client_of, refuses, resets, serving
 from homeostat.core.action import AskExperiment, Outcome, Verb
 from homeostat.core.ref import Ref
 from homeostat.kube.actuator import ApiActuator
+from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.budget import ActionBudget
-from homeostat.kube.client import ApiClient
 from homeostat.kube.locks import Locks
 
 NOW = datetime(2026, 11, 21, 8, tzinfo=UTC)

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from contract.kube_server import credentials, serving_handler
 from contract.lease_server import LeaseServer
 from homeostat.core.leadership import Sighting, Step, Terms, next_step, seconds_left, sighted
-from homeostat.kube.client import ApiClient
+from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.lease import Leadership
 
 TERMS = Terms()

@@ -14,8 +14,8 @@ from contract.kube_server import credentials, serving_handler
 from contract.lease_server import LeaseServer
 from homeostat.core.leadership import Terms
 from homeostat.engine.clock import SystemClock
-from homeostat.kube.client import ApiClient
-from homeostat.kube.credentials import CredentialsError
+from homeostat.kube.apiserver.client import ApiClient
+from homeostat.kube.apiserver.credentials import CredentialsError
 from homeostat.kube.lease_thread import ElectionThread
 
 SHORT = Terms(duration=3.0, deadline=2.0, renew_every=0.1)

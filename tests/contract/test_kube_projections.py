@@ -7,6 +7,7 @@ import pytest
 
 from homeostat.core.cluster import AgentContainer, Claim, Node, Pod, Secret
 from homeostat.core.ref import Ref
+from homeostat.kube.apiserver.resources import DISRUPTION_BUDGET, NAMESPACE, POD
 from homeostat.kube.projections import (
     claim_of,
     disruption_budget_of,
@@ -16,7 +17,6 @@ from homeostat.kube.projections import (
     secret_of,
     workload_of,
 )
-from homeostat.kube.resources import DISRUPTION_BUDGET, NAMESPACE, POD
 from homeostat.kube.selectors import selector_text
 
 

@@ -5,7 +5,7 @@ import pytest
 from contract.kube_server import Behaviour, answers, client_of, refuses, serving
 from fakes import FakeClock
 from homeostat.core.cluster import Right
-from homeostat.kube.client import Patience
+from homeostat.kube.apiserver.client import Patience
 from homeostat.kube.rights import REMEMBER_FOR, ApiRights
 from homeostat.ports import Unavailable
 

@@ -6,7 +6,7 @@ import pytest
 
 from contract.kube_server import answers, client_of, hangs, refuses, serving
 from homeostat.core.cluster import Secret
-from homeostat.kube.client import Patience
+from homeostat.kube.apiserver.client import Patience
 from homeostat.kube.secrets import ApiSecrets
 from homeostat.ports import Forbidden, Unavailable
 

@@ -9,8 +9,8 @@ from contract.kube_server import client_of, serving_handler
 from homeostat.core.action import Outcome, Verb
 from homeostat.core.cluster import GitOwner, Service
 from homeostat.core.ref import Ref
+from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.budget import ActionBudget
-from homeostat.kube.client import ApiClient
 from homeostat.kube.errands import ApiJobReader
 from homeostat.kube.locks import Locks
 from homeostat.kube.projections import node_workload_of, pod_of, workload_of

@@ -5,8 +5,8 @@ from typing import Any
 
 from contract.kube_server import answers, client_of, refuses, serving
 from homeostat.core.cluster import Claim, Node
+from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.budget import ActionBudget
-from homeostat.kube.client import ApiClient
 from homeostat.kube.locks import Locks
 from homeostat.kube.workloads import ApiCluster
 

@@ -19,9 +19,9 @@ from homeostat.core.rules.holder import Holder
 from homeostat.core.rules.holder import manifest as rules_manifest
 from homeostat.engine.objects import KIND_BY_NAME
 from homeostat.kube import errands, guard_lease, guard_pod, jobs, locks
+from homeostat.kube.apiserver.resources import resource_of
 from homeostat.kube.experiments import ApiExperiments
 from homeostat.kube.objects import FINALIZER, ApiObjects
-from homeostat.kube.resources import resource_of
 
 OPERATOR = Path(__file__).resolve().parents[2] / "operator" / "homeostat"
 WRITES = {

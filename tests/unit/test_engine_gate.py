@@ -7,7 +7,7 @@ import pytest
 
 from fakes import FakeClock
 from homeostat.engine.gate import REFRESH_AFTER, PacedGate
-from homeostat.kube.gate import Urgency
+from homeostat.kube.apiserver.gate import Urgency
 
 Waits = list[float]
 

@@ -6,8 +6,8 @@ import pytest
 
 from homeostat.api.recovery import KIND
 from homeostat.core.ref import Ref
-from homeostat.kube.answers import ServerError
-from homeostat.kube.client import APPLY_PATCH, JSON_PATCH
+from homeostat.kube.apiserver.answers import ServerError
+from homeostat.kube.apiserver.client import APPLY_PATCH, JSON_PATCH
 from homeostat.kube.objects import ApiObjects
 
 POLICY = Ref("RecoveryPolicy", "shop", "careful", "u")

@@ -13,7 +13,7 @@ from homeostat.cli.arguments import BadArguments, CommandError
 
 if TYPE_CHECKING:
     from homeostat.api.meta import Kind
-    from homeostat.kube.credentials import Credentials
+    from homeostat.kube.apiserver.credentials import Credentials
 
 OPERATOR_NAMESPACE = "homeostat-system"
 """Where the operator runs, unless one says otherwise: the default of its setting."""
@@ -53,7 +53,7 @@ def add_namespaces(parser: argparse.ArgumentParser) -> None:
 
 def credentials_of(asked: argparse.Namespace) -> "Credentials":
     """Find who asks which cluster, as kubectl would. Raises CredentialsError."""
-    from homeostat.kube.kubeconfig import find_credentials  # noqa: PLC0415 - not for --help
+    from homeostat.kube.apiserver.kubeconfig import find_credentials  # noqa: PLC0415 - not for --help
 
     return find_credentials(os.environ, kubeconfig=asked.kubeconfig, context=asked.context)
 
@@ -85,7 +85,7 @@ def name_of(text: str, kind: "Kind", command: str) -> str:
 
 def explained(error: Exception, *, when_gone: str, when_forbidden: str) -> str:
     """Say in one line what went wrong, and where there is a common cause, which."""
-    from homeostat.kube.credentials import CredentialsError  # noqa: PLC0415 - not for --help
+    from homeostat.kube.apiserver.credentials import CredentialsError  # noqa: PLC0415 - not for --help
     from homeostat.ports import Conflict, Forbidden, Gone, Rejected  # noqa: PLC0415
 
     told = " ".join(str(error).split())

@@ -19,8 +19,8 @@ from homeostat.cli.arguments import CommandError, Parser
 from homeostat.cli.asked import explained, kind_and_name, place_of
 from homeostat.cli.carrying_out import FAILED, carry_out
 from homeostat.cli.streams import complain, print_out
-from homeostat.kube.client import MERGE_PATCH, ApiClient, Patience
-from homeostat.kube.resources import Resource, resource_of
+from homeostat.kube.apiserver.client import MERGE_PATCH, ApiClient, Patience
+from homeostat.kube.apiserver.resources import Resource, resource_of
 from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from homeostat.kube.client import ApiClient
+    from homeostat.kube.apiserver.client import ApiClient
 
 DONE, NOT_SO = 0, 1
 POLL = 0.5  # seconds
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
 async def _run(command: str, asked: "Namespace") -> int:
     from homeostat.cli.desk import PATIENCE  # noqa: PLC0415
     from homeostat.engine.clock import SystemClock  # noqa: PLC0415 - not for --help
-    from homeostat.kube.client import ApiClient  # noqa: PLC0415
+    from homeostat.kube.apiserver.client import ApiClient  # noqa: PLC0415
 
     async with ApiClient(credentials_of(asked), patience=PATIENCE) as client:
         now = SystemClock().now()
@@ -62,7 +62,7 @@ async def _run(command: str, asked: "Namespace") -> int:
 
 async def _freeze(client: "ApiClient", asked: "Namespace", now: datetime) -> int:
     from homeostat.api.freeze import KIND  # noqa: PLC0415 - not for --help
-    from homeostat.kube.resources import resource_of  # noqa: PLC0415
+    from homeostat.kube.apiserver.resources import resource_of  # noqa: PLC0415
     from homeostat.ports import Conflict  # noqa: PLC0415
 
     try:
@@ -110,7 +110,7 @@ async def _engaged(client: "ApiClient", made: Mapping[str, Any], seconds: float)
     """
     from homeostat.api.freeze import KIND  # noqa: PLC0415 - not for --help
     from homeostat.core.freeze import LOOK_AGAIN  # noqa: PLC0415
-    from homeostat.kube.resources import resource_of  # noqa: PLC0415
+    from homeostat.kube.apiserver.resources import resource_of  # noqa: PLC0415
     from homeostat.ports import Forbidden, Gone, Rejected, Unavailable  # noqa: PLC0415
 
     loop = asyncio.get_running_loop()
@@ -146,7 +146,7 @@ async def _list(client: "ApiClient", output: str, now: datetime) -> int:
 
 async def _lift(client: "ApiClient", names: Sequence[str], output: str) -> int:
     from homeostat.api.freeze import KIND  # noqa: PLC0415 - not for --help
-    from homeostat.kube.resources import resource_of  # noqa: PLC0415
+    from homeostat.kube.apiserver.resources import resource_of  # noqa: PLC0415
     from homeostat.ports import Gone  # noqa: PLC0415
 
     meant = list(dict.fromkeys(one.removeprefix("freeze/") for one in names))

@@ -5,8 +5,8 @@ import asyncio
 from collections.abc import Mapping
 
 from homeostat.cli.asked import credentials_of
-from homeostat.kube.client import ApiClient, Patience
-from homeostat.kube.credentials import CredentialsError
+from homeostat.kube.apiserver.client import ApiClient, Patience
+from homeostat.kube.apiserver.credentials import CredentialsError
 from homeostat.ports import Forbidden, Gone, Rejected, Unavailable
 
 MOST = "500"

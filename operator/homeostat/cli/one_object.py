@@ -9,8 +9,8 @@ from homeostat.api.meta import Kind
 from homeostat.cli import desk
 from homeostat.cli.asked import kind_names, place_of
 from homeostat.cli.files.objects import BadInput, objects
-from homeostat.kube.client import ApiClient
-from homeostat.kube.credentials import Credentials
+from homeostat.kube.apiserver.client import ApiClient
+from homeostat.kube.apiserver.credentials import Credentials
 from homeostat.kube.objects import ApiObjects
 
 

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 
 from homeostat.api.meta import format_time
 from homeostat.cli.asked import OPERATOR_NAMESPACE
-from homeostat.kube.client import ApiClient
+from homeostat.kube.apiserver.client import ApiClient
+from homeostat.kube.apiserver.clock import clock_skew
 from homeostat.kube.lease import NAME as LEADER
 from homeostat.kube.lease_object import LeaseObject, Leases
-from homeostat.kube.server_clock import clock_skew
 from homeostat.ports import Clock, Forbidden, Gone, Rejected, Unavailable
 
 SILENT_FOR = timedelta(minutes=1)

@@ -7,14 +7,14 @@ figures happen only when there is room, so that 10,000 checks in steady state wr
 import asyncio
 
 from homeostat.core.pace import TokenBucket
-from homeostat.kube.gate import Urgency
+from homeostat.kube.apiserver.gate import Urgency
 from homeostat.ports import Clock
 
 REFRESH_AFTER = 60.0  # seconds: figures in status are never refreshed more often
 
 
 class PacedGate:
-    """Lets writes through at `rate` a second (`kube.gate.WriteGate`), and refreshes at `refresh_rate`."""
+    """Lets writes through at `rate` a second (`kube.apiserver.gate.WriteGate`), and refreshes at `refresh_rate`."""
 
     def __init__(self, clock: Clock, *, rate: float, refresh_rate: float) -> None:
         self._clock = clock

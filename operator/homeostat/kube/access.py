@@ -20,9 +20,9 @@ import structlog
 
 from homeostat.api.meta import GROUP
 from homeostat.core.pace import TokenBucket
-from homeostat.kube.client import ApiClient
-from homeostat.kube.gate import Urgency
-from homeostat.kube.resources import SUBJECT_ACCESS_REVIEW, TOKEN_REVIEW, Resource
+from homeostat.kube.apiserver.client import ApiClient
+from homeostat.kube.apiserver.gate import Urgency
+from homeostat.kube.apiserver.resources import SUBJECT_ACCESS_REVIEW, TOKEN_REVIEW, Resource
 from homeostat.ports import Attributes, Conflict, Forbidden, Gone, Refusal, Rejected, Unavailable
 
 log = structlog.get_logger("homeostat.access")

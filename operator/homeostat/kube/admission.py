@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from homeostat.kube.client import ApiClient
-from homeostat.kube.gate import Urgency
-from homeostat.kube.resources import Resource
+from homeostat.kube.apiserver.client import ApiClient
+from homeostat.kube.apiserver.gate import Urgency
+from homeostat.kube.apiserver.resources import Resource
 from homeostat.ports import Gone
 
 _GROUP = "admissionregistration.k8s.io/v1"

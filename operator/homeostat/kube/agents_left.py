@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from homeostat.core.ref import Ref
-from homeostat.kube.client import ApiClient
+from homeostat.kube.apiserver.client import ApiClient
+from homeostat.kube.apiserver.resources import POD
 from homeostat.kube.projections import pod_of
-from homeostat.kube.resources import POD
 
 
 @dataclass(frozen=True, slots=True)

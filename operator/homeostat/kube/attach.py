@@ -16,8 +16,8 @@ import structlog
 
 from homeostat.core.orders import LONGEST_LINE
 from homeostat.core.ref import Ref
-from homeostat.kube.client import ApiClient, Request
-from homeostat.kube.resources import POD
+from homeostat.kube.apiserver.client import ApiClient, Request
+from homeostat.kube.apiserver.resources import POD
 from homeostat.ports import Unavailable
 
 PROTOCOLS: Final = ("v5.channel.k8s.io", "v4.channel.k8s.io")

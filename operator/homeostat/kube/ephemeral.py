@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from homeostat.core.action import Outcome, StartAgent, Verb
 from homeostat.core.orders import NEEDS, Order, needs_of
-from homeostat.kube.client import STRATEGIC_PATCH, ApiClient
-from homeostat.kube.gate import Urgency
-from homeostat.kube.resources import POD
+from homeostat.kube.apiserver.client import STRATEGIC_PATCH, ApiClient
+from homeostat.kube.apiserver.gate import Urgency
+from homeostat.kube.apiserver.resources import POD
 from homeostat.ports import Conflict, Gone, Rejected
 
 Raw = Mapping[str, Any]

@@ -12,10 +12,10 @@ from homeostat.api.meta import API_VERSION, GROUP
 from homeostat.core.action import CallWebhook, Outcome, RunJob, Verb
 from homeostat.core.cluster import Job
 from homeostat.core.ref import Ref
-from homeostat.kube.client import ApiClient
+from homeostat.kube.apiserver.client import ApiClient
+from homeostat.kube.apiserver.resources import JOB
 from homeostat.kube.jobs import create_job, label_of, part_of, pod_template
 from homeostat.kube.projections import job_of
-from homeostat.kube.resources import JOB
 from homeostat.ports import Caller, Conflict, Gone, Rejected
 
 ATTEMPT = f"{GROUP}/attempt"

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from homeostat.api.chaos import KIND
 from homeostat.core.action import AskExperiment, Outcome, Verb
-from homeostat.kube.client import MERGE_PATCH, ApiClient
-from homeostat.kube.gate import Urgency
-from homeostat.kube.resources import resource_of
+from homeostat.kube.apiserver.client import MERGE_PATCH, ApiClient
+from homeostat.kube.apiserver.gate import Urgency
+from homeostat.kube.apiserver.resources import resource_of
 from homeostat.ports import Conflict
 
 FIELD_MANAGER = "homeostat-gameday"

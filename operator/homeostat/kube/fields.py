@@ -11,11 +11,11 @@ from typing import Any
 from homeostat.core.action import HoldFields, Outcome, Verb
 from homeostat.core.guarding.held import Held, is_same
 from homeostat.core.ref import Ref
-from homeostat.kube.client import STRATEGIC_PATCH, ApiClient
+from homeostat.kube.apiserver.client import STRATEGIC_PATCH, ApiClient
+from homeostat.kube.apiserver.gate import Urgency
+from homeostat.kube.apiserver.resources import NODE, POD, WORKLOADS, Resource
 from homeostat.kube.field_names import fields_of, spec_patch
-from homeostat.kube.gate import Urgency
 from homeostat.kube.projections import ref_of
-from homeostat.kube.resources import NODE, POD, WORKLOADS, Resource
 from homeostat.ports import Conflict, Gone, Rejected
 
 FIELD_MANAGER = "homeostat-actions"

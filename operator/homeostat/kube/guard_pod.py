@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from homeostat.core.action import KeepGuard
+from homeostat.kube.apiserver.resources import LEASE, POD
 from homeostat.kube.guard_lease import labels_of
-from homeostat.kube.resources import LEASE, POD
 
 Raw = Mapping[str, Any]
 

@@ -1,9 +1,9 @@
 """The undo Pod's own view of its Lease: what it says, and what is answered on it."""
 
-from homeostat.kube.client import MERGE_PATCH, ApiClient
-from homeostat.kube.gate import Urgency
+from homeostat.kube.apiserver.client import MERGE_PATCH, ApiClient
+from homeostat.kube.apiserver.gate import Urgency
+from homeostat.kube.apiserver.resources import LEASE
 from homeostat.kube.guard_lease import DONE, FIRED, READY, TROUBLE, GuardLease, digest, guard_lease_of
-from homeostat.kube.resources import LEASE
 from homeostat.ports import Gone
 
 _MANAGER = {"fieldManager": "homeostat-undo"}

@@ -13,10 +13,10 @@ from homeostat.api.meta import API_VERSION, GROUP
 from homeostat.core.cluster import Job, Pod
 from homeostat.core.probing.request import JobRequest
 from homeostat.core.ref import Ref
-from homeostat.kube.client import ApiClient
-from homeostat.kube.gate import Urgency
+from homeostat.kube.apiserver.client import ApiClient
+from homeostat.kube.apiserver.gate import Urgency
+from homeostat.kube.apiserver.resources import ACCESS_REVIEW, JOB, POD
 from homeostat.kube.projections import job_of, pod_of
-from homeostat.kube.resources import ACCESS_REVIEW, JOB, POD
 from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable
 
 _MANAGER = {"fieldManager": "homeostat-probes"}

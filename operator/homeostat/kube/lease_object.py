@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from homeostat.api.meta import GROUP, format_precise_time
-from homeostat.kube.client import MERGE_PATCH, ApiClient
-from homeostat.kube.gate import Urgency
-from homeostat.kube.resources import LEASE
+from homeostat.kube.apiserver.client import MERGE_PATCH, ApiClient
+from homeostat.kube.apiserver.gate import Urgency
+from homeostat.kube.apiserver.resources import LEASE
 from homeostat.ports import Gone
 
 _OURS = "app.kubernetes.io/managed-by"

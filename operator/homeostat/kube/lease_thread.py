@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from homeostat.core.leadership import Terms
-from homeostat.kube.client import ApiClient
+from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.lease import Leadership
 from homeostat.ports import Clock
 

@@ -12,8 +12,8 @@ from typing import Any
 from homeostat.core.action import Outcome, Verb
 from homeostat.core.cluster import Lock
 from homeostat.core.ref import Ref
-from homeostat.kube.api_versions import api_version_of
-from homeostat.kube.client import ApiClient
+from homeostat.kube.apiserver.api_versions import api_version_of
+from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.lease_object import LeaseObject, Leases, annotation, held
 from homeostat.ports import Conflict, Forbidden, Gone
 

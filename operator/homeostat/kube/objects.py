@@ -6,10 +6,10 @@ from typing import Any
 from homeostat.api.meta import API_VERSION, GROUP, Kind
 from homeostat.core.condition import OCCASIONAL
 from homeostat.core.ref import Ref
-from homeostat.kube.answers import ServerError
-from homeostat.kube.client import APPLY_PATCH, JSON_PATCH, METADATA_LIST, ApiClient
-from homeostat.kube.gate import Urgency
-from homeostat.kube.resources import resource_of
+from homeostat.kube.apiserver.answers import ServerError
+from homeostat.kube.apiserver.client import APPLY_PATCH, JSON_PATCH, METADATA_LIST, ApiClient
+from homeostat.kube.apiserver.gate import Urgency
+from homeostat.kube.apiserver.resources import resource_of
 from homeostat.ports import Conflict, Rejected
 
 FIELD_MANAGER = "homeostat"

@@ -16,10 +16,10 @@ from homeostat.api.meta import GROUP, format_precise_time
 from homeostat.core.decision import Event
 from homeostat.core.pace import TokenBucket
 from homeostat.core.ref import Ref
-from homeostat.kube.api_versions import api_version_of
-from homeostat.kube.client import MERGE_PATCH, ApiClient
-from homeostat.kube.gate import Urgency
-from homeostat.kube.resources import EVENT
+from homeostat.kube.apiserver.api_versions import api_version_of
+from homeostat.kube.apiserver.client import MERGE_PATCH, ApiClient
+from homeostat.kube.apiserver.gate import Urgency
+from homeostat.kube.apiserver.resources import EVENT
 from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable
 
 CONTROLLER = f"{GROUP}/operator"

@@ -16,14 +16,14 @@ from homeostat.api.meta import Kind
 from homeostat.core.guarding.held import Held, Leftover
 from homeostat.core.ref import Ref
 from homeostat.kube.agents_left import AgentLeft, agents_left
-from homeostat.kube.client import ApiClient
+from homeostat.kube.apiserver.client import ApiClient
+from homeostat.kube.apiserver.resources import resource_of
 from homeostat.kube.guards import ApiGuards
 from homeostat.kube.lease import NAME as LEADER
 from homeostat.kube.lease_object import LeaseObject, Leases
 from homeostat.kube.locks import locks_left
 from homeostat.kube.markers import Markers
 from homeostat.kube.objects import FINALIZER
-from homeostat.kube.resources import resource_of
 from homeostat.ports import Forbidden, Gone
 
 KINDS = (EXPERIMENT, GAME_DAY)

@@ -6,8 +6,8 @@ from dataclasses import replace
 from time import monotonic
 
 from homeostat.core.cluster import Right
-from homeostat.kube.client import ApiClient
-from homeostat.kube.resources import ACCESS_REVIEW
+from homeostat.kube.apiserver.client import ApiClient
+from homeostat.kube.apiserver.resources import ACCESS_REVIEW
 from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable
 
 REMEMBER_FOR, DOUBT_FOR = 60.0, 10.0

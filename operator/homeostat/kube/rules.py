@@ -21,9 +21,9 @@ from homeostat.core.rules.holder import (
     owner_uid,
     standing,
 )
-from homeostat.kube.client import APPLY_PATCH, MERGE_PATCH, METADATA_LIST, ApiClient
-from homeostat.kube.gate import Urgency
-from homeostat.kube.resources import CONFIG_MAP, PROMETHEUS, PROMETHEUS_RULE, Resource
+from homeostat.kube.apiserver.client import APPLY_PATCH, MERGE_PATCH, METADATA_LIST, ApiClient
+from homeostat.kube.apiserver.gate import Urgency
+from homeostat.kube.apiserver.resources import CONFIG_MAP, PROMETHEUS, PROMETHEUS_RULE, Resource
 from homeostat.ports import Gone
 
 FIELD_MANAGER = "homeostat-rules"

@@ -1,9 +1,9 @@
 """Secrets on the API server (`ports.Secrets`): each by its name. Never a list, never a watch."""
 
 from homeostat.core.cluster import Secret
-from homeostat.kube.client import ApiClient
+from homeostat.kube.apiserver.client import ApiClient
+from homeostat.kube.apiserver.resources import SECRET
 from homeostat.kube.projections import secret_of
-from homeostat.kube.resources import SECRET
 from homeostat.ports import Gone
 
 

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 from homeostat.core.chaos.selector import selects
 from homeostat.core.cluster import Job, PatchEffect, Pod, Revision, Workload
 from homeostat.core.ref import Ref
-from homeostat.kube.client import ApiClient
+from homeostat.kube.apiserver.client import ApiClient
+from homeostat.kube.apiserver.resources import NODE, POD, SERVICE, WORKLOADS
 from homeostat.kube.projections import (
     controller_workload_of,
     node_conditions_of,
@@ -18,7 +19,6 @@ from homeostat.kube.projections import (
     pod_of,
     service_workload_of,
 )
-from homeostat.kube.resources import NODE, POD, SERVICE, WORKLOADS
 from homeostat.kube.workloads import ApiCluster
 from homeostat.ports import Gone
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from homeostat.kube.resources import CONTROLLER_REVISION, REPLICA_SET
+from homeostat.kube.apiserver.resources import CONTROLLER_REVISION, REPLICA_SET
 
 Raw = Mapping[str, Any]
 

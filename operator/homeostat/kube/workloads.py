@@ -10,19 +10,8 @@ from typing import Any
 
 from homeostat.core.cluster import Claim, DisruptionBudget, Lock, Namespace, Node, Pod, Service, TokenBudget, Workload
 from homeostat.core.ref import Ref
-from homeostat.kube.budget import ActionBudget
-from homeostat.kube.client import METADATA, METADATA_LIST, ApiClient, Request
-from homeostat.kube.locks import Locks
-from homeostat.kube.projections import (
-    claim_of,
-    controller_of,
-    disruption_budget_of,
-    namespace_of,
-    node_of,
-    pod_of,
-    workload_of,
-)
-from homeostat.kube.resources import (
+from homeostat.kube.apiserver.client import METADATA, METADATA_LIST, ApiClient, Request
+from homeostat.kube.apiserver.resources import (
     DISRUPTION_BUDGET,
     NAMESPACE,
     NODE,
@@ -32,6 +21,17 @@ from homeostat.kube.resources import (
     VOLUME_CLAIM,
     WORKLOADS,
     Resource,
+)
+from homeostat.kube.budget import ActionBudget
+from homeostat.kube.locks import Locks
+from homeostat.kube.projections import (
+    claim_of,
+    controller_of,
+    disruption_budget_of,
+    namespace_of,
+    node_of,
+    pod_of,
+    workload_of,
 )
 from homeostat.kube.services import service_of
 from homeostat.ports import Gone, Rejected

@@ -15,8 +15,8 @@ from homeostat.core.rights import Missing, Scope, granted
 from homeostat.core.served import REMEDY, Outdated, Schema, outdated
 from homeostat.engine.granted import GrantsWatch
 from homeostat.interchange.schema import our_schemas
-from homeostat.kube.client import ApiClient
-from homeostat.kube.served import served_schemas
+from homeostat.kube.apiserver.client import ApiClient
+from homeostat.kube.apiserver.served import served_schemas
 from homeostat.ports import Clock, Rights, Unavailable
 from homeostat.telemetry.metrics import Metrics
 from homeostat.wiring.settings import Settings

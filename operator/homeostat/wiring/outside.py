@@ -18,9 +18,9 @@ from homeostat.engine.resync import Slices
 from homeostat.kube.access import ApiAccess
 from homeostat.kube.actuator import ApiActuator
 from homeostat.kube.admission import ApiAdmission
+from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.attach import ApiAgentWires
 from homeostat.kube.budget import ActionBudget
-from homeostat.kube.client import ApiClient
 from homeostat.kube.ephemeral import EphemeralAgents
 from homeostat.kube.errands import ApiJobReader
 from homeostat.kube.guards import ApiGuards

@@ -25,9 +25,9 @@ from homeostat.engine.clock import SystemClock
 from homeostat.engine.gate import PacedGate
 from homeostat.engine.granted import GrantsWatch
 from homeostat.engine.minutes import book_minutes, keep_unfinished, measure_lag, recall, recall_wanted, survey_often
-from homeostat.kube.client import ApiClient
-from homeostat.kube.credentials import Credentials
-from homeostat.kube.kubeconfig import find_credentials
+from homeostat.kube.apiserver.client import ApiClient
+from homeostat.kube.apiserver.credentials import Credentials
+from homeostat.kube.apiserver.kubeconfig import find_credentials
 from homeostat.kube.lease_thread import ElectionThread
 from homeostat.kube.markers import Markers
 from homeostat.kube.rights import ApiRights

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from homeostat.api.kinds import KINDS
 from homeostat.api.meta import GROUP, VERSION, Kind
-from homeostat.kube.credentials import Credentials
+from homeostat.kube.apiserver.credentials import Credentials
 
 TOKEN_LIFE = timedelta(minutes=1)
 """How long Kopf may use a login before it asks us again: tokens of Pods rotate."""

@@ -14,7 +14,7 @@ from homeostat.cli.streams import complain
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from homeostat.kube.credentials import Credentials
+    from homeostat.kube.apiserver.credentials import Credentials
 
 LEFT, SPENT = 0, 1
 _GONE = "is there such an objective in this namespace, and are the CRDs of homeostat installed?"
@@ -51,7 +51,7 @@ async def _read(credentials: "Credentials", namespace: str, name: str) -> list[d
     from homeostat.cli.desk import PATIENCE  # noqa: PLC0415
     from homeostat.cli.silence import silence  # noqa: PLC0415
     from homeostat.engine.clock import SystemClock  # noqa: PLC0415
-    from homeostat.kube.client import ApiClient  # noqa: PLC0415
+    from homeostat.kube.apiserver.client import ApiClient  # noqa: PLC0415
     from homeostat.kube.objects import ApiObjects  # noqa: PLC0415
 
     async with ApiClient(credentials, patience=PATIENCE) as client:

@@ -18,8 +18,8 @@ from homeostat.cli.parsers.gate import parser
 from homeostat.cli.showing import show
 from homeostat.cli.silence import silence
 from homeostat.engine.clock import SystemClock
-from homeostat.kube.client import ApiClient
-from homeostat.kube.credentials import Credentials
+from homeostat.kube.apiserver.client import ApiClient
+from homeostat.kube.apiserver.credentials import Credentials
 from homeostat.kube.objects import ApiObjects
 
 CODES = {Answer.GO: 0, Answer.STOP: 1, Answer.UNKNOWN: 3}

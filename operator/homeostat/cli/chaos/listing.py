@@ -15,8 +15,8 @@ from homeostat.cli.desk import Body
 from homeostat.cli.parsers.chaos_list import parser
 from homeostat.cli.showing import show
 from homeostat.cli.streams import in_one_line
-from homeostat.kube.client import ApiClient
-from homeostat.kube.credentials import Credentials
+from homeostat.kube.apiserver.client import ApiClient
+from homeostat.kube.apiserver.credentials import Credentials
 from homeostat.kube.objects import ApiObjects
 
 _GONE, _FORBIDDEN = "are the CRDs of homeostat installed?", "may you list chaosexperiments and gamedays there? Try -n"

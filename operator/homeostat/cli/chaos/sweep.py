@@ -26,15 +26,15 @@ from homeostat.core.guarding.held import Held, Leftover, mark_on, restore_by_mar
 from homeostat.core.ref import Ref
 from homeostat.engine.clock import SystemClock
 from homeostat.kube.agents_left import agents_left
-from homeostat.kube.client import MERGE_PATCH, ApiClient
-from homeostat.kube.credentials import Credentials
+from homeostat.kube.apiserver.client import MERGE_PATCH, ApiClient
+from homeostat.kube.apiserver.clock import clock_skew
+from homeostat.kube.apiserver.credentials import Credentials
+from homeostat.kube.apiserver.resources import WORKLOADS
 from homeostat.kube.fields import ApiFields
 from homeostat.kube.guards import ApiGuards
 from homeostat.kube.lease_object import LeaseObject, Leases
 from homeostat.kube.objects import ApiObjects
 from homeostat.kube.remains import Holder, Remains, leader_of, read_remains
-from homeostat.kube.resources import WORKLOADS
-from homeostat.kube.server_clock import clock_skew
 from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable
 
 CLEAN, LEFT = 0, 1

@@ -10,8 +10,8 @@ from homeostat.cli.parsers.undo import parser
 from homeostat.cli.streams import complain
 from homeostat.engine.clock import SystemClock
 from homeostat.engine.undoing import Undo
-from homeostat.kube.client import ApiClient, Patience
-from homeostat.kube.credentials import Credentials, CredentialsError
+from homeostat.kube.apiserver.client import ApiClient, Patience
+from homeostat.kube.apiserver.credentials import Credentials, CredentialsError
 from homeostat.kube.fields import ApiFields
 from homeostat.kube.guard_post import GuardPost
 from homeostat.telemetry import log

@@ -29,9 +29,9 @@ from homeostat.core.health.run import Answer, Run, aggregate
 from homeostat.core.ref import Ref
 from homeostat.engine.asking import Asker
 from homeostat.engine.directory import SERVICE_LABEL, Directory
-from homeostat.kube.client import ApiClient
-from homeostat.kube.credentials import Credentials, CredentialsError
-from homeostat.kube.kubeconfig import find_credentials
+from homeostat.kube.apiserver.client import ApiClient
+from homeostat.kube.apiserver.credentials import Credentials, CredentialsError
+from homeostat.kube.apiserver.kubeconfig import find_credentials
 from homeostat.ports import Forbidden, Gone, Rejected, Unavailable
 from homeostat.telemetry import log
 from homeostat.wiring.outside import SLICES, Reach, prober_on, reach

@@ -16,8 +16,8 @@ from homeostat.cli.checks.score_report import CheckScore, Report, as_json, as_ta
 from homeostat.cli.parsers.score import parser
 from homeostat.cli.showing import show
 from homeostat.cli.streams import complain
-from homeostat.kube.client import ApiClient
-from homeostat.kube.credentials import Credentials
+from homeostat.kube.apiserver.client import ApiClient
+from homeostat.kube.apiserver.credentials import Credentials
 from homeostat.kube.objects import ApiObjects
 
 BELOW = 1  # exit code

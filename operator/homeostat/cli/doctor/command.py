@@ -44,7 +44,7 @@ async def _read(asked: "Namespace") -> "Readings":
     from homeostat.cli.doctor.inside import inside_of  # noqa: PLC0415
     from homeostat.cli.doctor.reading import read  # noqa: PLC0415
     from homeostat.engine.clock import SystemClock  # noqa: PLC0415 - not for --help
-    from homeostat.kube.client import ApiClient  # noqa: PLC0415
+    from homeostat.kube.apiserver.client import ApiClient  # noqa: PLC0415
 
     async with ApiClient(credentials_of(asked), patience=PATIENCE) as client:
         inside = inside_of(os.environ, asked.namespace, asked.kubeconfig)

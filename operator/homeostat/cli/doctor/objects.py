@@ -7,7 +7,7 @@ from homeostat.api.kinds import KINDS
 from homeostat.cli.doctor.watched import Watched
 from homeostat.core.diagnosis.readings import ObjectsSeen, Trouble
 from homeostat.core.rights import Scope
-from homeostat.kube.client import ApiClient
+from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.objects import ApiObjects
 from homeostat.ports import Forbidden, Gone
 

@@ -21,13 +21,13 @@ from homeostat.core.diagnosis.installation import LIST_POLICIES, list_rights
 from homeostat.core.diagnosis.readings import Abilities, Deployed, LeaseSeen, Readings, Unread
 from homeostat.core.served import Outdated, outdated
 from homeostat.interchange.schema import our_schemas
-from homeostat.kube.client import ApiClient, Request
+from homeostat.kube.apiserver.client import ApiClient, Request
+from homeostat.kube.apiserver.clock import clock_skew
+from homeostat.kube.apiserver.resources import NAMESPACE, POD, WORKLOADS
+from homeostat.kube.apiserver.served import served_schemas
 from homeostat.kube.lease import NAME as LEADER
 from homeostat.kube.lease_object import Leases
 from homeostat.kube.remains import read_remains
-from homeostat.kube.resources import NAMESPACE, POD, WORKLOADS
-from homeostat.kube.served import served_schemas
-from homeostat.kube.server_clock import clock_skew
 from homeostat.ports import Clock, Forbidden, Gone, Unavailable
 
 NAME_LABEL, VERSION_LABEL = "app.kubernetes.io/name", "app.kubernetes.io/version"

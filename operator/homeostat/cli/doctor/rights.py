@@ -12,8 +12,8 @@ from homeostat.core.diagnosis.installation import POLICIES
 from homeostat.core.diagnosis.readings import Abilities, Ability, Deployed, PolicySeen, Unread
 from homeostat.core.rights import OPERATOR, Grant, granted, lacking, rights_of
 from homeostat.kube.admission import BINDING, POLICY
-from homeostat.kube.client import ApiClient
-from homeostat.kube.resources import ACCESS_REVIEW, SUBJECT_ACCESS_REVIEW, Resource
+from homeostat.kube.apiserver.client import ApiClient
+from homeostat.kube.apiserver.resources import ACCESS_REVIEW, SUBJECT_ACCESS_REVIEW, Resource
 from homeostat.kube.rights import attributes_of
 from homeostat.ports import Forbidden, Gone, Unavailable
 

@@ -30,9 +30,9 @@ from homeostat.cli.showing import show
 from homeostat.cli.silence import silence
 from homeostat.cli.streams import complain, in_one_line
 from homeostat.engine.clock import SystemClock
+from homeostat.kube.apiserver.client import ApiClient
+from homeostat.kube.apiserver.credentials import Credentials
 from homeostat.kube.budget import ActionBudget
-from homeostat.kube.client import ApiClient
-from homeostat.kube.credentials import Credentials
 from homeostat.kube.errands import ApiJobReader
 from homeostat.kube.locks import Locks
 from homeostat.kube.objects import ApiObjects

@@ -31,9 +31,9 @@ from homeostat.engine.clock import SystemClock
 from homeostat.engine.controllers.chaos import choice_of
 from homeostat.engine.controllers.freeze import UNREADABLE
 from homeostat.engine.objects import Entry, entry_from
+from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.attach import ApiAgentWires
 from homeostat.kube.budget import ActionBudget
-from homeostat.kube.client import ApiClient
 from homeostat.kube.errands import ApiJobReader
 from homeostat.kube.guards import ApiGuards
 from homeostat.kube.locks import Locks

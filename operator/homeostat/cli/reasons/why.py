@@ -18,7 +18,7 @@ from homeostat.cli.showing import show
 from homeostat.cli.silence import silence
 from homeostat.cli.streams import complain, in_one_line
 from homeostat.engine.clock import SystemClock
-from homeostat.kube.client import ApiClient
+from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.objects import ApiObjects
 from homeostat.ports import Forbidden, Gone, HistoryUnavailable, Rejected, Unavailable
 

@@ -16,8 +16,8 @@ from homeostat.cli.files.objects import BadInput, objects
 from homeostat.cli.streams import complain
 from homeostat.interchange.structural import Severity
 from homeostat.interchange.validation import check
-from homeostat.kube.client import ApiClient, Patience
-from homeostat.kube.credentials import CredentialsError
+from homeostat.kube.apiserver.client import ApiClient, Patience
+from homeostat.kube.apiserver.credentials import CredentialsError
 from homeostat.kube.objects import ApiObjects
 from homeostat.ports import Forbidden, Gone, Rejected, Unavailable
 

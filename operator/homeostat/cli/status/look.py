@@ -14,8 +14,8 @@ from homeostat.cli.showing import Harmless, console_of_stdout, show, written
 from homeostat.cli.status.reading import KINDS, read
 from homeostat.cli.status.report import Standing, as_data, as_screen
 from homeostat.engine.clock import SystemClock
-from homeostat.kube.client import ApiClient, Patience
-from homeostat.kube.credentials import Credentials
+from homeostat.kube.apiserver.client import ApiClient, Patience
+from homeostat.kube.apiserver.credentials import Credentials
 from homeostat.ports import Clock, Forbidden, Gone, Rejected, Unavailable
 
 if TYPE_CHECKING:

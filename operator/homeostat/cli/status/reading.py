@@ -13,7 +13,7 @@ from homeostat.cli.status.objects import finding_of, freeze_of
 from homeostat.cli.status.report import Standing
 from homeostat.core.health.score import Mark, Score, service_score
 from homeostat.core.standing import Finding, by_service
-from homeostat.kube.client import ApiClient
+from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.objects import ApiObjects
 from homeostat.ports import Clock, Conflict, Forbidden, Gone, Rejected, Unavailable
 

@@ -16,7 +16,7 @@ from homeostat.cli.files.objects import BadInput
 from homeostat.cli.one_object import in_cluster, in_file
 from homeostat.core.objective.compliance import Measure
 from homeostat.engine.objects import explain
-from homeostat.kube.credentials import CredentialsError
+from homeostat.kube.apiserver.credentials import CredentialsError
 from homeostat.ports import Forbidden, Gone, Rejected, Unavailable
 
 

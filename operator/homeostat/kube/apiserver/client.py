@@ -18,9 +18,9 @@ from typing import Any, Self
 
 import aiohttp
 
-from homeostat.kube.answers import Answer, Expired, Fate, error_of, may_try_again
-from homeostat.kube.credentials import Credentials, Identity
-from homeostat.kube.gate import OpenGate, Urgency, WriteGate
+from homeostat.kube.apiserver.answers import Answer, Expired, Fate, error_of, may_try_again
+from homeostat.kube.apiserver.credentials import Credentials, Identity
+from homeostat.kube.apiserver.gate import OpenGate, Urgency, WriteGate
 from homeostat.ports import UNTRACED, Tracer
 
 JSON = "application/json"

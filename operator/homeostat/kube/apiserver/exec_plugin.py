@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from homeostat.kube.credentials import CredentialsError, Identity
+from homeostat.kube.apiserver.credentials import CredentialsError, Identity
 
 _TIMEOUT = 30.0
 _VERSIONS = frozenset({"client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"})

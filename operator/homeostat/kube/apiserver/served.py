@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from homeostat.api.meta import API_VERSION
 from homeostat.core.served import Schema, schemas_of
-from homeostat.kube.client import ApiClient
+from homeostat.kube.apiserver.client import ApiClient
 from homeostat.ports import Gone
 
 PATH = f"/openapi/v3/apis/{API_VERSION}"

@@ -2,7 +2,7 @@
 
 from homeostat.api.kinds import KINDS
 from homeostat.api.meta import API_VERSION
-from homeostat.kube.resources import JOB, NAMESPACE, NODE, POD, REPLICA_SET, SERVICE, WORKLOADS
+from homeostat.kube.apiserver.resources import JOB, NAMESPACE, NODE, POD, REPLICA_SET, SERVICE, WORKLOADS
 
 _OTHERS = {
     "Pod": POD.api_version,

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from homeostat.kube.credentials import (
+from homeostat.kube.apiserver.credentials import (
     Credentials,
     CredentialsError,
     FixedIdentity,
@@ -16,7 +16,7 @@ from homeostat.kube.credentials import (
     decode_pem,
     in_cluster,
 )
-from homeostat.kube.exec_plugin import ExecPlugin, cluster_info
+from homeostat.kube.apiserver.exec_plugin import ExecPlugin, cluster_info
 
 _UNSUPPORTED_USER = ("auth-provider", "username", "password", "as", "as-uid", "as-groups", "as-user-extra")
 _UNSUPPORTED_CLUSTER = ("proxy-url",)

@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 
 import aiohttp
 
-from homeostat.kube.credentials import Credentials
+from homeostat.kube.apiserver.credentials import Credentials
 from homeostat.ports import Unavailable
 
 
