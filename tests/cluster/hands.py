@@ -9,8 +9,8 @@ import pytest
 from homeostat.kube.actuator import ApiActuator
 from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.apiserver.kubeconfig import find_credentials
-from homeostat.kube.budget import ActionBudget
-from homeostat.kube.locks import Locks
+from homeostat.kube.leases.budget import ActionBudget
+from homeostat.kube.leases.locks import Locks
 from homeostat.kube.workloads import ApiCluster
 
 

@@ -31,7 +31,7 @@ from homeostat.kube.apiserver.kubeconfig import find_credentials
 from homeostat.kube.apiserver.resources import POD
 from homeostat.kube.attach import ApiAgentWires
 from homeostat.kube.ephemeral import EphemeralAgents, container_of
-from homeostat.kube.locks import Locks
+from homeostat.kube.leases.locks import Locks
 from homeostat.kube.workloads import ApiCluster
 
 pytestmark = pytest.mark.cluster

@@ -29,13 +29,13 @@ from homeostat.core.decision import Event, EventType
 from homeostat.core.leadership import Terms
 from homeostat.core.ref import Ref
 from homeostat.engine.objects import KIND_BY_NAME
-from homeostat.kube import budget as budgets
-from homeostat.kube import lease as leases
 from homeostat.kube.actuator import ApiActuator
 from homeostat.kube.apiserver.client import APPLY_PATCH, MERGE_PATCH, ApiClient
 from homeostat.kube.apiserver.resources import LEASE, POD, WORKLOADS, resource_of
-from homeostat.kube.lease import Leadership
-from homeostat.kube.locks import lock_name
+from homeostat.kube.leases import budget as budgets
+from homeostat.kube.leases import election as leases
+from homeostat.kube.leases.election import Leadership
+from homeostat.kube.leases.locks import lock_name
 from homeostat.kube.objects import FINALIZER, ApiObjects
 from homeostat.kube.projections import RESTARTED_AT
 from homeostat.kube.recorder import ApiRecorder

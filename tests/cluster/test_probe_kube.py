@@ -25,9 +25,9 @@ from homeostat.core.probing.result import Reason
 from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.apiserver.kubeconfig import find_credentials
 from homeostat.kube.apiserver.resources import JOB, POD, SECRET
-from homeostat.kube.budget import ActionBudget
 from homeostat.kube.jobs import ApiJobs, job_name
-from homeostat.kube.locks import Locks
+from homeostat.kube.leases.budget import ActionBudget
+from homeostat.kube.leases.locks import Locks
 from homeostat.kube.secrets import ApiSecrets
 from homeostat.kube.workloads import ApiCluster
 from homeostat.ports import Forbidden

@@ -22,9 +22,9 @@ from homeostat.core.ref import Ref
 from homeostat.kube.actuator import ApiActuator
 from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.apiserver.kubeconfig import find_credentials
-from homeostat.kube.budget import ActionBudget
 from homeostat.kube.errands import ApiJobReader
-from homeostat.kube.locks import Locks
+from homeostat.kube.leases.budget import ActionBudget
+from homeostat.kube.leases.locks import Locks
 
 pytestmark = pytest.mark.apiserver
 

@@ -16,9 +16,9 @@ from homeostat.core.ref import Ref
 from homeostat.kube.apiserver.client import APPLY_PATCH, MERGE_PATCH, ApiClient
 from homeostat.kube.apiserver.kubeconfig import find_credentials
 from homeostat.kube.apiserver.resources import LEASE, NODE, POD, SERVICE, WORKLOADS
-from homeostat.kube.budget import ActionBudget
 from homeostat.kube.errands import ApiJobReader
-from homeostat.kube.locks import Locks, lock_name
+from homeostat.kube.leases.budget import ActionBudget
+from homeostat.kube.leases.locks import Locks, lock_name
 from homeostat.kube.revisions import ApiRevisions
 from homeostat.kube.targets import ApiTargets
 from homeostat.kube.workloads import ApiCluster

@@ -23,8 +23,8 @@ from homeostat.core.action import (
 from homeostat.core.ref import Ref
 from homeostat.kube.actuator import ApiActuator
 from homeostat.kube.apiserver.client import ApiClient
-from homeostat.kube.budget import ActionBudget
-from homeostat.kube.locks import Locks
+from homeostat.kube.leases.budget import ActionBudget
+from homeostat.kube.leases.locks import Locks
 
 NOW = datetime(2026, 11, 21, 8, tzinfo=UTC)
 POD = Ref("Pod", "shop", "web-1", "pod-uid")

@@ -11,8 +11,8 @@ from homeostat.core.cluster import PatchEffect, Workload
 from homeostat.core.ref import Ref
 from homeostat.kube.actuator import ApiActuator
 from homeostat.kube.apiserver.client import ApiClient
-from homeostat.kube.budget import ActionBudget
-from homeostat.kube.locks import Locks
+from homeostat.kube.leases.budget import ActionBudget
+from homeostat.kube.leases.locks import Locks
 from homeostat.kube.resizing import is_resizing
 from homeostat.kube.revisions import TRIES, ApiRevisions
 from homeostat.ports import Forbidden, Rejected, Unavailable

@@ -18,7 +18,7 @@ from contract.kube_server import credentials, serving_handler
 from contract.lease_server import LeaseServer
 from homeostat.core.leadership import Sighting, Step, Terms, next_step, seconds_left, sighted
 from homeostat.kube.apiserver.client import ApiClient
-from homeostat.kube.lease import Leadership
+from homeostat.kube.leases.election import Leadership
 
 TERMS = Terms()
 SHORT = Terms(duration=1.0, deadline=0.6, renew_every=0.1)

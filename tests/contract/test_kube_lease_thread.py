@@ -16,7 +16,7 @@ from homeostat.core.leadership import Terms
 from homeostat.engine.clock import SystemClock
 from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.apiserver.credentials import CredentialsError
-from homeostat.kube.lease_thread import ElectionThread
+from homeostat.kube.leases.election_thread import ElectionThread
 
 SHORT = Terms(duration=3.0, deadline=2.0, renew_every=0.1)
 LONG_ENOUGH = 35

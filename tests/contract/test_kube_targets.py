@@ -10,9 +10,9 @@ from homeostat.core.action import Outcome, Verb
 from homeostat.core.cluster import GitOwner, Service
 from homeostat.core.ref import Ref
 from homeostat.kube.apiserver.client import ApiClient
-from homeostat.kube.budget import ActionBudget
 from homeostat.kube.errands import ApiJobReader
-from homeostat.kube.locks import Locks
+from homeostat.kube.leases.budget import ActionBudget
+from homeostat.kube.leases.locks import Locks
 from homeostat.kube.projections import node_workload_of, pod_of, workload_of
 from homeostat.kube.revisions import ApiRevisions
 from homeostat.kube.targets import ApiTargets

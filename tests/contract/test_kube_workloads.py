@@ -6,8 +6,8 @@ from typing import Any
 from contract.kube_server import answers, client_of, refuses, serving
 from homeostat.core.cluster import Claim, Node
 from homeostat.kube.apiserver.client import ApiClient
-from homeostat.kube.budget import ActionBudget
-from homeostat.kube.locks import Locks
+from homeostat.kube.leases.budget import ActionBudget
+from homeostat.kube.leases.locks import Locks
 from homeostat.kube.workloads import ApiCluster
 
 

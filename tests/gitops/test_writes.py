@@ -18,9 +18,10 @@ from homeostat.core.ref import Ref
 from homeostat.core.rules.holder import Holder
 from homeostat.core.rules.holder import manifest as rules_manifest
 from homeostat.engine.objects import KIND_BY_NAME
-from homeostat.kube import errands, guard_lease, guard_pod, jobs, locks
+from homeostat.kube import errands, guard_lease, guard_pod, jobs
 from homeostat.kube.apiserver.resources import resource_of
 from homeostat.kube.experiments import ApiExperiments
+from homeostat.kube.leases import locks
 from homeostat.kube.objects import FINALIZER, ApiObjects
 
 OPERATOR = Path(__file__).resolve().parents[2] / "operator" / "homeostat"
@@ -31,7 +32,7 @@ WRITES = {
     "kube/jobs.py": "Jobs of our own, and reviews",
     "kube/guards.py": "Leases and Pods of our own",
     "kube/guard_post.py": "Leases of our own",
-    "kube/lease_object.py": "Leases of our own",
+    "kube/leases/lease.py": "Leases of our own",
     "kube/recorder.py": "Events",
     "kube/access.py": "reviews, which store nothing",
     "kube/rights.py": "reviews, which store nothing",

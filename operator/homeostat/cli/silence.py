@@ -7,8 +7,8 @@ from homeostat.api.meta import format_time
 from homeostat.cli.asked import OPERATOR_NAMESPACE
 from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.apiserver.clock import clock_skew
-from homeostat.kube.lease import NAME as LEADER
-from homeostat.kube.lease_object import LeaseObject, Leases
+from homeostat.kube.leases.election import NAME as LEADER
+from homeostat.kube.leases.lease import LeaseObject, Leases
 from homeostat.ports import Clock, Forbidden, Gone, Rejected, Unavailable
 
 SILENT_FOR = timedelta(minutes=1)

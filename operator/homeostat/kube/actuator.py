@@ -40,14 +40,14 @@ from homeostat.kube.apiserver.answers import BudgetHeld, Denied
 from homeostat.kube.apiserver.client import MERGE_PATCH, STRATEGIC_PATCH, ApiClient
 from homeostat.kube.apiserver.gate import Urgency
 from homeostat.kube.apiserver.resources import POD, WORKLOADS
-from homeostat.kube.budget import ActionBudget, BudgetUnreadable
 from homeostat.kube.changes import ApiChanges, Change
 from homeostat.kube.ephemeral import EphemeralAgents
 from homeostat.kube.errands import Errands
 from homeostat.kube.experiments import ApiExperiments
 from homeostat.kube.fields import ApiFields
 from homeostat.kube.guards import ApiGuards
-from homeostat.kube.locks import Locks
+from homeostat.kube.leases.budget import ActionBudget, BudgetUnreadable
+from homeostat.kube.leases.locks import Locks
 from homeostat.kube.projections import RESTARTED_AT
 from homeostat.kube.rules import ApiRules
 from homeostat.ports import Caller, Conflict, Forbidden, Gone, Rejected, Unavailable

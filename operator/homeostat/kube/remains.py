@@ -19,9 +19,9 @@ from homeostat.kube.agents_left import AgentLeft, agents_left
 from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.apiserver.resources import resource_of
 from homeostat.kube.guards import ApiGuards
-from homeostat.kube.lease import NAME as LEADER
-from homeostat.kube.lease_object import LeaseObject, Leases
-from homeostat.kube.locks import locks_left
+from homeostat.kube.leases.election import NAME as LEADER
+from homeostat.kube.leases.lease import LeaseObject, Leases
+from homeostat.kube.leases.locks import locks_left
 from homeostat.kube.markers import Markers
 from homeostat.kube.objects import FINALIZER
 from homeostat.ports import Forbidden, Gone

@@ -22,8 +22,8 @@ from homeostat.kube.apiserver.resources import (
     WORKLOADS,
     Resource,
 )
-from homeostat.kube.budget import ActionBudget
-from homeostat.kube.locks import Locks
+from homeostat.kube.leases.budget import ActionBudget
+from homeostat.kube.leases.locks import Locks
 from homeostat.kube.projections import (
     claim_of,
     controller_of,

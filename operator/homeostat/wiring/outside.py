@@ -20,12 +20,12 @@ from homeostat.kube.actuator import ApiActuator
 from homeostat.kube.admission import ApiAdmission
 from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.attach import ApiAgentWires
-from homeostat.kube.budget import ActionBudget
 from homeostat.kube.ephemeral import EphemeralAgents
 from homeostat.kube.errands import ApiJobReader
 from homeostat.kube.guards import ApiGuards
 from homeostat.kube.jobs import ApiJobs
-from homeostat.kube.locks import Locks
+from homeostat.kube.leases.budget import ActionBudget
+from homeostat.kube.leases.locks import Locks
 from homeostat.kube.objects import ApiObjects
 from homeostat.kube.recorder import ApiRecorder
 from homeostat.kube.revisions import ApiRevisions

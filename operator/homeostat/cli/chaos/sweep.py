@@ -32,7 +32,7 @@ from homeostat.kube.apiserver.credentials import Credentials
 from homeostat.kube.apiserver.resources import WORKLOADS
 from homeostat.kube.fields import ApiFields
 from homeostat.kube.guards import ApiGuards
-from homeostat.kube.lease_object import LeaseObject, Leases
+from homeostat.kube.leases.lease import LeaseObject, Leases
 from homeostat.kube.objects import ApiObjects
 from homeostat.kube.remains import Holder, Remains, leader_of, read_remains
 from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable

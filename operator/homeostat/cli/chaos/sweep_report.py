@@ -6,7 +6,7 @@ from typing import Any
 from homeostat.core.chaos.faults.sweeping import is_over
 from homeostat.core.guarding.held import Held, mark_on
 from homeostat.core.ref import Ref
-from homeostat.kube.lease_object import LeaseObject
+from homeostat.kube.leases.lease import LeaseObject
 from homeostat.kube.remains import Holder, Remains
 
 _GONE = {

@@ -32,9 +32,9 @@ from homeostat.cli.streams import complain, in_one_line
 from homeostat.engine.clock import SystemClock
 from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.apiserver.credentials import Credentials
-from homeostat.kube.budget import ActionBudget
 from homeostat.kube.errands import ApiJobReader
-from homeostat.kube.locks import Locks
+from homeostat.kube.leases.budget import ActionBudget
+from homeostat.kube.leases.locks import Locks
 from homeostat.kube.objects import ApiObjects
 from homeostat.kube.revisions import ApiRevisions
 from homeostat.kube.targets import ApiTargets

@@ -33,10 +33,10 @@ from homeostat.engine.controllers.freeze import UNREADABLE
 from homeostat.engine.objects import Entry, entry_from
 from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.attach import ApiAgentWires
-from homeostat.kube.budget import ActionBudget
 from homeostat.kube.errands import ApiJobReader
 from homeostat.kube.guards import ApiGuards
-from homeostat.kube.locks import Locks
+from homeostat.kube.leases.budget import ActionBudget
+from homeostat.kube.leases.locks import Locks
 from homeostat.kube.objects import ApiObjects
 from homeostat.kube.revisions import ApiRevisions
 from homeostat.kube.targets import ApiTargets

@@ -13,7 +13,7 @@ from typing import Any
 from homeostat.core.leadership import Sighting, Step, Terms, next_step, seconds_left, sighted
 from homeostat.kube.apiserver.client import ApiClient, Timing
 from homeostat.kube.apiserver.gate import Urgency
-from homeostat.kube.lease_object import LeaseObject, Leases, held
+from homeostat.kube.leases.lease import LeaseObject, Leases, held
 from homeostat.ports import Clock, Conflict, Forbidden, Gone, Rejected, Unavailable
 
 NAME = "homeostat-leader"

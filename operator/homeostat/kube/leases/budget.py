@@ -12,7 +12,7 @@ from math import ceil
 from homeostat.core.action import Outcome, Verb
 from homeostat.core.cluster import TokenBudget
 from homeostat.kube.apiserver.client import ApiClient, Timing
-from homeostat.kube.lease_object import LeaseObject, Leases, annotation
+from homeostat.kube.leases.lease import LeaseObject, Leases, annotation
 from homeostat.ports import Conflict, Unavailable
 
 NAME = "homeostat-action-budget"

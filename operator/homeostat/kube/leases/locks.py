@@ -14,7 +14,7 @@ from homeostat.core.cluster import Lock
 from homeostat.core.ref import Ref
 from homeostat.kube.apiserver.api_versions import api_version_of
 from homeostat.kube.apiserver.client import ApiClient
-from homeostat.kube.lease_object import LeaseObject, Leases, annotation, held
+from homeostat.kube.leases.lease import LeaseObject, Leases, annotation, held
 from homeostat.ports import Conflict, Forbidden, Gone
 
 _ATTEMPTS = 5

@@ -19,7 +19,7 @@ from typing import Self
 
 from homeostat.core.leadership import Terms
 from homeostat.kube.apiserver.client import ApiClient
-from homeostat.kube.lease import Leadership
+from homeostat.kube.leases.election import Leadership
 from homeostat.ports import Clock
 
 SILENT_FOR = 30.0
