@@ -11,7 +11,7 @@ from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.apiserver.kubeconfig import find_credentials
 from homeostat.kube.leases.budget import ActionBudget
 from homeostat.kube.leases.locks import Locks
-from homeostat.kube.workloads import ApiCluster
+from homeostat.kube.workloads.cluster import ApiCluster
 
 
 @pytest.fixture

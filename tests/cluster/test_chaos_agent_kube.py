@@ -32,7 +32,7 @@ from homeostat.kube.apiserver.resources import POD
 from homeostat.kube.attach import ApiAgentWires
 from homeostat.kube.ephemeral import EphemeralAgents, container_of
 from homeostat.kube.leases.locks import Locks
-from homeostat.kube.workloads import ApiCluster
+from homeostat.kube.workloads.cluster import ApiCluster
 
 pytestmark = pytest.mark.cluster
 __all__ = ["client", "cluster"]

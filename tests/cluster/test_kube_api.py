@@ -37,9 +37,9 @@ from homeostat.kube.leases import election as leases
 from homeostat.kube.leases.election import Leadership
 from homeostat.kube.leases.locks import lock_name
 from homeostat.kube.objects import FINALIZER, ApiObjects
-from homeostat.kube.projections import RESTARTED_AT
 from homeostat.kube.recorder import ApiRecorder
-from homeostat.kube.workloads import ApiCluster
+from homeostat.kube.workloads.cluster import ApiCluster
+from homeostat.kube.workloads.projections import RESTARTED_AT
 from homeostat.ports import Conflict, Gone, Rejected, Unavailable
 
 pytestmark = pytest.mark.apiserver

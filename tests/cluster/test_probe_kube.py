@@ -29,7 +29,7 @@ from homeostat.kube.jobs import ApiJobs, job_name
 from homeostat.kube.leases.budget import ActionBudget
 from homeostat.kube.leases.locks import Locks
 from homeostat.kube.secrets import ApiSecrets
-from homeostat.kube.workloads import ApiCluster
+from homeostat.kube.workloads.cluster import ApiCluster
 from homeostat.ports import Forbidden
 from homeostat.probe.cluster.job import JobProbe
 from homeostat.probe.cluster.secrets import SecretReader

@@ -17,7 +17,7 @@ from homeostat.kube.actuator import ApiActuator
 from homeostat.kube.apiserver.client import MERGE_PATCH, ApiClient
 from homeostat.kube.apiserver.resources import NODE, POD, WORKLOADS
 from homeostat.kube.revisions import ApiRevisions
-from homeostat.kube.workloads import ApiCluster
+from homeostat.kube.workloads.cluster import ApiCluster
 
 pytestmark = pytest.mark.apiserver
 __all__ = ["client", "cluster", "hand"]

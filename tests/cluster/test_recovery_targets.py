@@ -20,8 +20,8 @@ from homeostat.kube.errands import ApiJobReader
 from homeostat.kube.leases.budget import ActionBudget
 from homeostat.kube.leases.locks import Locks, lock_name
 from homeostat.kube.revisions import ApiRevisions
-from homeostat.kube.targets import ApiTargets
-from homeostat.kube.workloads import ApiCluster
+from homeostat.kube.workloads.cluster import ApiCluster
+from homeostat.kube.workloads.targets import ApiTargets
 
 pytestmark = pytest.mark.apiserver
 

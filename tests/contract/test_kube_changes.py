@@ -13,8 +13,8 @@ from homeostat.kube.actuator import ApiActuator
 from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.leases.budget import ActionBudget
 from homeostat.kube.leases.locks import Locks
-from homeostat.kube.resizing import is_resizing
 from homeostat.kube.revisions import TRIES, ApiRevisions
+from homeostat.kube.workloads.resizing import is_resizing
 from homeostat.ports import Forbidden, Rejected, Unavailable
 
 NOW = datetime(2026, 11, 21, 8, tzinfo=UTC)

@@ -10,7 +10,7 @@ from homeostat.core.cluster import Job
 from homeostat.core.probing.request import JobRequest
 from homeostat.core.ref import Ref
 from homeostat.kube.jobs import ApiJobs, job_name
-from homeostat.kube.projections import job_of
+from homeostat.kube.workloads.projections import job_of
 from homeostat.ports import Conflict, Forbidden, Rejected, Unavailable
 
 TEMPLATE = {"spec": {"containers": [{"name": "ask", "image": "shop/ask:1"}], "restartPolicy": "Always"}}

@@ -8,7 +8,7 @@ import pytest
 from homeostat.core.cluster import AgentContainer, Claim, Node, Pod, Secret
 from homeostat.core.ref import Ref
 from homeostat.kube.apiserver.resources import DISRUPTION_BUDGET, NAMESPACE, POD
-from homeostat.kube.projections import (
+from homeostat.kube.workloads.projections import (
     claim_of,
     disruption_budget_of,
     namespace_of,
@@ -17,7 +17,7 @@ from homeostat.kube.projections import (
     secret_of,
     workload_of,
 )
-from homeostat.kube.selectors import selector_text
+from homeostat.kube.workloads.selectors import selector_text
 
 
 def _pod(status: dict[str, Any], **metadata: Any) -> Pod:

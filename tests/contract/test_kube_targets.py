@@ -13,10 +13,10 @@ from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.errands import ApiJobReader
 from homeostat.kube.leases.budget import ActionBudget
 from homeostat.kube.leases.locks import Locks
-from homeostat.kube.projections import node_workload_of, pod_of, workload_of
 from homeostat.kube.revisions import ApiRevisions
-from homeostat.kube.targets import ApiTargets
-from homeostat.kube.workloads import ApiCluster
+from homeostat.kube.workloads.cluster import ApiCluster
+from homeostat.kube.workloads.projections import node_workload_of, pod_of, workload_of
+from homeostat.kube.workloads.targets import ApiTargets
 
 Objects = dict[str, list[dict[str, Any]]]
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)

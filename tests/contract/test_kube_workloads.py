@@ -8,7 +8,7 @@ from homeostat.core.cluster import Claim, Node
 from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.leases.budget import ActionBudget
 from homeostat.kube.leases.locks import Locks
-from homeostat.kube.workloads import ApiCluster
+from homeostat.kube.workloads.cluster import ApiCluster
 
 
 def _cluster(client: ApiClient) -> ApiCluster:

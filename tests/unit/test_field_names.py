@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from homeostat.kube.field_names import fields_of, references_of, spec_patch
+from homeostat.kube.workloads.field_names import fields_of, references_of, spec_patch
 
 WEB: dict[str, Any] = {
     "name": "web",

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from homeostat.kube.rollouts import drops_claims, keeps_broken_pods, rollout_takes, rolls_out
+from homeostat.kube.workloads.rollouts import drops_claims, keeps_broken_pods, rollout_takes, rolls_out
 
 
 @pytest.mark.parametrize(

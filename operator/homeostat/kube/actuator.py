@@ -48,8 +48,8 @@ from homeostat.kube.fields import ApiFields
 from homeostat.kube.guards import ApiGuards
 from homeostat.kube.leases.budget import ActionBudget, BudgetUnreadable
 from homeostat.kube.leases.locks import Locks
-from homeostat.kube.projections import RESTARTED_AT
 from homeostat.kube.rules import ApiRules
+from homeostat.kube.workloads.projections import RESTARTED_AT
 from homeostat.ports import Caller, Conflict, Forbidden, Gone, Rejected, Unavailable
 
 FIELD_MANAGER = "homeostat-actions"

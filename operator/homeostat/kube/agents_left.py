@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from homeostat.core.ref import Ref
 from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.apiserver.resources import POD
-from homeostat.kube.projections import pod_of
+from homeostat.kube.workloads.projections import pod_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from homeostat.core.ref import Ref
 from homeostat.kube.apiserver.client import MERGE_PATCH, STRATEGIC_PATCH, ApiClient
 from homeostat.kube.apiserver.gate import Urgency
 from homeostat.kube.apiserver.resources import NODE, POD, SERVICE, WORKLOADS
-from homeostat.kube.projections import controller_of
 from homeostat.kube.templates import REVISIONS, is_same_template, template_of
+from homeostat.kube.workloads.projections import controller_of
 from homeostat.ports import Conflict, Gone
 
 Change = UndoRollout | PatchObject | SetUnschedulable | ResizePod

@@ -15,7 +15,7 @@ from homeostat.core.ref import Ref
 from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.apiserver.resources import JOB
 from homeostat.kube.jobs import create_job, label_of, part_of, pod_template
-from homeostat.kube.projections import job_of
+from homeostat.kube.workloads.projections import job_of
 from homeostat.ports import Caller, Conflict, Gone, Rejected
 
 ATTEMPT = f"{GROUP}/attempt"

@@ -14,8 +14,8 @@ from homeostat.core.ref import Ref
 from homeostat.kube.apiserver.client import STRATEGIC_PATCH, ApiClient
 from homeostat.kube.apiserver.gate import Urgency
 from homeostat.kube.apiserver.resources import NODE, POD, WORKLOADS, Resource
-from homeostat.kube.field_names import fields_of, spec_patch
-from homeostat.kube.projections import ref_of
+from homeostat.kube.workloads.field_names import fields_of, spec_patch
+from homeostat.kube.workloads.projections import ref_of
 from homeostat.ports import Conflict, Gone, Rejected
 
 FIELD_MANAGER = "homeostat-actions"

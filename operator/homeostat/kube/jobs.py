@@ -16,7 +16,7 @@ from homeostat.core.ref import Ref
 from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.apiserver.gate import Urgency
 from homeostat.kube.apiserver.resources import ACCESS_REVIEW, JOB, POD
-from homeostat.kube.projections import job_of, pod_of
+from homeostat.kube.workloads.projections import job_of, pod_of
 from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable
 
 _MANAGER = {"fieldManager": "homeostat-probes"}

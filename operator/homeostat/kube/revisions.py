@@ -12,8 +12,8 @@ from homeostat.core.ref import Ref
 from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.apiserver.resources import WORKLOADS
 from homeostat.kube.changes import CHANGEABLE, FIELD_MANAGER, PATCHES
-from homeostat.kube.projections import controller_of
 from homeostat.kube.templates import REVISIONS, is_same_template, template_of
+from homeostat.kube.workloads.projections import controller_of
 from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable
 
 MOST_KNOWN = 64

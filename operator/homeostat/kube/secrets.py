@@ -3,7 +3,7 @@
 from homeostat.core.cluster import Secret
 from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.apiserver.resources import SECRET
-from homeostat.kube.projections import secret_of
+from homeostat.kube.workloads.projections import secret_of
 from homeostat.ports import Gone
 
 

@@ -32,8 +32,8 @@ from homeostat.kube.revisions import ApiRevisions
 from homeostat.kube.rights import ApiRights
 from homeostat.kube.rules import ApiRules
 from homeostat.kube.secrets import ApiSecrets
-from homeostat.kube.targets import ApiTargets
-from homeostat.kube.workloads import ApiCluster
+from homeostat.kube.workloads.cluster import ApiCluster
+from homeostat.kube.workloads.targets import ApiTargets
 from homeostat.notify.webhook import Webhooks
 from homeostat.ports import (
     UNTRACED,

@@ -37,8 +37,8 @@ from homeostat.kube.leases.budget import ActionBudget
 from homeostat.kube.leases.locks import Locks
 from homeostat.kube.objects import ApiObjects
 from homeostat.kube.revisions import ApiRevisions
-from homeostat.kube.targets import ApiTargets
-from homeostat.kube.workloads import ApiCluster
+from homeostat.kube.workloads.cluster import ApiCluster
+from homeostat.kube.workloads.targets import ApiTargets
 
 KINDS = (KIND, objective.KIND, health_check.KIND, chaos.KIND, gameday.KIND)
 PASSES, REFUSES, NOT_KNOWN = 0, 1, 3

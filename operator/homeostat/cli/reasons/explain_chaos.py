@@ -39,8 +39,8 @@ from homeostat.kube.leases.budget import ActionBudget
 from homeostat.kube.leases.locks import Locks
 from homeostat.kube.objects import ApiObjects
 from homeostat.kube.revisions import ApiRevisions
-from homeostat.kube.targets import ApiTargets
-from homeostat.kube.workloads import ApiCluster
+from homeostat.kube.workloads.cluster import ApiCluster
+from homeostat.kube.workloads.targets import ApiTargets
 from homeostat.ports import Objects
 
 STALE_AFTER = timedelta(minutes=1)

@@ -21,11 +21,11 @@ from homeostat.core.cluster import (
 )
 from homeostat.core.orders import PREFIX
 from homeostat.core.ref import Ref
-from homeostat.kube.field_names import fields_of, references_of
-from homeostat.kube.git_owners import git_owner_of
-from homeostat.kube.resizing import is_resizing
-from homeostat.kube.rollouts import drops_claims, keeps_broken_pods, rollout_takes, rolls_out
-from homeostat.kube.selectors import selector_text
+from homeostat.kube.workloads.field_names import fields_of, references_of
+from homeostat.kube.workloads.git_owners import git_owner_of
+from homeostat.kube.workloads.resizing import is_resizing
+from homeostat.kube.workloads.rollouts import drops_claims, keeps_broken_pods, rollout_takes, rolls_out
+from homeostat.kube.workloads.selectors import selector_text
 
 Raw = Mapping[str, Any]
 RESTARTED_AT = f"{GROUP}/restartedAt"

@@ -24,7 +24,7 @@ from homeostat.kube.apiserver.resources import (
 )
 from homeostat.kube.leases.budget import ActionBudget
 from homeostat.kube.leases.locks import Locks
-from homeostat.kube.projections import (
+from homeostat.kube.workloads.projections import (
     claim_of,
     controller_of,
     disruption_budget_of,
@@ -33,7 +33,7 @@ from homeostat.kube.projections import (
     pod_of,
     workload_of,
 )
-from homeostat.kube.services import service_of
+from homeostat.kube.workloads.services import service_of
 from homeostat.ports import Gone, Rejected
 
 _FEW_NODES = 10

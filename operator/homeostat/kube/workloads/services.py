@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from homeostat.core.cluster import Service
-from homeostat.kube.selectors import selector_text
+from homeostat.kube.workloads.selectors import selector_text
 
 
 def service_of(raw: Mapping[str, Any]) -> Service | None:

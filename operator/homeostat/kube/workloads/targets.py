@@ -1,6 +1,6 @@
 """What RecoveryPolicies heal, read on demand (`ports.Targets`): workloads, Nodes, Services, and what controls Pods.
 
-Every read is a quorum read, as those of `kube/workloads.py`, which it builds on.
+Every read is a quorum read, as those of `kube/workloads/cluster.py`, which it builds on.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -12,14 +12,14 @@ from homeostat.core.cluster import Job, PatchEffect, Pod, Revision, Workload
 from homeostat.core.ref import Ref
 from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.apiserver.resources import NODE, POD, SERVICE, WORKLOADS
-from homeostat.kube.projections import (
+from homeostat.kube.workloads.cluster import ApiCluster
+from homeostat.kube.workloads.projections import (
     controller_workload_of,
     node_conditions_of,
     node_workload_of,
     pod_of,
     service_workload_of,
 )
-from homeostat.kube.workloads import ApiCluster
 from homeostat.ports import Gone
 
 Raw = Mapping[str, Any]
