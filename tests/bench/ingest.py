@@ -40,7 +40,7 @@ from homeostat.engine.objective.desk import desk_of
 from homeostat.engine.objective.ingest import Ingest
 from homeostat.engine.objects import Key, ObjectStore, entry_from
 from homeostat.engine.recovery.alert_inbox import AlertInbox
-from homeostat.kube.access import ApiAccess
+from homeostat.kube.authorization.access import ApiAccess
 from homeostat.rest.server import serving_api
 from homeostat.store.history import SqlHistory
 from homeostat.telemetry.metrics import Metrics

@@ -19,7 +19,7 @@ RBAC = "rbac.authorization.k8s.io/v1"
 ACCOUNT = "limited"
 ALL = tuple(sorted({grant.feature for grant in GRANTS if grant.feature}))
 HURRY = {"homeostat.engine.granted:SOON": 0.2, "homeostat.engine.granted:ROUND": 0.2}
-HURRY |= {"homeostat.kube.rights:REMEMBER_FOR": 0.1, "homeostat.kube.rights:DOUBT_FOR": 0.1}
+HURRY |= {"homeostat.kube.authorization.rights:REMEMBER_FOR": 0.1, "homeostat.kube.authorization.rights:DOUBT_FOR": 0.1}
 OURS = tuple(grant for grant in GRANTS if grant.account == OPERATOR)
 
 _LABEL = re.compile(r'(\w+)="([^"]*)"')

@@ -11,9 +11,9 @@ import yaml
 from cluster import installation
 from cluster.conftest import Api, Kubectl
 from cluster.operator_process import kubeconfig_for
-from homeostat.kube.access import ApiAccess
 from homeostat.kube.apiserver.client import ApiClient, Patience
 from homeostat.kube.apiserver.kubeconfig import find_credentials
+from homeostat.kube.authorization.access import ApiAccess
 from homeostat.ports import Attributes, Refusal
 
 SYSTEM = "homeostat-system"

@@ -18,7 +18,7 @@ from cluster.waiting import until
 from homeostat.api.recovery import APPROVE, BY, PAUSE, REJECT, RUN
 from homeostat.cli.consent.command import main
 from homeostat.core.rights import CONSENT_POLICY
-from homeostat.kube.admission import ApiAdmission
+from homeostat.kube.authorization.admission import ApiAdmission
 
 pytestmark = pytest.mark.apiserver
 __all__ = ["token_of"]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from contract.kube_server import Behaviour, answers, client_of, refuses, resets, serving
-from homeostat.kube.admission import ApiAdmission
+from homeostat.kube.authorization.admission import ApiAdmission
 from homeostat.ports import Forbidden, Unavailable
 
 NAME = "homeostat-consent"

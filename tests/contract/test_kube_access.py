@@ -9,9 +9,9 @@ import pytest
 
 from contract.kube_server import Behaviour, ScriptedApi, answers, client_of, hangs, refuses, resets, serving
 from fakes import FakeClock
-from homeostat.kube import access as access_module
-from homeostat.kube.access import ApiAccess
 from homeostat.kube.apiserver.client import Patience
+from homeostat.kube.authorization import access as access_module
+from homeostat.kube.authorization.access import ApiAccess
 from homeostat.ports import Attributes, Refusal
 
 PUSH = Attributes("create", "servicelevelobjectives", "events", "shop", "web")

@@ -6,7 +6,7 @@ from contract.kube_server import Behaviour, answers, client_of, refuses, serving
 from fakes import FakeClock
 from homeostat.core.cluster import Right
 from homeostat.kube.apiserver.client import Patience
-from homeostat.kube.rights import REMEMBER_FOR, ApiRights
+from homeostat.kube.authorization.rights import REMEMBER_FOR, ApiRights
 from homeostat.ports import Unavailable
 
 EVICT = Right("create", "", "pods", "eviction", "shop", "step 0 (restartPods)")

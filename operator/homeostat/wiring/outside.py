@@ -15,11 +15,12 @@ from homeostat.engine.objective.alert_post import Sink
 from homeostat.engine.objective.rules_watch import RuleObjects
 from homeostat.engine.orphans import Find, FindGuards, no_guards
 from homeostat.engine.resync import Slices
-from homeostat.kube.access import ApiAccess
 from homeostat.kube.actuator import ApiActuator
-from homeostat.kube.admission import ApiAdmission
 from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.attach import ApiAgentWires
+from homeostat.kube.authorization.access import ApiAccess
+from homeostat.kube.authorization.admission import ApiAdmission
+from homeostat.kube.authorization.rights import ApiRights
 from homeostat.kube.ephemeral import EphemeralAgents
 from homeostat.kube.errands import ApiJobReader
 from homeostat.kube.guards import ApiGuards
@@ -29,7 +30,6 @@ from homeostat.kube.leases.locks import Locks
 from homeostat.kube.objects import ApiObjects
 from homeostat.kube.recorder import ApiRecorder
 from homeostat.kube.revisions import ApiRevisions
-from homeostat.kube.rights import ApiRights
 from homeostat.kube.rules import ApiRules
 from homeostat.kube.secrets import ApiSecrets
 from homeostat.kube.workloads.cluster import ApiCluster

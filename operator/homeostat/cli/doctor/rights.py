@@ -11,10 +11,10 @@ from homeostat.core.cluster import Right
 from homeostat.core.diagnosis.installation import POLICIES
 from homeostat.core.diagnosis.readings import Abilities, Ability, Deployed, PolicySeen, Unread
 from homeostat.core.rights import OPERATOR, Grant, granted, lacking, rights_of
-from homeostat.kube.admission import BINDING, POLICY
 from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.apiserver.resources import ACCESS_REVIEW, SUBJECT_ACCESS_REVIEW, Resource
-from homeostat.kube.rights import attributes_of
+from homeostat.kube.authorization.admission import BINDING, POLICY
+from homeostat.kube.authorization.rights import attributes_of
 from homeostat.ports import Forbidden, Gone, Unavailable
 
 REVIEWS_AT_ONCE = 8
