@@ -11,8 +11,8 @@ from homeostat.core.guarding.held import Leftover, Restorable, write_records
 from homeostat.core.ref import Ref
 from homeostat.kube.apiserver.client import MERGE_PATCH, ApiClient
 from homeostat.kube.apiserver.resources import LEASE, POD
-from homeostat.kube.guard_post import GuardPost
-from homeostat.kube.guards import ApiGuards
+from homeostat.kube.guards.keeping import ApiGuards
+from homeostat.kube.guards.post import GuardPost
 from homeostat.ports import Forbidden, Gone
 
 pytestmark = pytest.mark.apiserver

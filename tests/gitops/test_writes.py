@@ -18,9 +18,11 @@ from homeostat.core.ref import Ref
 from homeostat.core.rules.holder import Holder
 from homeostat.core.rules.holder import manifest as rules_manifest
 from homeostat.engine.objects import KIND_BY_NAME
-from homeostat.kube import errands, guard_lease, guard_pod, jobs
+from homeostat.kube import errands, jobs
 from homeostat.kube.apiserver.resources import resource_of
 from homeostat.kube.experiments import ApiExperiments
+from homeostat.kube.guards import lease as guard_lease
+from homeostat.kube.guards import pod as guard_pod
 from homeostat.kube.leases import locks
 from homeostat.kube.objects import FINALIZER, ApiObjects
 
@@ -30,8 +32,8 @@ WRITES = {
     "kube/experiments.py": "ChaosExperiments: the annotations of a game day's wish",
     "kube/rules.py": "PrometheusRules and ConfigMaps of our own",
     "kube/jobs.py": "Jobs of our own, and reviews",
-    "kube/guards.py": "Leases and Pods of our own",
-    "kube/guard_post.py": "Leases of our own",
+    "kube/guards/keeping.py": "Leases and Pods of our own",
+    "kube/guards/post.py": "Leases of our own",
     "kube/leases/lease.py": "Leases of our own",
     "kube/recorder.py": "Events",
     "kube/authorization/access.py": "reviews, which store nothing",

@@ -16,7 +16,7 @@ from homeostat.core.guarding.watch import Cause, Sight, watch
 from homeostat.core.ref import Ref
 from homeostat.engine import undoing
 from homeostat.engine.undoing import Undo
-from homeostat.kube.guard_lease import GuardLease, digest
+from homeostat.kube.guards.lease import GuardLease, digest
 from homeostat.ports import Forbidden, Unavailable
 
 NOW = datetime(2026, 11, 21, 8, tzinfo=UTC)

@@ -14,7 +14,7 @@ from homeostat.core.action import HoldFields, Outcome, Verb
 from homeostat.core.guarding.held import Fields, Held, Restorable, read_records, restore
 from homeostat.core.guarding.watch import Cause, Watch, watch
 from homeostat.core.ref import Ref
-from homeostat.kube.guard_lease import GuardLease
+from homeostat.kube.guards.lease import GuardLease
 from homeostat.ports import Clock, Conflict, Forbidden, Gone, Rejected, Unavailable
 
 log = structlog.get_logger("homeostat.undo")

@@ -45,7 +45,7 @@ from homeostat.kube.ephemeral import EphemeralAgents
 from homeostat.kube.errands import Errands
 from homeostat.kube.experiments import ApiExperiments
 from homeostat.kube.fields import ApiFields
-from homeostat.kube.guards import ApiGuards
+from homeostat.kube.guards.keeping import ApiGuards
 from homeostat.kube.leases.budget import ActionBudget, BudgetUnreadable
 from homeostat.kube.leases.locks import Locks
 from homeostat.kube.rules import ApiRules

@@ -18,7 +18,7 @@ from homeostat.core.ref import Ref
 from homeostat.kube.agents_left import AgentLeft, agents_left
 from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.apiserver.resources import resource_of
-from homeostat.kube.guards import ApiGuards
+from homeostat.kube.guards.keeping import ApiGuards
 from homeostat.kube.leases.election import NAME as LEADER
 from homeostat.kube.leases.lease import LeaseObject, Leases
 from homeostat.kube.leases.locks import locks_left

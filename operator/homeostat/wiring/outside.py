@@ -23,7 +23,7 @@ from homeostat.kube.authorization.admission import ApiAdmission
 from homeostat.kube.authorization.rights import ApiRights
 from homeostat.kube.ephemeral import EphemeralAgents
 from homeostat.kube.errands import ApiJobReader
-from homeostat.kube.guards import ApiGuards
+from homeostat.kube.guards.keeping import ApiGuards
 from homeostat.kube.jobs import ApiJobs
 from homeostat.kube.leases.budget import ActionBudget
 from homeostat.kube.leases.locks import Locks

@@ -31,7 +31,7 @@ from homeostat.kube.apiserver.clock import clock_skew
 from homeostat.kube.apiserver.credentials import Credentials
 from homeostat.kube.apiserver.resources import WORKLOADS
 from homeostat.kube.fields import ApiFields
-from homeostat.kube.guards import ApiGuards
+from homeostat.kube.guards.keeping import ApiGuards
 from homeostat.kube.leases.lease import LeaseObject, Leases
 from homeostat.kube.objects import ApiObjects
 from homeostat.kube.remains import Holder, Remains, leader_of, read_remains

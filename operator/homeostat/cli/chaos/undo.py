@@ -13,7 +13,7 @@ from homeostat.engine.undoing import Undo
 from homeostat.kube.apiserver.client import ApiClient, Patience
 from homeostat.kube.apiserver.credentials import Credentials, CredentialsError
 from homeostat.kube.fields import ApiFields
-from homeostat.kube.guard_post import GuardPost
+from homeostat.kube.guards.post import GuardPost
 from homeostat.telemetry import log
 
 FAILED = 2

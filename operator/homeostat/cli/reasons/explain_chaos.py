@@ -34,7 +34,7 @@ from homeostat.engine.objects import Entry, entry_from
 from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.attach import ApiAgentWires
 from homeostat.kube.errands import ApiJobReader
-from homeostat.kube.guards import ApiGuards
+from homeostat.kube.guards.keeping import ApiGuards
 from homeostat.kube.leases.budget import ActionBudget
 from homeostat.kube.leases.locks import Locks
 from homeostat.kube.objects import ApiObjects

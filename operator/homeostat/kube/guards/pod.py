@@ -7,7 +7,7 @@ from typing import Any
 
 from homeostat.core.action import KeepGuard
 from homeostat.kube.apiserver.resources import LEASE, POD
-from homeostat.kube.guard_lease import labels_of
+from homeostat.kube.guards.lease import labels_of
 
 Raw = Mapping[str, Any]
 

@@ -15,8 +15,8 @@ from homeostat.core.guarding.watch import GuardSeen
 from homeostat.kube.apiserver.client import MERGE_PATCH, ApiClient
 from homeostat.kube.apiserver.gate import Urgency
 from homeostat.kube.apiserver.resources import LEASE, POD
-from homeostat.kube.guard_lease import OF, GuardLease, guard_lease_of, labels_of, told_by
-from homeostat.kube.guard_pod import has_ended, manifest, trouble_of
+from homeostat.kube.guards.lease import OF, GuardLease, guard_lease_of, labels_of, told_by
+from homeostat.kube.guards.pod import has_ended, manifest, trouble_of
 from homeostat.ports import Conflict, Gone
 
 _MANAGER = {"fieldManager": "homeostat-guards"}

@@ -3,7 +3,7 @@
 from homeostat.kube.apiserver.client import MERGE_PATCH, ApiClient
 from homeostat.kube.apiserver.gate import Urgency
 from homeostat.kube.apiserver.resources import LEASE
-from homeostat.kube.guard_lease import DONE, FIRED, READY, TROUBLE, GuardLease, digest, guard_lease_of
+from homeostat.kube.guards.lease import DONE, FIRED, READY, TROUBLE, GuardLease, digest, guard_lease_of
 from homeostat.ports import Gone
 
 _MANAGER = {"fieldManager": "homeostat-undo"}
