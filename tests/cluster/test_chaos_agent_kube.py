@@ -29,8 +29,8 @@ from homeostat.kube.actuator import ApiActuator
 from homeostat.kube.apiserver.client import STRATEGIC_PATCH, ApiClient
 from homeostat.kube.apiserver.kubeconfig import find_credentials
 from homeostat.kube.apiserver.resources import POD
-from homeostat.kube.attach import ApiAgentWires
-from homeostat.kube.ephemeral import EphemeralAgents, container_of
+from homeostat.kube.faults.attach import ApiAgentWires
+from homeostat.kube.faults.ephemeral import EphemeralAgents, container_of
 from homeostat.kube.leases.locks import Locks
 from homeostat.kube.workloads.cluster import ApiCluster
 
@@ -46,7 +46,7 @@ import asyncio, sys
 from homeostat.core.decision import Ref
 from homeostat.engine.chaos.links import AgentLinks
 from homeostat.engine.clock import SystemClock
-from homeostat.kube.attach import ApiAgentWires
+from homeostat.kube.faults.attach import ApiAgentWires
 from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.apiserver.kubeconfig import find_credentials
 

@@ -17,8 +17,8 @@ from homeostat.core.ref import Ref
 from homeostat.kube.actuator import ApiActuator
 from homeostat.kube.apiserver.client import STRATEGIC_PATCH, ApiClient
 from homeostat.kube.apiserver.resources import NODE, POD, WORKLOADS
-from homeostat.kube.fields import HOLDABLE, ApiFields
-from homeostat.kube.markers import Markers
+from homeostat.kube.faults.fields import HOLDABLE, ApiFields
+from homeostat.kube.faults.markers import Markers
 
 pytestmark = pytest.mark.apiserver
 __all__ = ["client", "hand"]

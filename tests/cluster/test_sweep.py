@@ -19,7 +19,7 @@ from homeostat.core.guarding.held import Mark, Restorable, write_records
 from homeostat.core.ref import Ref
 from homeostat.kube.apiserver.client import APPLY_PATCH, ApiClient
 from homeostat.kube.apiserver.resources import LEASE, POD, WORKLOADS, resource_of
-from homeostat.kube.fields import ApiFields
+from homeostat.kube.faults.fields import ApiFields
 from homeostat.kube.guards.keeping import ApiGuards
 from homeostat.kube.leases.locks import Locks
 from homeostat.kube.objects import FINALIZER

@@ -16,8 +16,8 @@ from homeostat.core.ref import Ref
 from homeostat.kube.actuator import ApiActuator
 from homeostat.kube.apiserver.client import ApiClient, Patience
 from homeostat.kube.apiserver.credentials import Identity
-from homeostat.kube.attach import ApiAgentWires, SocketWire
-from homeostat.kube.ephemeral import EphemeralAgents
+from homeostat.kube.faults.attach import ApiAgentWires, SocketWire
+from homeostat.kube.faults.ephemeral import EphemeralAgents
 from homeostat.ports import Forbidden, Gone, Unavailable
 
 POD = Ref("Pod", "shop", "web-1", "pod-uid")

@@ -41,8 +41,8 @@ WRITES = {
     "kube/revisions.py": "workloads: dry runs alone",
     "kube/actuator.py": "targets of recovery and chaos",
     "kube/changes.py": "targets of recovery",
-    "kube/fields.py": "targets of chaos",
-    "kube/ephemeral.py": "targets of chaos",
+    "kube/faults/fields.py": "targets of chaos",
+    "kube/faults/ephemeral.py": "targets of chaos",
 }
 """Each module of the operator that sends a request that writes, and what it writes. Commands write as who runs them."""
 MANAGERS = {
@@ -81,7 +81,7 @@ def test_every_module_that_writes_to_the_api_server_is_known() -> None:
     gone = {name for name in WRITES if not (OPERATOR / name).exists()}
 
     assert (new, gone) == (set(), set())
-    assert {"kube/objects.py", "kube/rules.py", "kube/fields.py", "kube/changes.py"} <= set(writing_modules())
+    assert {"kube/objects.py", "kube/rules.py", "kube/faults/fields.py", "kube/changes.py"} <= set(writing_modules())
 
 
 def test_the_field_managers_are_those_of_the_docs() -> None:

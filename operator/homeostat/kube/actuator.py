@@ -41,10 +41,10 @@ from homeostat.kube.apiserver.client import MERGE_PATCH, STRATEGIC_PATCH, ApiCli
 from homeostat.kube.apiserver.gate import Urgency
 from homeostat.kube.apiserver.resources import POD, WORKLOADS
 from homeostat.kube.changes import ApiChanges, Change
-from homeostat.kube.ephemeral import EphemeralAgents
 from homeostat.kube.errands import Errands
 from homeostat.kube.experiments import ApiExperiments
-from homeostat.kube.fields import ApiFields
+from homeostat.kube.faults.ephemeral import EphemeralAgents
+from homeostat.kube.faults.fields import ApiFields
 from homeostat.kube.guards.keeping import ApiGuards
 from homeostat.kube.leases.budget import ActionBudget, BudgetUnreadable
 from homeostat.kube.leases.locks import Locks

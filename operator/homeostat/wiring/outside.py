@@ -17,12 +17,12 @@ from homeostat.engine.orphans import Find, FindGuards, no_guards
 from homeostat.engine.resync import Slices
 from homeostat.kube.actuator import ApiActuator
 from homeostat.kube.apiserver.client import ApiClient
-from homeostat.kube.attach import ApiAgentWires
 from homeostat.kube.authorization.access import ApiAccess
 from homeostat.kube.authorization.admission import ApiAdmission
 from homeostat.kube.authorization.rights import ApiRights
-from homeostat.kube.ephemeral import EphemeralAgents
 from homeostat.kube.errands import ApiJobReader
+from homeostat.kube.faults.attach import ApiAgentWires
+from homeostat.kube.faults.ephemeral import EphemeralAgents
 from homeostat.kube.guards.keeping import ApiGuards
 from homeostat.kube.jobs import ApiJobs
 from homeostat.kube.leases.budget import ActionBudget

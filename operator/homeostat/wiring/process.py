@@ -29,8 +29,8 @@ from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.apiserver.credentials import Credentials
 from homeostat.kube.apiserver.kubeconfig import find_credentials
 from homeostat.kube.authorization.rights import ApiRights
+from homeostat.kube.faults.markers import Markers
 from homeostat.kube.leases.election_thread import ElectionThread
-from homeostat.kube.markers import Markers
 from homeostat.notify.alertmanager import Alertmanager
 from homeostat.ports import Forbidden, Gone, HistoryUnavailable, Rejected, Unavailable
 from homeostat.rest.certificate import ServerCertificate

@@ -25,16 +25,16 @@ from homeostat.core.chaos.faults.sweeping import is_over
 from homeostat.core.guarding.held import Held, Leftover, mark_on, restore_by_mark
 from homeostat.core.ref import Ref
 from homeostat.engine.clock import SystemClock
-from homeostat.kube.agents_left import agents_left
 from homeostat.kube.apiserver.client import MERGE_PATCH, ApiClient
 from homeostat.kube.apiserver.clock import clock_skew
 from homeostat.kube.apiserver.credentials import Credentials
 from homeostat.kube.apiserver.resources import WORKLOADS
-from homeostat.kube.fields import ApiFields
+from homeostat.kube.faults.agents_left import agents_left
+from homeostat.kube.faults.fields import ApiFields
+from homeostat.kube.faults.remains import Holder, Remains, leader_of, read_remains
 from homeostat.kube.guards.keeping import ApiGuards
 from homeostat.kube.leases.lease import LeaseObject, Leases
 from homeostat.kube.objects import ApiObjects
-from homeostat.kube.remains import Holder, Remains, leader_of, read_remains
 from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable
 
 CLEAN, LEFT = 0, 1

@@ -6,8 +6,8 @@ from typing import Any
 from homeostat.core.chaos.faults.sweeping import is_over
 from homeostat.core.guarding.held import Held, mark_on
 from homeostat.core.ref import Ref
+from homeostat.kube.faults.remains import Holder, Remains
 from homeostat.kube.leases.lease import LeaseObject
-from homeostat.kube.remains import Holder, Remains
 
 _GONE = {
     "marked": "restored",

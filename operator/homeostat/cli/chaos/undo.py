@@ -12,7 +12,7 @@ from homeostat.engine.clock import SystemClock
 from homeostat.engine.undoing import Undo
 from homeostat.kube.apiserver.client import ApiClient, Patience
 from homeostat.kube.apiserver.credentials import Credentials, CredentialsError
-from homeostat.kube.fields import ApiFields
+from homeostat.kube.faults.fields import ApiFields
 from homeostat.kube.guards.post import GuardPost
 from homeostat.telemetry import log
 

@@ -25,9 +25,9 @@ from homeostat.kube.apiserver.client import ApiClient, Request
 from homeostat.kube.apiserver.clock import clock_skew
 from homeostat.kube.apiserver.resources import NAMESPACE, POD, WORKLOADS
 from homeostat.kube.apiserver.served import served_schemas
+from homeostat.kube.faults.remains import read_remains
 from homeostat.kube.leases.election import NAME as LEADER
 from homeostat.kube.leases.lease import Leases
-from homeostat.kube.remains import read_remains
 from homeostat.ports import Clock, Forbidden, Gone, Unavailable
 
 NAME_LABEL, VERSION_LABEL = "app.kubernetes.io/name", "app.kubernetes.io/version"

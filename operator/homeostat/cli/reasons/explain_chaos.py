@@ -32,8 +32,8 @@ from homeostat.engine.controllers.chaos import choice_of
 from homeostat.engine.controllers.freeze import UNREADABLE
 from homeostat.engine.objects import Entry, entry_from
 from homeostat.kube.apiserver.client import ApiClient
-from homeostat.kube.attach import ApiAgentWires
 from homeostat.kube.errands import ApiJobReader
+from homeostat.kube.faults.attach import ApiAgentWires
 from homeostat.kube.guards.keeping import ApiGuards
 from homeostat.kube.leases.budget import ActionBudget
 from homeostat.kube.leases.locks import Locks

@@ -15,14 +15,14 @@ from homeostat.api.gameday import KIND as GAME_DAY
 from homeostat.api.meta import Kind
 from homeostat.core.guarding.held import Held, Leftover
 from homeostat.core.ref import Ref
-from homeostat.kube.agents_left import AgentLeft, agents_left
 from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.apiserver.resources import resource_of
+from homeostat.kube.faults.agents_left import AgentLeft, agents_left
+from homeostat.kube.faults.markers import Markers
 from homeostat.kube.guards.keeping import ApiGuards
 from homeostat.kube.leases.election import NAME as LEADER
 from homeostat.kube.leases.lease import LeaseObject, Leases
 from homeostat.kube.leases.locks import locks_left
-from homeostat.kube.markers import Markers
 from homeostat.kube.objects import FINALIZER
 from homeostat.ports import Forbidden, Gone
 

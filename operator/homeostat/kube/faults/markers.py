@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from homeostat.core.guarding.held import Held
 from homeostat.core.ref import Ref
 from homeostat.kube.apiserver.client import METADATA_LIST, ApiClient
-from homeostat.kube.fields import HOLDABLE, ApiFields
+from homeostat.kube.faults.fields import HOLDABLE, ApiFields
 from homeostat.ports import Forbidden
 
 
