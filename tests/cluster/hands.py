@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from homeostat.kube.actuator import ApiActuator
+from homeostat.kube.actions.actuator import ApiActuator
 from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.apiserver.kubeconfig import find_credentials
 from homeostat.kube.leases.budget import ActionBudget

@@ -25,7 +25,7 @@ from homeostat.core.orders import PREFIX, AgentState, OffReason, Order, Said
 from homeostat.core.ref import Ref
 from homeostat.engine.chaos.links import AgentLinks
 from homeostat.engine.clock import SystemClock
-from homeostat.kube.actuator import ApiActuator
+from homeostat.kube.actions.actuator import ApiActuator
 from homeostat.kube.apiserver.client import STRATEGIC_PATCH, ApiClient
 from homeostat.kube.apiserver.kubeconfig import find_credentials
 from homeostat.kube.apiserver.resources import POD

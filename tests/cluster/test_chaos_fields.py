@@ -14,7 +14,7 @@ from homeostat.api.chaos import MARKER
 from homeostat.core.action import HoldFields, Outcome, Verb
 from homeostat.core.guarding.held import Held, Mark, Restorable, restore, restore_by_mark
 from homeostat.core.ref import Ref
-from homeostat.kube.actuator import ApiActuator
+from homeostat.kube.actions.actuator import ApiActuator
 from homeostat.kube.apiserver.client import STRATEGIC_PATCH, ApiClient
 from homeostat.kube.apiserver.resources import NODE, POD, WORKLOADS
 from homeostat.kube.faults.fields import HOLDABLE, ApiFields

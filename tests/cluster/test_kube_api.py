@@ -29,7 +29,7 @@ from homeostat.core.decision import Event, EventType
 from homeostat.core.leadership import Terms
 from homeostat.core.ref import Ref
 from homeostat.engine.objects import KIND_BY_NAME
-from homeostat.kube.actuator import ApiActuator
+from homeostat.kube.actions.actuator import ApiActuator
 from homeostat.kube.apiserver.client import APPLY_PATCH, MERGE_PATCH, ApiClient
 from homeostat.kube.apiserver.resources import LEASE, POD, WORKLOADS, resource_of
 from homeostat.kube.leases import budget as budgets

@@ -13,10 +13,10 @@ from homeostat.core import merge_patch
 from homeostat.core.action import Action, Outcome, PatchObject, ResizePod, SetUnschedulable, UndoRollout, Verb
 from homeostat.core.cluster import Pod, Workload
 from homeostat.core.ref import Ref
-from homeostat.kube.actuator import ApiActuator
+from homeostat.kube.actions.actuator import ApiActuator
+from homeostat.kube.actions.revisions import ApiRevisions
 from homeostat.kube.apiserver.client import MERGE_PATCH, ApiClient
 from homeostat.kube.apiserver.resources import NODE, POD, WORKLOADS
-from homeostat.kube.revisions import ApiRevisions
 from homeostat.kube.workloads.cluster import ApiCluster
 
 pytestmark = pytest.mark.apiserver

@@ -19,10 +19,10 @@ from cluster.waiting import until
 from homeostat.core.action import EvictPod, Outcome, RunJob, SetUnschedulable, Verb
 from homeostat.core.cluster import Job
 from homeostat.core.ref import Ref
-from homeostat.kube.actuator import ApiActuator
+from homeostat.kube.actions.actuator import ApiActuator
+from homeostat.kube.actions.errands import ApiJobReader
 from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.apiserver.kubeconfig import find_credentials
-from homeostat.kube.errands import ApiJobReader
 from homeostat.kube.leases.budget import ActionBudget
 from homeostat.kube.leases.locks import Locks
 

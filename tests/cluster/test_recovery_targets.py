@@ -13,13 +13,13 @@ from homeostat.core.action import Outcome, Verb
 from homeostat.core.cluster import Workload
 from homeostat.core.recovery.targets.gitops import TEMPLATE
 from homeostat.core.ref import Ref
+from homeostat.kube.actions.errands import ApiJobReader
+from homeostat.kube.actions.revisions import ApiRevisions
 from homeostat.kube.apiserver.client import APPLY_PATCH, MERGE_PATCH, ApiClient
 from homeostat.kube.apiserver.kubeconfig import find_credentials
 from homeostat.kube.apiserver.resources import LEASE, NODE, POD, SERVICE, WORKLOADS
-from homeostat.kube.errands import ApiJobReader
 from homeostat.kube.leases.budget import ActionBudget
 from homeostat.kube.leases.locks import Locks, lock_name
-from homeostat.kube.revisions import ApiRevisions
 from homeostat.kube.workloads.cluster import ApiCluster
 from homeostat.kube.workloads.targets import ApiTargets
 

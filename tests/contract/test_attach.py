@@ -13,7 +13,7 @@ from contract.kube_server import Seen, answers, client_of, credentials, hangs, r
 from homeostat.core.action import Outcome, StartAgent, Verb
 from homeostat.core.orders import LONGEST_LINE, NEEDS, AgentState, Beat, Order, Said
 from homeostat.core.ref import Ref
-from homeostat.kube.actuator import ApiActuator
+from homeostat.kube.actions.actuator import ApiActuator
 from homeostat.kube.apiserver.client import ApiClient, Patience
 from homeostat.kube.apiserver.credentials import Identity
 from homeostat.kube.faults.attach import ApiAgentWires, SocketWire

@@ -21,7 +21,7 @@ from homeostat.core.action import (
     Verb,
 )
 from homeostat.core.ref import Ref
-from homeostat.kube.actuator import ApiActuator
+from homeostat.kube.actions.actuator import ApiActuator
 from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.leases.budget import ActionBudget
 from homeostat.kube.leases.locks import Locks

@@ -9,11 +9,11 @@ from contract.kube_server import Behaviour, answers, client_of, refuses, resets,
 from homeostat.core.action import Action, Outcome, PatchObject, ResizePod, SetUnschedulable, UndoRollout, Verb
 from homeostat.core.cluster import PatchEffect, Workload
 from homeostat.core.ref import Ref
-from homeostat.kube.actuator import ApiActuator
+from homeostat.kube.actions.actuator import ApiActuator
+from homeostat.kube.actions.revisions import TRIES, ApiRevisions
 from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.leases.budget import ActionBudget
 from homeostat.kube.leases.locks import Locks
-from homeostat.kube.revisions import TRIES, ApiRevisions
 from homeostat.kube.workloads.resizing import is_resizing
 from homeostat.ports import Forbidden, Rejected, Unavailable
 

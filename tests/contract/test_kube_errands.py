@@ -9,7 +9,7 @@ from contract.kube_server import Behaviour, ScriptedApi, answers, client_of, ref
 from homeostat.core.action import CallWebhook, Outcome, RunJob, Verb
 from homeostat.core.cluster import Job
 from homeostat.core.ref import Ref
-from homeostat.kube.errands import ApiJobReader, Errands
+from homeostat.kube.actions.errands import ApiJobReader, Errands
 from homeostat.ports import Forbidden, Rejected, Unavailable
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)

@@ -8,7 +8,7 @@ import pytest
 from contract.kube_server import answers, client_of, refuses, resets, serving
 from homeostat.core.action import AskExperiment, Outcome, Verb
 from homeostat.core.ref import Ref
-from homeostat.kube.actuator import ApiActuator
+from homeostat.kube.actions.actuator import ApiActuator
 from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.leases.budget import ActionBudget
 from homeostat.kube.leases.locks import Locks

@@ -9,11 +9,11 @@ from contract.kube_server import client_of, serving_handler
 from homeostat.core.action import Outcome, Verb
 from homeostat.core.cluster import GitOwner, Service
 from homeostat.core.ref import Ref
+from homeostat.kube.actions.errands import ApiJobReader
+from homeostat.kube.actions.revisions import ApiRevisions
 from homeostat.kube.apiserver.client import ApiClient
-from homeostat.kube.errands import ApiJobReader
 from homeostat.kube.leases.budget import ActionBudget
 from homeostat.kube.leases.locks import Locks
-from homeostat.kube.revisions import ApiRevisions
 from homeostat.kube.workloads.cluster import ApiCluster
 from homeostat.kube.workloads.projections import node_workload_of, pod_of, workload_of
 from homeostat.kube.workloads.targets import ApiTargets

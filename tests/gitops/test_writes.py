@@ -18,9 +18,10 @@ from homeostat.core.ref import Ref
 from homeostat.core.rules.holder import Holder
 from homeostat.core.rules.holder import manifest as rules_manifest
 from homeostat.engine.objects import KIND_BY_NAME
-from homeostat.kube import errands, jobs
+from homeostat.kube import jobs
+from homeostat.kube.actions import errands
+from homeostat.kube.actions.experiments import ApiExperiments
 from homeostat.kube.apiserver.resources import resource_of
-from homeostat.kube.experiments import ApiExperiments
 from homeostat.kube.guards import lease as guard_lease
 from homeostat.kube.guards import pod as guard_pod
 from homeostat.kube.leases import locks
@@ -29,7 +30,7 @@ from homeostat.kube.objects import FINALIZER, ApiObjects
 OPERATOR = Path(__file__).resolve().parents[2] / "operator" / "homeostat"
 WRITES = {
     "kube/objects.py": "our kinds: status, and our finalizer",
-    "kube/experiments.py": "ChaosExperiments: the annotations of a game day's wish",
+    "kube/actions/experiments.py": "ChaosExperiments: the annotations of a game day's wish",
     "kube/rules.py": "PrometheusRules and ConfigMaps of our own",
     "kube/jobs.py": "Jobs of our own, and reviews",
     "kube/guards/keeping.py": "Leases and Pods of our own",
@@ -38,9 +39,9 @@ WRITES = {
     "kube/recorder.py": "Events",
     "kube/authorization/access.py": "reviews, which store nothing",
     "kube/authorization/rights.py": "reviews, which store nothing",
-    "kube/revisions.py": "workloads: dry runs alone",
-    "kube/actuator.py": "targets of recovery and chaos",
-    "kube/changes.py": "targets of recovery",
+    "kube/actions/revisions.py": "workloads: dry runs alone",
+    "kube/actions/actuator.py": "targets of recovery and chaos",
+    "kube/actions/changes.py": "targets of recovery",
     "kube/faults/fields.py": "targets of chaos",
     "kube/faults/ephemeral.py": "targets of chaos",
 }
@@ -81,7 +82,9 @@ def test_every_module_that_writes_to_the_api_server_is_known() -> None:
     gone = {name for name in WRITES if not (OPERATOR / name).exists()}
 
     assert (new, gone) == (set(), set())
-    assert {"kube/objects.py", "kube/rules.py", "kube/faults/fields.py", "kube/changes.py"} <= set(writing_modules())
+    assert {"kube/objects.py", "kube/rules.py", "kube/faults/fields.py", "kube/actions/changes.py"} <= set(
+        writing_modules()
+    )
 
 
 def test_the_field_managers_are_those_of_the_docs() -> None:

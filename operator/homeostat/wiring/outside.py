@@ -15,12 +15,13 @@ from homeostat.engine.objective.alert_post import Sink
 from homeostat.engine.objective.rules_watch import RuleObjects
 from homeostat.engine.orphans import Find, FindGuards, no_guards
 from homeostat.engine.resync import Slices
-from homeostat.kube.actuator import ApiActuator
+from homeostat.kube.actions.actuator import ApiActuator
+from homeostat.kube.actions.errands import ApiJobReader
+from homeostat.kube.actions.revisions import ApiRevisions
 from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.authorization.access import ApiAccess
 from homeostat.kube.authorization.admission import ApiAdmission
 from homeostat.kube.authorization.rights import ApiRights
-from homeostat.kube.errands import ApiJobReader
 from homeostat.kube.faults.attach import ApiAgentWires
 from homeostat.kube.faults.ephemeral import EphemeralAgents
 from homeostat.kube.guards.keeping import ApiGuards
@@ -29,7 +30,6 @@ from homeostat.kube.leases.budget import ActionBudget
 from homeostat.kube.leases.locks import Locks
 from homeostat.kube.objects import ApiObjects
 from homeostat.kube.recorder import ApiRecorder
-from homeostat.kube.revisions import ApiRevisions
 from homeostat.kube.rules import ApiRules
 from homeostat.kube.secrets import ApiSecrets
 from homeostat.kube.workloads.cluster import ApiCluster

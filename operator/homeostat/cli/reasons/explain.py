@@ -30,13 +30,13 @@ from homeostat.cli.showing import show
 from homeostat.cli.silence import silence
 from homeostat.cli.streams import complain, in_one_line
 from homeostat.engine.clock import SystemClock
+from homeostat.kube.actions.errands import ApiJobReader
+from homeostat.kube.actions.revisions import ApiRevisions
 from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.apiserver.credentials import Credentials
-from homeostat.kube.errands import ApiJobReader
 from homeostat.kube.leases.budget import ActionBudget
 from homeostat.kube.leases.locks import Locks
 from homeostat.kube.objects import ApiObjects
-from homeostat.kube.revisions import ApiRevisions
 from homeostat.kube.workloads.cluster import ApiCluster
 from homeostat.kube.workloads.targets import ApiTargets
 

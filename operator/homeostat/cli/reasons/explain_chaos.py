@@ -31,14 +31,14 @@ from homeostat.engine.clock import SystemClock
 from homeostat.engine.controllers.chaos import choice_of
 from homeostat.engine.controllers.freeze import UNREADABLE
 from homeostat.engine.objects import Entry, entry_from
+from homeostat.kube.actions.errands import ApiJobReader
+from homeostat.kube.actions.revisions import ApiRevisions
 from homeostat.kube.apiserver.client import ApiClient
-from homeostat.kube.errands import ApiJobReader
 from homeostat.kube.faults.attach import ApiAgentWires
 from homeostat.kube.guards.keeping import ApiGuards
 from homeostat.kube.leases.budget import ActionBudget
 from homeostat.kube.leases.locks import Locks
 from homeostat.kube.objects import ApiObjects
-from homeostat.kube.revisions import ApiRevisions
 from homeostat.kube.workloads.cluster import ApiCluster
 from homeostat.kube.workloads.targets import ApiTargets
 from homeostat.ports import Objects

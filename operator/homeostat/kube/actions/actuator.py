@@ -36,13 +36,13 @@ from homeostat.core.action import (
     Verb,
 )
 from homeostat.core.ref import Ref
+from homeostat.kube.actions.changes import ApiChanges, Change
+from homeostat.kube.actions.errands import Errands
+from homeostat.kube.actions.experiments import ApiExperiments
 from homeostat.kube.apiserver.answers import BudgetHeld, Denied
 from homeostat.kube.apiserver.client import MERGE_PATCH, STRATEGIC_PATCH, ApiClient
 from homeostat.kube.apiserver.gate import Urgency
 from homeostat.kube.apiserver.resources import POD, WORKLOADS
-from homeostat.kube.changes import ApiChanges, Change
-from homeostat.kube.errands import Errands
-from homeostat.kube.experiments import ApiExperiments
 from homeostat.kube.faults.ephemeral import EphemeralAgents
 from homeostat.kube.faults.fields import ApiFields
 from homeostat.kube.guards.keeping import ApiGuards

@@ -13,10 +13,10 @@ from homeostat.core import merge_patch
 from homeostat.core.action import Outcome, PatchObject, ResizePod, SetUnschedulable, UndoRollout, Verb
 from homeostat.core.quantity import has_sizes
 from homeostat.core.ref import Ref
+from homeostat.kube.actions.templates import REVISIONS, is_same_template, template_of
 from homeostat.kube.apiserver.client import MERGE_PATCH, STRATEGIC_PATCH, ApiClient
 from homeostat.kube.apiserver.gate import Urgency
 from homeostat.kube.apiserver.resources import NODE, POD, SERVICE, WORKLOADS
-from homeostat.kube.templates import REVISIONS, is_same_template, template_of
 from homeostat.kube.workloads.projections import controller_of
 from homeostat.ports import Conflict, Gone
 

@@ -9,10 +9,10 @@ from typing import Any
 from homeostat.core import merge_patch
 from homeostat.core.cluster import PatchEffect, Revision, Workload
 from homeostat.core.ref import Ref
+from homeostat.kube.actions.changes import CHANGEABLE, FIELD_MANAGER, PATCHES
+from homeostat.kube.actions.templates import REVISIONS, is_same_template, template_of
 from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.apiserver.resources import WORKLOADS
-from homeostat.kube.changes import CHANGEABLE, FIELD_MANAGER, PATCHES
-from homeostat.kube.templates import REVISIONS, is_same_template, template_of
 from homeostat.kube.workloads.projections import controller_of
 from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable
 
