@@ -46,9 +46,9 @@ import asyncio, sys
 from homeostat.core.decision import Ref
 from homeostat.engine.chaos.links import AgentLinks
 from homeostat.engine.clock import SystemClock
-from homeostat.kube.faults.attach import ApiAgentWires
 from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.apiserver.kubeconfig import find_credentials
+from homeostat.kube.faults.attach import ApiAgentWires
 
 async def main(config, namespace, name, uid, container):
     async with ApiClient(find_credentials({}, kubeconfig=config)) as client, asyncio.TaskGroup() as tasks:

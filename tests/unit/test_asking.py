@@ -8,7 +8,8 @@ import pytest
 
 from homeostat.api.health_check import HealthCheckSpec
 from homeostat.core.cluster import Endpoint
-from homeostat.core.health.plan import Invalid, Plan, Refusal, compile, requests, step_requests  # noqa: A004 - of a plan
+from homeostat.core.health.plan import Plan, compile, requests, step_requests  # noqa: A004 - of a plan
+from homeostat.core.probing.asking import Invalid, Refusal
 from homeostat.core.probing.request import (
     Content,
     DnsRequest,

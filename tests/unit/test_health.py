@@ -15,8 +15,9 @@ from homeostat.api.meta import ConditionStatus
 from homeostat.core.condition import condition
 from homeostat.core.decision import Decision, EventType
 from homeostat.core.health import plan as plans
-from homeostat.core.health.evaluation import HealthReason, HealthSeen, decide, significance
+from homeostat.core.health.evaluation import HealthSeen, decide, significance
 from homeostat.core.health.plan import Plan
+from homeostat.core.health.reasons import HealthReason
 from homeostat.core.health.run import Run
 from homeostat.core.health.track import Snapshot, Track, record, restore, snapshot, watch_anew
 from homeostat.core.probing.explanation import explain

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from homeostat.api.health_check import HealthCheckSpec
 from homeostat.core.cluster import Endpoint
 from homeostat.core.health import plan as plans
-from homeostat.core.health.plan import Invalid, Plan, Refusal, endpoint_name, probe_type, requests, stale_after, target
+from homeostat.core.health.plan import Plan, endpoint_name, requests, stale_after
+from homeostat.core.probing.asking import Invalid, Refusal
 from homeostat.core.probing.request import HttpRequest, TcpRequest, WorkloadRequest
+from homeostat.core.probing.target import probe_type, target
 from homeostat.core.ref import Ref
 
 CHECK = Ref("HealthCheck", "shop", "checkout", "uid-1")

@@ -25,13 +25,13 @@ from homeostat.core.condition import STALLED, condition
 from homeostat.core.gameday import reasons as day_reasons
 from homeostat.core.health import evaluation as health
 from homeostat.core.health import reasons as health_reasons
-from homeostat.core.health.plan import Invalid, Refusal
 from homeostat.core.health.plan import compile as compiled
 from homeostat.core.health.reasons import HealthReason
 from homeostat.core.health.run import Run
 from homeostat.core.objective import conditions as objective_conditions
 from homeostat.core.objective import evaluation
 from homeostat.core.objective.conditions import ObjectiveReason
+from homeostat.core.probing.asking import Invalid, Refusal
 from homeostat.core.probing.result import Reason, Verdict
 from homeostat.core.prometheus.answer import Trouble
 from homeostat.core.prometheus.collecting import Problem, explain

@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from homeostat.core.cluster import Endpoint
-from homeostat.core.health.plan import Plan, ServiceReference, requests, step_requests
+from homeostat.core.health.plan import Plan, requests, step_requests
 from homeostat.core.health.run import Answer
+from homeostat.core.probing.asking import ServiceReference
 from homeostat.core.probing.request import Request, StepsRequest
 from homeostat.core.probing.result import Reason, Result, Verdict
 from homeostat.core.ref import Ref

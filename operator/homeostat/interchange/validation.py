@@ -15,8 +15,9 @@ from homeostat.api.meta import Kind, Model
 from homeostat.api.objective import ServiceLevelObjectiveSpec
 from homeostat.core.acceptance import unimplemented
 from homeostat.core.chaos.schedule import schedule_problem
-from homeostat.core.health.plan import Invalid, compile  # noqa: A004 - what one does to a plan
+from homeostat.core.health.plan import compile  # noqa: A004 - what one does to a plan
 from homeostat.core.objective import calendar
+from homeostat.core.probing.asking import Invalid
 from homeostat.core.prometheus import queries as prometheus_queries
 from homeostat.core.ref import Ref
 from homeostat.interchange.metadata import KNOWN, kind_of, metadata_problems

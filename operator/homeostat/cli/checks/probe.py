@@ -24,8 +24,10 @@ from homeostat.cli.files.objects import BadInput, health_checks
 from homeostat.cli.nowhere import Nowhere
 from homeostat.cli.parsers.probe import parser
 from homeostat.cli.showing import show
-from homeostat.core.health.plan import Invalid, Plan, compile, probe_type  # noqa: A004 - what one does to a plan
+from homeostat.core.health.plan import Plan, compile  # noqa: A004 - what one does to a plan
 from homeostat.core.health.run import Answer, Run, aggregate
+from homeostat.core.probing.asking import Invalid
+from homeostat.core.probing.target import probe_type
 from homeostat.core.ref import Ref
 from homeostat.engine.asking import Asker
 from homeostat.engine.directory import SERVICE_LABEL, Directory

@@ -26,13 +26,14 @@ from homeostat.core.health.dependencies import unhealthy
 from homeostat.core.health.events import Outlook, tell
 from homeostat.core.health.finding import Counts, Finding, HealthSeen, find
 from homeostat.core.health.flapping import Turns, is_flapping, steady_at
-from homeostat.core.health.plan import probe_type, stale_after, target
+from homeostat.core.health.plan import stale_after
 from homeostat.core.health.reasons import FLAPPING, HealthReason, has_reason
 from homeostat.core.health.score import check_score
 from homeostat.core.health.significance import significance
 from homeostat.core.health.track import Snapshot
+from homeostat.core.probing.target import probe_type, target
 
-__all__ = ["Counts", "HealthReason", "HealthSeen", "decide", "significance", "steady_from"]
+__all__ = ["HealthSeen", "decide", "significance", "steady_from"]
 
 MOST_FAILING = 10  # endpoints named in status
 LONGEST_MESSAGE = 1024

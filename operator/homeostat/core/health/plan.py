@@ -8,15 +8,10 @@ from functools import lru_cache
 
 from homeostat.api.health_check import Criticality, HealthCheckSpec
 from homeostat.core.cluster import Endpoint
-from homeostat.core.probing.asking import Invalid, Refusal, ServiceReference, asked, seconds, shared
+from homeostat.core.probing.asking import Invalid, ServiceReference, asked, seconds, shared
 from homeostat.core.probing.request import Request, StepsRequest
-from homeostat.core.probing.target import probe_type, target
+from homeostat.core.probing.target import target
 from homeostat.core.ref import Ref
-
-__all__ = [
-    "Invalid", "Plan", "Refusal", "ServiceReference", "compile", "endpoint_name", "probe_type", "requests",
-    "stale_after", "step_requests", "target",
-]  # fmt: skip
 
 _NAMELESS = "external"
 """What an endpoint without a pod is called: its address stays with us."""

@@ -6,10 +6,11 @@ from datetime import datetime
 from homeostat.api.health_check import HealthCheckSpec, HealthCheckStatus, HealthState
 from homeostat.core.decision import Decision
 from homeostat.core.health.evaluation import HealthSeen, decide, significance, steady_from
-from homeostat.core.health.plan import Invalid, Plan, compile  # noqa: A004 - what one does to a plan
+from homeostat.core.health.plan import Plan, compile  # noqa: A004 - what one does to a plan
 from homeostat.core.health.reasons import FLAPPING, HealthReason, has_reason
 from homeostat.core.health.track import restore, snapshot, watch_anew
 from homeostat.core.health.trend import trend_of
+from homeostat.core.probing.asking import Invalid
 from homeostat.core.schedule import first_run_in
 from homeostat.core.significance import Significance
 from homeostat.engine.checks import Check, Checks
