@@ -16,6 +16,7 @@ from homeostat.kube.apiserver.resources import ACCESS_REVIEW, SUBJECT_ACCESS_REV
 from homeostat.kube.authorization.admission import BINDING, POLICY
 from homeostat.kube.authorization.rights import attributes_of
 from homeostat.ports import Forbidden, Gone, Unavailable
+from homeostat.side_by_side import side_by_side
 
 REVIEWS_AT_ONCE = 8
 Review = Callable[[str, Right], Awaitable[bool]]
@@ -79,11 +80,8 @@ async def _held(asked: Asked, deployed: Deployed, may: Review) -> Mapping[tuple[
     distinct = dict.fromkeys(
         (_account(grant, deployed), replace(right, why="")) for grant, rights in asked for right in rights
     )
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            answers = {one: tasks.create_task(review(*one)) for one in distinct}
-    except ExceptionGroup as group:  # what is raised in `except*` comes in a group of its own before Python 3.11.4
-        raise (group.split(TROUBLES)[1] or group.exceptions[0]) from None
+    async with side_by_side() as reviews:
+        answers = {one: reviews.start(review(*one)) for one in distinct}
     return {one: answer.result() for one, answer in answers.items()}
 
 

@@ -1,6 +1,5 @@
 """Reads what `homeostat status` shows, with the rights of whoever asks: what may not be listed is said, not hidden."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -15,7 +14,8 @@ from homeostat.core.health.score import Mark, Score, service_score
 from homeostat.core.standing import Finding, by_service
 from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.objects import ApiObjects
-from homeostat.ports import Clock, Conflict, Forbidden, Gone, Rejected, Unavailable
+from homeostat.ports import Clock, Forbidden, Gone
+from homeostat.side_by_side import side_by_side
 
 KINDS: Mapping[str, Kind] = {
     "hc": health_check.KIND,
@@ -79,14 +79,11 @@ async def read(client: ApiClient, namespace: str, service: str, clock: Clock) ->
     """
     now = clock.now()
     reading = _Reading(client, namespace, now)
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            for short in KINDS:
-                tasks.create_task(reading.objects(short))
-            tasks.create_task(reading.of_the_cluster())
-            silent = tasks.create_task(silence(client, namespace, clock))
-    except ExceptionGroup as group:  # what is raised in `except*` comes in a group of its own before Python 3.11.4
-        raise (group.split((Unavailable, Rejected, Conflict))[1] or group.exceptions[0]) from None
+    async with side_by_side() as reads:
+        for short in KINDS:
+            reads.start(reading.objects(short))
+        reads.start(reading.of_the_cluster())
+        silent = reads.start(silence(client, namespace, clock))
     services = by_service(reading.findings.values(), reading.scores())
     return Standing(
         at=now,

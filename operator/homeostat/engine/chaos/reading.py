@@ -21,8 +21,8 @@ from homeostat.engine.chaos.crowd import LASTS, LASTS_AT_START, Crowd
 from homeostat.engine.chaos.links import AgentLinks
 from homeostat.engine.chaos.peers import peers_of
 from homeostat.engine.objects import Key
-from homeostat.engine.side_by_side import read_each, side_by_side
 from homeostat.ports import Cluster, Forbidden, Guards, Rejected, Targets, Unavailable
+from homeostat.side_by_side import read_each, side_by_side
 
 log = structlog.get_logger("homeostat.chaos")
 
@@ -75,12 +75,12 @@ class ExperimentReader:
     async def before(self, spec: ChaosExperimentSpec, status: ChaosExperimentStatus, namespace: str) -> Surroundings:
         """Read all that a plan depends on: nothing is on record yet."""
         async with side_by_side() as reads:
-            asked = reads.create_task(self._asked_for(spec, namespace))
-            recorded_ones = reads.create_task(self._read_workloads(recorded(namespace, status)))
-            everybody = reads.create_task(self._cluster.pods(namespace, ""))
-            home = reads.create_task(self._cluster.namespace(namespace))
-            disruption_budgets = reads.create_task(self._cluster.disruption_budgets(namespace))
-            peers = reads.create_task(peers_of(self._cluster, spec, namespace))
+            asked = reads.start(self._asked_for(spec, namespace))
+            recorded_ones = reads.start(self._read_workloads(recorded(namespace, status)))
+            everybody = reads.start(self._cluster.pods(namespace, ""))
+            home = reads.start(self._cluster.namespace(namespace))
+            disruption_budgets = reads.start(self._cluster.disruption_budgets(namespace))
+            peers = reads.start(peers_of(self._cluster, spec, namespace))
         found, afflicted, ready = asked.result(), recorded_ones.result(), _ready(everybody.result())
         lasts = LASTS_AT_START if status.phase in {Phase.PENDING, Phase.FINISHED} else LASTS
         return replace(
@@ -100,9 +100,9 @@ class ExperimentReader:
         A fault that is on is beaten for by what follows from this look: it has to be a short one.
         """
         async with side_by_side() as reads:
-            held = reads.create_task(self._held(key, status))
-            peers = reads.create_task(peers_of(self._cluster, spec, key.namespace)) if _is_injecting(status) else None
-            guard = reads.create_task(self._guards.read(status.guard)) if status.guard else None
+            held = reads.start(self._held(key, status))
+            peers = reads.start(peers_of(self._cluster, spec, key.namespace)) if _is_injecting(status) else None
+            guard = reads.start(self._guards.read(status.guard)) if status.guard else None
         seen = held.result()
         is_to_begin = _is_to_begin(status) and not any(_may_be_on(agent) for agent in seen.agents.values())
         around = await self._before_if_possible(spec, status, key.namespace) if is_to_begin else Surroundings()
@@ -120,8 +120,8 @@ class ExperimentReader:
         """Read what is on record as it stands now, with agents and locks."""
         afflicted = await self._read_workloads(recorded(key.namespace, status))
         async with side_by_side() as reads:
-            locks = reads.create_task(self._locks_if_possible(afflicted))
-            victims = reads.create_task(self._victims(status, key.namespace, afflicted))
+            locks = reads.start(self._locks_if_possible(afflicted))
+            victims = reads.start(self._victims(status, key.namespace, afflicted))
         agents = await self._agents(key, status, victims.result())
         return Surroundings(afflicted=afflicted, victims=victims.result(), agents=agents, locks=locks.result())
 

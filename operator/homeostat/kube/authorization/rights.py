@@ -9,6 +9,7 @@ from homeostat.core.cluster import Right
 from homeostat.kube.apiserver.client import ApiClient
 from homeostat.kube.apiserver.resources import ACCESS_REVIEW
 from homeostat.ports import Conflict, Forbidden, Gone, Rejected, Unavailable
+from homeostat.side_by_side import side_by_side
 
 REMEMBER_FOR, DOUBT_FOR = 60.0, 10.0
 """Seconds that a yes, and a no, is taken for true."""
@@ -30,12 +31,10 @@ class ApiRights:
         """Give what of it the operator may not; raises Unavailable when that cannot be told."""
         asked = dict.fromkeys(replace(right, why="") for right in wanted)
         try:
-            async with asyncio.TaskGroup() as tasks:
-                answers = {right: tasks.create_task(self._may(right)) for right in asked}
-        except ExceptionGroup as group:  # what is raised in `except*` comes in a group of its own before Python 3.11.4
-            if group.split(TROUBLES)[1] is not None:
-                raise
-            raise Unavailable("the API server does not say what the operator may do") from group
+            async with side_by_side() as reviews:
+                answers = {right: reviews.start(self._may(right)) for right in asked}
+        except TROUBLES as error:
+            raise Unavailable("the API server does not say what the operator may do") from error
         return tuple(right for right in wanted if not answers[replace(right, why="")].result())
 
     async def _may(self, right: Right) -> bool:

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from homeostat.engine.side_by_side import read_each, side_by_side
 from homeostat.ports import Unavailable
+from homeostat.side_by_side import read_each, side_by_side
 
 
 async def test_reads_do_not_wait_for_each_other() -> None:
@@ -18,7 +18,7 @@ async def test_reads_do_not_wait_for_each_other() -> None:
         return own
 
     async with asyncio.timeout(10), side_by_side() as reads:
-        tasks = reads.create_task(read(0)), reads.create_task(read(1))
+        tasks = reads.start(read(0)), reads.start(read(1))
 
     assert [task.result() for task in tasks] == [0, 1]
 
@@ -37,13 +37,36 @@ async def test_a_failure_is_raised_as_it_was_and_ends_the_others() -> None:
 
     async def look() -> None:
         async with side_by_side() as reads:
-            reads.create_task(wait())
-            reads.create_task(fail())
+            reads.start(wait())
+            reads.start(fail())
 
     with pytest.raises(Unavailable, match="no answer"):
         await look()
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0, "a worker that reads again must not be taken for one that was cancelled"
 
     assert ended == ["waiting"]
+
+
+async def test_a_read_that_is_ended_before_it_began_leaves_nothing_behind(recwarn: pytest.WarningsRecorder) -> None:
+    """The first one fails at its first step, when the second has not had one yet."""
+    begun: list[str] = []
+
+    async def fail() -> None:
+        raise Unavailable("no answer")
+
+    async def begin() -> None:
+        begun.append("second")
+
+    async def look() -> None:
+        async with side_by_side() as reads:
+            reads.start(fail())
+            reads.start(begin())
+
+    with pytest.raises(Unavailable):
+        await look()
+    assert (begun, list(recwarn)) == ([], [])
 
 
 async def test_who_is_cancelled_is_cancelled_and_its_reads_too() -> None:
@@ -55,7 +78,7 @@ async def test_who_is_cancelled_is_cancelled_and_its_reads_too() -> None:
 
     async def look() -> None:
         async with side_by_side() as reads:
-            reads.create_task(wait())
+            reads.start(wait())
 
     looking = asyncio.create_task(look())
     await begun.wait()
