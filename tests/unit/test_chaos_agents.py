@@ -22,6 +22,7 @@ from scenarios.chaos.world import World, an_agent_spec
 
 NETWORK = an_agent_spec({"network": {"loss": "20%"}}, duration="20s")
 NETWORK_LOSS = {"network": {"loss": "20%"}}
+KILL = {"containerKill": {"container": "app"}}
 TWO = an_agent_spec(
     {"network": {"loss": "20%"}},
     target={"kind": "Pod", "selector": {"matchLabels": {"app": "checkout"}}, "count": 2},
@@ -296,6 +297,23 @@ def test_a_look_that_follows_an_act_at_once_asks_for_beats_too() -> None:
     assert first in hold.keep(again)
 
 
+def test_between_the_go_and_the_word_of_the_agent_each_look_asks_for_beats() -> None:
+    """C4: going on is no intent of its own, so it is neither written first nor left out of the look after it."""
+    world = on(an_agent_spec(NETWORK_LOSS))
+    planned = world.status.targets[0].model_copy(update={"phase": TargetPhase.PLANNED})
+    status = world.status.model_copy(update={"phase": Phase.INJECTING, "targets": (planned,)})
+    told = AgentSeen(
+        AgentContainer(planned.agent, "Running"), Said(AgentState.READY, "a mechanism"), world.now, was_told=True
+    )
+    case = Case(world.spec, status, replace(world.seen(agents={planned.uid: told}), outcomes={}), world.now)
+    [beat] = injecting(case).actions
+    again = replace(case, seen=replace(case.seen, outcomes={beat.id: Outcome(Verb.DONE)}))
+
+    assert isinstance(beat, HoldAgent)
+    assert not beat.begins
+    assert injecting(again).actions == (beat,)
+
+
 @pytest.mark.parametrize("fault", [{"processKill": {"name": "app"}}, {"containerKill": {"container": "app"}}])
 def test_a_blow_is_dealt_once_and_leaves_nothing_to_hold(fault: Any) -> None:
     """C2: done once."""
@@ -308,22 +326,32 @@ def test_a_blow_is_dealt_once_and_leaves_nothing_to_hold(fault: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "has_the_go", "goes_on"),
-    [({"containerKill": {"container": "app"}}, False, True), (NETWORK_LOSS, False, False), (NETWORK_LOSS, True, True)],
+    ("fault", "was_told", "came_later", "goes_on"),
+    [
+        (KILL, True, False, True),
+        (KILL, False, False, False),
+        (KILL, False, True, True),
+        (NETWORK_LOSS, True, False, True),
+        (NETWORK_LOSS, False, True, False),
+    ],
 )
 def test_what_users_notice_before_the_agent_tells_is_no_broken_steady_state(
-    fault: Any, *, has_the_go: bool, goes_on: bool
+    fault: Any, *, was_told: bool, came_later: bool, goes_on: bool
 ) -> None:
-    """C7: an agent with the go may have its fault on; one of a blow may be gone with what it killed."""
+    """C7: an agent that was told to begin may have its fault on, one of a blow may be gone with what it killed.
+
+    An operator that came later does not know whom the one before told: a blow may have been dealt.
+    """
     world = let_in(an_agent_spec(fault))
     world.run(5, until=Phase.RUNNING)
     planned = world.status.targets[0].model_copy(update={"phase": TargetPhase.PLANNED})
     status = world.status.model_copy(update={"phase": Phase.INJECTING, "targets": (planned,)})
     said = AgentSeen(
-        AgentContainer(planned.agent, "Running"), Said(AgentState.READY, "a mechanism"), world.now, has_the_go
+        AgentContainer(planned.agent, "Running"), Said(AgentState.READY, "a mechanism"), world.now, was_told
     )
     sick = CheckSeen(HealthState.UNHEALTHY, world.now, world.now, timedelta(hours=1))
     seen = replace(world.seen(agents={planned.uid: said}), checks={"checkout": sick}, outcomes={})
+    seen = replace(seen, watched_since=world.now if came_later else None)
 
     assert (injecting(Case(world.spec, status, seen, world.now)).status.phase is Phase.INJECTING) is goes_on
 

@@ -95,7 +95,7 @@ class Ears(AgentLinks):
         self.recalled: list[tuple[str, Key]] = []
         self.known: set[str] = set()
         self.said: Said | None = None
-        self.has_the_go = False
+        self.was_told = False
 
     def attend(self, pod: Ref, name: str, experiment: Key | None = None) -> None:
         self.attended.append((pod.name, experiment))
@@ -107,7 +107,7 @@ class Ears(AgentLinks):
         return uid in self.known
 
     def may_begin(self, uid: str, name: str) -> bool:
-        return self.has_the_go
+        return self.was_told
 
     def heard(self, uid: str, name: str) -> Heard:
         return Heard(self.said, NOON)
@@ -302,18 +302,18 @@ async def test_a_fault_that_is_on_somewhere_is_not_planned_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "has_the_go", "is_planned_again"),
+    ("said", "was_told", "is_planned_again"),
     [(AgentState.READY, False, True), (AgentState.READY, True, False), (AgentState.ON, False, False)],
 )
 async def test_a_fault_that_an_agent_may_begin_is_not_planned_again(
-    said: AgentState, *, has_the_go: bool, is_planned_again: bool
+    said: AgentState, *, was_told: bool, is_planned_again: bool
 ) -> None:
     """C4: beats follow from each look, so that one is short as soon as there is a fault to be beaten for."""
     web, ears = workload("web"), Ears()
     cluster = FakeCluster({("Deployment", "web"): web}, pods_=web.pods)
     status = under_way(Phase.INJECTING, *web.pods)
     records = tuple(one.model_copy(update={"agent": AGENT}) for one in status.targets)
-    ears.said, ears.has_the_go = Said(said), has_the_go
+    ears.said, ears.was_told = Said(said), was_told
     read = await reader(cluster, ears).during(
         KEY, spec(LOSS, kind="Pod", **WEB), status.model_copy(update={"targets": records})
     )

@@ -11,6 +11,7 @@ from homeostat.api.meta import ConditionStatus
 from homeostat.api.objective_status import Hold
 from homeostat.core.cluster import Namespace
 from homeostat.core.decision import Decision
+from homeostat.core.ref import Ref
 from homeostat.engine.archive import Archive
 from homeostat.engine.chaos.links import AgentLinks
 from homeostat.engine.chaos.reading import ExperimentReader
@@ -138,6 +139,9 @@ class CountingCluster:
     async def disruption_budgets(self, _namespace: str) -> tuple[()]:
         self.asked += 1
         return ()
+
+    async def lock(self, _target: Ref) -> None:
+        self.asked += 1
 
 
 def reader_of(cluster: Any, clock: FakeClock) -> ExperimentReader:

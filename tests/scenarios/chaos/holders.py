@@ -29,6 +29,7 @@ class Agent:
     heard_at: datetime | None = None
     exit_code: int | None = None
     is_linked: bool = True
+    was_told: bool = False  # to begin, by the operator that is there now
 
     @property
     def is_on(self) -> bool:
@@ -38,7 +39,7 @@ class Agent:
     def seen(self) -> AgentSeen:
         """Show what the API server and the link tell."""
         said = self.word if self.is_linked else None
-        return AgentSeen(self._container(), said, self.heard_at if said else None)
+        return AgentSeen(self._container(), said, self.heard_at if said else None, self.was_told)
 
     def tick(self, now: datetime) -> None:
         """Let time pass in the container."""
@@ -60,6 +61,7 @@ class Agent:
         self.is_linked = True
         if self.exit_code is not None or self.word is None or self.is_deaf or self.refuses is not None:
             return
+        self.was_told = True
         self.on_since = self.on_since or now
         self.beats_until = now + timedelta(seconds=seconds)
         if self.order.fault == "containerKill":

@@ -374,7 +374,7 @@ class World:
         for agents in self.agents.values():
             for agent in agents:
                 agent.cut(self.now)
-                agent.is_linked = False
+                agent.is_linked, agent.was_told = False, False
 
     def _reconcile(self) -> None:
         outcomes: dict[str, Outcome] = {}

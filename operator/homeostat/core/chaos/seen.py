@@ -114,13 +114,13 @@ class MeasuresSeen:
 class AgentSeen:
     """An agent of a pod on record: its container as the API server shows it (None: not there), and what it last said.
 
-    `heard_at`: when that was; the link may have broken since. `may_begin`: we gave it the go, so the fault may be on.
+    `heard_at`: when that was; the link may have broken since. `was_told`: this operator told it to begin.
     """
 
     container: AgentContainer | None
     said: Said | None = None
     heard_at: datetime | None = None
-    may_begin: bool = False
+    was_told: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -253,7 +253,7 @@ def _is_injecting(status: ChaosExperimentStatus) -> bool:
 
 
 def _may_be_on(agent: AgentSeen) -> bool:
-    return agent.may_begin or (agent.said is not None and agent.said.state is AgentState.ON)
+    return agent.was_told or (agent.said is not None and agent.said.state is AgentState.ON)
 
 
 def _container(pod: Pod | None, name: str) -> AgentContainer | None:

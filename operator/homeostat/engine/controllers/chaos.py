@@ -36,6 +36,7 @@ from homeostat.engine.objective.holds import budget_held_by
 from homeostat.engine.objects import Entry, Key, ObjectStore, Problem
 from homeostat.engine.observing import CheckReading, read_check
 from homeostat.ports import Clock
+from homeostat.side_by_side import side_by_side
 
 STAND_IN = ChaosExperimentSpec.model_validate(
     {
@@ -162,8 +163,10 @@ class ChaosController:
         """Read what is on record, or, as long as nothing is, all that limits a fault."""
         spec, status, key = subject.spec, subject.status, subject.entry.key
         if status.targets and status.phase in _ON_RECORD:
-            await self._freezes.refresh_if_possible()
-            return await self._reader.during(key, spec, status)
+            async with side_by_side() as reads:
+                reads.start(self._freezes.refresh_if_possible())
+                seen = reads.start(self._reader.during(key, spec, status))
+            return seen.result()
         await self._freezes.refresh()
         return await self._reader.before(spec, status, key.namespace)
 

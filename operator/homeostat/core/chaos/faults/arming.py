@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from homeostat.api.chaos_status import TargetPhase, TargetRecord, Verdict
-from homeostat.core.action import HoldAgent, Outcome, StartAgent, Verb
+from homeostat.core.action import Action, HoldAgent, Outcome, StartAgent, Verb
 from homeostat.core.chaos.faults.agents import is_blow
 from homeostat.core.chaos.faults.objects import agent_now, has_ended, said_by, target_now
 from homeostat.core.chaos.faults.settings import is_among_processes, order_of
@@ -30,7 +30,7 @@ def is_on(case: Case, record: TargetRecord) -> bool:
         return False
     if said is not None and said.state in _OVER:
         return said.state is AgentState.OFF and said.reason == OffReason.DONE
-    return ended_with_target(case, record)
+    return ended_with_target(case, record) and _may_have_begun(case, record)
 
 
 def ended_with_target(case: Case, record: TargetRecord) -> bool:
@@ -62,20 +62,32 @@ def _beats(case: Case) -> Iterator[tuple[TargetRecord, HoldAgent]]:
         is_over = has_ended(case, record) or (said is not None and said.state in _OVER)
         if record.agent and not is_over and target_now(case, record) is not None:
             ref = ref_of(record, case.seen.ref.namespace)
-            begins = record.phase is TargetPhase.PLANNED
+            begins = record.phase is TargetPhase.PLANNED and not agent_now(case, record).was_told
             yield record, HoldAgent(f"{locks.run_id(case)}-hold-{index}", ref, record.agent, BEATS, begins)
+
+
+def is_renewal(action: Action) -> bool:
+    """Whether it goes on with what an agent was told before: each look asks for that, looks may take long."""
+    return isinstance(action, HoldAgent) and not action.begins
 
 
 def may_be_on(case: Case) -> bool:
     """Whether the fault may be on without being seen yet: an agent that was ready was told to go.
 
     One of a blow often ends with what it kills, before it could say so; the kubelet tells of that a moment after users
-    do, and an operator that was restarted does not know whom it told.
+    do.
     """
-    ours = tuple(one for one in case.status.targets if one.agent)
-    if any(agent_now(case, one).may_begin for one in ours):
-        return True
-    return is_blow(case) and any(said_by(case, one) is not None or has_ended(case, one) for one in ours)
+    return any(_may_have_begun(case, one) for one in case.status.targets if one.agent)
+
+
+def _may_have_begun(case: Case, record: TargetRecord) -> bool:
+    """Whether an agent was told to begin; of a blow, which nobody holds, an operator that came later cannot tell."""
+    agent = agent_now(case, record)
+    if agent.was_told or not is_blow(case):
+        return agent.was_told
+    since, recorded_at = case.seen.watched_since, case.status.injected_at
+    came_later = since is not None and recorded_at is not None and recorded_at < since
+    return came_later and (agent.said is not None or has_ended(case, record))
 
 
 def failure(case: Case, index: int, record: TargetRecord) -> Refusal | None:
