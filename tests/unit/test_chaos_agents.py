@@ -306,12 +306,11 @@ def test_between_the_go_and_the_word_of_the_agent_each_look_asks_for_beats() -> 
         AgentContainer(planned.agent, "Running"), Said(AgentState.READY, "a mechanism"), world.now, was_told=True
     )
     case = Case(world.spec, status, replace(world.seen(agents={planned.uid: told}), outcomes={}), world.now)
-    [beat] = injecting(case).actions
+    [beat] = [act for act in injecting(case).actions if isinstance(act, HoldAgent)]
     again = replace(case, seen=replace(case.seen, outcomes={beat.id: Outcome(Verb.DONE)}))
 
-    assert isinstance(beat, HoldAgent)
     assert not beat.begins
-    assert injecting(again).actions == (beat,)
+    assert beat in injecting(again).actions
 
 
 @pytest.mark.parametrize("fault", [{"processKill": {"name": "app"}}, {"containerKill": {"container": "app"}}])

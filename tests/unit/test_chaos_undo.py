@@ -10,6 +10,7 @@ from homeostat.api.chaos import MARKER
 from homeostat.api.chaos_status import ChaosExperimentStatus, Phase, TargetPhase, TargetRecord, Verdict, WorkloadRecord
 from homeostat.core.action import DeletePod, HoldFields, Outcome, Verb
 from homeostat.core.chaos import decide, orphans, planned_fault, recorded
+from homeostat.core.chaos.faults.injection import MOST_ATTEMPTS
 from homeostat.core.chaos.faults.undo import commands
 from homeostat.core.chaos.marker import held, marker_text
 from homeostat.core.chaos.reasons import ChaosReason
@@ -76,7 +77,7 @@ def test_a_target_written_in_between_is_looked_at_again() -> None:
 def test_a_target_that_is_written_all_the_time_is_given_up() -> None:
     """C12: never fight another writer."""
     world = about_to_inject(a_scale_spec())
-    world.answers[HoldFields] = [CONFLICT] * 3
+    world.answers[HoldFields] = [CONFLICT] * MOST_ATTEMPTS
     world.run(30, until=Phase.FINISHED)
 
     assert (world.status.verdict, world.status.reason) == (Verdict.ABORTED, ChaosReason.INJECTION_FAILED)

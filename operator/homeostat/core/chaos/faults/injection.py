@@ -14,8 +14,8 @@ from homeostat.core.chaos.reasons import ChaosReason
 from homeostat.core.chaos.seen import Case, ref_of
 from homeostat.core.guarding.held import is_same
 
-MOST_ATTEMPTS = 3
-"""How often an injection may meet a target that somebody else just wrote."""
+MOST_ATTEMPTS = 8
+"""How often an injection may meet a target that somebody else just wrote: statuses of Nodes and rollouts move too."""
 
 NOT_FOUND, LOCKED = "NotFound", "Locked"
 
