@@ -28,7 +28,9 @@ def test_a_pod_that_fails_only_its_users_is_evicted_alone_and_its_recovery_is_ve
 
 def test_what_is_done_and_why_is_told_by_events_on_check_and_policy(shop: Stage) -> None:
     """R15: `kubectl get events` tells the story."""
-    victim = min(shop.open_healthy_shop(policy()))
+    unhurried = health_check(interval="2s", timeout="2s")  # a few seconds without a result are not told as a silence
+    victim = min(shop.open_shop(policy(), check=unhurried))
+    shop.until_state("Healthy")
     shop.break_pod(victim)
     shop.until_state("Unhealthy")
     shop.until_recovered()

@@ -50,7 +50,7 @@ def test_a_graceful_restart_keeps_uptime_streak_and_the_counts_of_objectives(sta
 
 def test_after_a_kill_the_state_and_its_thresholds_go_on(stage: Stage) -> None:
     """H2, H6: Unhealthy stays Unhealthy without failing its threshold again, and `since` does not move."""
-    victim = min(stage.open_shop(replicas=2, check=health_check(failureThreshold=3)))
+    victim = min(stage.open_shop(replicas=2, check=health_check(failureThreshold=3, interval="5s", timeout="5s")))
     stage.start()
     stage.until_state("Healthy")
     stage.break_pod(victim)
