@@ -241,7 +241,7 @@ async def test_a_job_that_runs_on_is_ended_at_the_deadline(client: ApiClient, re
 async def test_a_job_whose_image_is_nowhere_says_so(client: ApiClient, request_of: RequestOf) -> None:
     request = request_of(template(image="homeostat.dev/no-such-image:dev"))
 
-    assert await run(client, request, 10) == Ending(Reason.IMAGE_PULL_BACK_OFF)
+    assert await run(client, request, 30) == Ending(Reason.IMAGE_PULL_BACK_OFF)
 
 
 @pytest.mark.cluster
@@ -297,6 +297,8 @@ async def test_a_job_that_kubernetes_refuses_is_invalid(
     assert await run(client, request_of({"spec": {"containers": []}})) == Ending(Reason.INVALID_JOB)
     kubectl("-n", namespace, "create", "quota", "none", "--hard=count/jobs.batch=0")
     until(lambda: kubectl("-n", namespace, "get", "quota", "none", "-o", "jsonpath={.status.hard}").stdout, "the quota")
+    tried = ("-n", namespace, "create", "job", "tried", "--image=none", "--dry-run=server")
+    until(lambda: kubectl(*tried, check=False).returncode, "the quota is in force")
 
     assert await run(client, request_of(template(*PASSES))) == Ending(Reason.INVALID_JOB)
 
@@ -307,8 +309,10 @@ async def test_a_job_whose_pods_may_not_be_made_is_invalid(
 ) -> None:
     """The Job is accepted, but the namespace wants restricted pods only."""
     kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
+    tried = ("-n", namespace, "run", "tried", "--image=none", "--dry-run=server")
+    until(lambda: kubectl(*tried, check=False).returncode, "the label is in force")
 
-    assert await run(client, request_of(template(*PASSES)), 8) == Ending(Reason.INVALID_JOB)
+    assert await run(client, request_of(template(*PASSES)), 20) == Ending(Reason.INVALID_JOB)
 
 
 @pytest.mark.apiserver
