@@ -568,7 +568,7 @@ class RealClock:
 async def test_of_two_candidates_one_leads_and_the_other_follows_when_it_stops(
     client: ApiClient, namespace: str
 ) -> None:
-    terms = Terms(duration=2.0, deadline=1.5, renew_every=0.5)
+    terms = Terms(duration=30.0, deadline=25.0, renew_every=0.5)  # nobody renews here
     one, two = (Leadership(client, namespace, name, RealClock(), terms=terms) for name in ("one", "two"))
     async with asyncio.TaskGroup() as group:
         both = {group.create_task(one.acquire()), group.create_task(two.acquire())}
