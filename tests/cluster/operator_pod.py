@@ -136,6 +136,11 @@ class OperatorInPod(OperatorProcess):
         return pid
 
     @override
+    def is_there(self) -> bool:
+        """Whether the process itself is there now: the client learns of its end a moment later."""
+        return bool(pids_of(self._command))
+
+    @override
     def _launch(self, environment: Mapping[str, str], log: BinaryIO) -> Running:
         return self._pod.run(self._command, log)
 

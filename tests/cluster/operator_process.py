@@ -151,6 +151,10 @@ class OperatorProcess(Operator):
         """Whether it still lives."""
         return self._process is not None and self._process.poll() is None
 
+    def is_there(self) -> bool:
+        """Whether the process itself is there now, whatever is known of its end."""
+        return self.is_running()
+
     def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""
         self._end(signal.SIGKILL)

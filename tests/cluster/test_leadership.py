@@ -26,6 +26,18 @@ def start_two(stage: Stage) -> tuple[OperatorProcess, OperatorProcess]:
     return leader, standby
 
 
+def until_ended_first(leader: OperatorProcess, standby: OperatorProcess) -> None:
+    """Watch both until the leader has ended: never is it still there when the standby has said that it leads."""
+
+    def has_ended() -> bool:
+        leads = standby.metric("homeostat_leader") == 1
+        is_there = leader.is_there()
+        assert not (leads and is_there), "two lead"
+        return not is_there
+
+    until(has_ended, "the leader ends itself")
+
+
 def test_the_standby_is_ready_does_nothing_and_takes_over_from_a_leader_that_stops(stage: Stage) -> None:
     """R2: SIGTERM gives the lead up at once; exit code 0."""
     before = stage.open_shop(policy(), replicas=2)
@@ -86,8 +98,8 @@ def test_a_leader_cut_off_from_the_api_ends_itself_before_another_leads(stage: S
     leader, standby = start_two(stage)
     stage.until_state("Healthy")
     with stage.faults.always("GET|PUT|PATCH|POST", r"/", proxy.stall):
+        until_ended_first(leader, standby)
         assert leader.await_end() == FENCED
-        assert standby.metric("homeostat_leader") == 0
         standby.await_log("loaded")
     assert holder(stage) == "two"
     assert standby.metric("homeostat_leader") == 1
