@@ -21,7 +21,7 @@ from cluster.waiting import PATIENCE, until
 
 SLO = "ServiceLevelObjective"
 CHECKOUT = "checkout"
-ANSWERS_WITHIN = 60
+ANSWERS_WITHIN = PATIENCE  # more than the `kubectl wait --timeout=60s` of a line that is typed
 HURRY = {
     "homeostat.core.objective.evaluation:QUIET": 1.0,
     "homeostat.core.objective.evaluation:SURVEYED": 1.0,

@@ -177,7 +177,7 @@ def until_told(limited: Limited, wanted: frozenset[tuple[str, str, str]], what: 
         return last[0] == wanted
 
     try:
-        until(look, what, 60)
+        until(look, what)
     except AssertionError as error:
         error.add_note(f"not told: {sorted(wanted - last[0])}; told and should not be: {sorted(last[0] - wanted)}")
         raise

@@ -18,7 +18,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCHER = ROOT / "hack" / "devcluster"
-PATIENCE = 180
+PATIENCE = 600
 DEPLOYMENT = """
 apiVersion: apps/v1
 kind: Deployment
@@ -126,7 +126,7 @@ def deploy(devcluster: Run, name: str, archive: str) -> str:
     """Run the sample; give the URL of its service."""
     devcluster("load", "--name", name, archive)
     devcluster("kubectl", "--name", name, "apply", "-f", "-", stdin=DEPLOYMENT)
-    devcluster("kubectl", "--name", name, "rollout", "status", "deployment/sample", "--timeout=60s")
+    devcluster("kubectl", "--name", name, "rollout", "status", "deployment/sample", "--timeout=180s")
     address = devcluster("kubectl", "--name", name, "get", "service/sample", "-o", "jsonpath={.spec.clusterIP}")
     return f"http://{address.strip()}/"
 
@@ -134,7 +134,7 @@ def deploy(devcluster: Run, name: str, archive: str) -> str:
 def answer_of(url: str) -> str:
     """Ask until there is an answer: rules of a new service take a moment."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while True:
         try:
             with opener.open(url, timeout=2) as answer:
@@ -199,7 +199,7 @@ def test_the_node_starts_its_components_again(devcluster: Run) -> None:
         status = devcluster("status", "--name", "healed", check=False)
         return "healed: up" in status and components(status).get("kubelet") not in {None, before["kubelet"]}
 
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not is_healed():
         assert time.monotonic() < deadline, "the node did not heal"
         time.sleep(0.2)
@@ -215,10 +215,10 @@ def test_a_control_plane_alone_claims_that_pods_run(devcluster: Run) -> None:
 
     assert len(kubectl("get", "nodes", "--no-headers").splitlines()) == 2
     kubectl("create", "deployment", "web", "--image=none", "--replicas=4")
-    kubectl("rollout", "status", "deployment/web", "--timeout=30s")
-    kubectl("delete", "pods", "--all", "--wait", "--timeout=30s")
+    kubectl("rollout", "status", "deployment/web", "--timeout=120s")
+    kubectl("delete", "pods", "--all", "--wait", "--timeout=120s")
     kubectl("create", "job", "once", "--image=none")
-    kubectl("wait", "--for=condition=complete", "job/once", "--timeout=30s")
+    kubectl("wait", "--for=condition=complete", "job/once", "--timeout=120s")
 
 
 @pytest.mark.apiserver

@@ -87,7 +87,7 @@ def test_slices_and_calendars_are_counted_and_an_exclusion_set_afterwards_moves_
                 return told is consumed
             return float(told) == 0 if consumed == 0 else float(told) >= consumed  # time that passes is covered, too
 
-        stage.until_status(SLO, is_told, f"{mode}: {consumed} % are consumed", seconds=10, name="checkout")
+        stage.until_status(SLO, is_told, f"{mode}: {consumed} % are consumed", "checkout")
 
 
 def test_a_mistake_is_named_in_a_word_that_kubectl_shows(stage: Stage) -> None:

@@ -85,7 +85,7 @@ def test_a_right_that_is_missing_for_one_step_is_said_at_once_and_gone_with_it(
     steps = [{"restartPods": {}}, {"rolloutRestart": {}}]
     kubectl("-n", namespace, "apply", "-f", "-", stdin=yaml.safe_dump(policy(steps=steps)))
 
-    until(lambda: permitted(api, namespace).get("status") == "False", "the missing right is said", 30)
+    until(lambda: permitted(api, namespace).get("status") == "False", "the missing right is said")
     told = permitted(api, namespace)
     assert told["reason"] == "RightsMissing"
     assert f"step 1 (rolloutRestart): patch deployments.apps in {namespace}." in told["message"]
@@ -96,4 +96,4 @@ def test_a_right_that_is_missing_for_one_step_is_said_at_once_and_gone_with_it(
     until_may(kubectl, namespace, "patch", "deployments.apps")
     kubectl("-n", namespace, "apply", "-f", "-", stdin=yaml.safe_dump(policy(steps=[*steps, {"scale": {"by": "+1"}}])))
 
-    until(lambda: permitted(api, namespace).get("status") == "True", "all rights are held", 90)
+    until(lambda: permitted(api, namespace).get("status") == "True", "all rights are held")
