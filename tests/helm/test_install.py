@@ -10,6 +10,7 @@ from cluster.waiting import until
 from helm.scene import (
     ACTING,
     CLUSTER_WIDE,
+    MINUTES,
     NAME,
     RESTRICTED,
     SYSTEM,
@@ -112,14 +113,14 @@ def test_an_image_that_cannot_be_pulled_fails_the_upgrade_and_the_old_operator_g
     told = release.refused(ACTING, {"image": {"tag": "no-such-tag"}}, flags=("--wait", "--timeout", "25s"))
     assert f"Deployment/{SYSTEM}/{NAME}" in told or f"deployment {NAME}" in told.lower(), told
     assert release.leader() == before
-    waiting = [state["waiting"]["reason"] for state in states_of(release) if "waiting" in state]
-    assert set(waiting) & {"ErrImagePull", "ImagePullBackOff"}, waiting
+    until(lambda: waiting_for(release) & {"ErrImagePull", "ImagePullBackOff"}, "the kubelet says what is missing")
 
-    release.helm.run("rollback", NAME, "-n", SYSTEM, "--wait", "--timeout", "2m")
+    release.helm.run("rollback", NAME, "-n", SYSTEM, "--wait", "--timeout", MINUTES)
     assert opens_with_a_row(house, kubectl)
     until(lambda: len(release.pods()) == 1, "the pod that could not start is gone")
 
 
-def states_of(release: Release) -> list[dict[str, dict[str, str]]]:
-    """Give the states of its pods' containers."""
-    return [one["state"] for pod in release.pods() for one in pod["status"].get("containerStatuses", [])]
+def waiting_for(release: Release) -> set[str]:
+    """Say why containers of its pods wait."""
+    states = [one["state"] for pod in release.pods() for one in pod["status"].get("containerStatuses", [])]
+    return {state["waiting"]["reason"] for state in states if "waiting" in state}

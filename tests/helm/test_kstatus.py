@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cluster.manifests import deployment, service
-from helm.scene import House, Release
+from helm.scene import MINUTES, House, Release
 
 pytestmark = pytest.mark.helm
 
@@ -17,7 +17,7 @@ LONGER_THAN_ANYBODY_WAITS = "1h"
 def test_an_exhausted_budget_does_not_hold_up_the_rollout_that_may_mend_it(release: Release, house: House) -> None:
     """Ready says that the objective is accepted and measured; BudgetExhausted is another condition."""
     house.put(deployment(1), service())
-    wait = ("-n", house.namespace, "--wait", "--timeout", "60s")
+    wait = ("-n", house.namespace, "--wait", "--timeout", MINUTES)
     dead = {"address": f"shop.{house.namespace}.svc:443"}
     release.helm.run("install", "app", APP, *wait, values=dead)
     house.until_status(
@@ -25,7 +25,6 @@ def test_an_exhausted_budget_does_not_hold_up_the_rollout_that_may_mend_it(relea
         lambda _: house.condition("ServiceLevelObjective", "BudgetExhausted", "app").get("status") == "True",
         "its budget is exhausted",
         "app",
-        seconds=120,
     )
     assert house.condition("ServiceLevelObjective", "Ready", "app")["status"] == "True"
     told = release.helm.run("upgrade", "app", APP, *wait, values=dead | {"round": "second"}).stdout

@@ -17,7 +17,7 @@ from tutorials import LESSONS, commands, shown_columns, shown_states, states
 
 pytestmark = pytest.mark.helm
 
-PATIENCE = 300
+PATIENCE = 900  # for a whole lesson, which a shell follows at once
 SHOP = "shop"
 HOW_TOS = [path for path in sorted((ROOT / "docs" / "how-to").glob("*.md")) if "charts/homeostat " in path.read_text()]
 NOT_FOR_TEMPLATES = ("--reuse-values", "--reset-then-reuse-values", "--wait")

@@ -7,9 +7,10 @@ import yaml
 
 from cluster.conftest import Kubectl
 from cluster.experiments import agents_of, ended, until_nothing_is_left
+from cluster.manifests import health_check
 from cluster.waiting import until
 from helm.broken import FIELD, WIRE, begin_recovery, end_recovery, finalizers, finished, hold_faults, is_under_way
-from helm.scene import ACTING, NAME, SYSTEM, Estate, House, Release, opens_with_a_row, until_row
+from helm.scene import ACTING, MINUTES, NAME, SYSTEM, Estate, House, Release, opens_with_a_row, until_row
 
 pytestmark = pytest.mark.helm
 
@@ -50,7 +51,7 @@ def test_an_upgrade_brings_new_fields_and_a_rollback_the_operator_as_it_was(
     release.install({"podLabels": {"upgraded": "yes"}})
     until(lambda: has_field(house), "the new field is kept")
     assert release.until_leads()
-    release.helm.run("rollback", NAME, "1", "-n", SYSTEM, "--wait", "--timeout", "2m")
+    release.helm.run("rollback", NAME, "1", "-n", SYSTEM, "--wait", "--timeout", MINUTES)
     assert release.until_leads()
     (pod,) = until(lambda: release.pods() if len(release.pods()) == 1 else None, "one pod is left")
     assert "upgraded" not in pod["metadata"]["labels"]
@@ -78,6 +79,7 @@ def test_an_upgrade_in_the_middle_of_experiments_and_of_a_recovery_ends_both_wel
 
 def test_checks_go_on_after_an_upgrade_as_if_nothing_had_been(release: Release, house: House) -> None:
     """Status is in the API server: what was Healthy is not unknown while the new process begins."""
-    house.open_healthy_shop(replicas=1)
+    house.open_shop(replicas=1, check=health_check(interval="5s", timeout="5s"))  # its state is good for 15 s
+    house.until_state("Healthy")
     release.install(ACTING, {"podLabels": {"upgraded": f"again-{house.namespace}"}})
     assert house.status("HealthCheck")["state"] == "Healthy"

@@ -11,7 +11,7 @@ from cluster.experiments import CHAOS, experiment
 from cluster.manifests import SHOP
 from helm.broken import FAILS
 from helm.scene import House, Release
-from helm.tool import Done
+from helm.tool import PATIENCE, Done
 
 REFUSED = "command terminated with exit code 1\n"
 """What kubectl says of `explain` where nothing is to be done: the question was answered."""
@@ -50,5 +50,9 @@ def doctor(kubeconfig: Path, release: Release) -> Done:
     """Ask from outside, as the administrator of the kubeconfig."""
     return subprocess.run(
         [sys.executable, "-m", "homeostat", "doctor", "-n", release.namespace],
-        env=os.environ | {"KUBECONFIG": str(kubeconfig)}, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        env=os.environ | {"KUBECONFIG": str(kubeconfig)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
