@@ -49,7 +49,7 @@ async def scraped_often(prometheus: RunningPrometheus) -> None:
 
 async def found(prometheus: RunningPrometheus, query: str) -> list[Any]:
     """Give what a query finds; raises HTTPError when Prometheus does not take it."""
-    answer = await asyncio.to_thread(prometheus.ask, "query", query=filled(query).replace("[5m]", "[4s]"))
+    answer = await asyncio.to_thread(prometheus.ask, "query", query=filled(query).replace("[5m]", "[15s]"))
     result: list[Any] = answer["result"]
     return result
 
