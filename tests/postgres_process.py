@@ -25,6 +25,7 @@ from programs import free_port
 PASSWORD = "p@ss/w:rd%1"  # noqa: S105 - of a server that nobody else sees; with all that must be quoted in a URL
 LOOPBACK = "127.0.0.1"
 OLDEST = 15
+_ATTEMPTS = 3
 
 
 class PostgresServer:
@@ -35,7 +36,7 @@ class PostgresServer:
         self._data, self._log = folder / "data", folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
         self._databases = 0
-        self.port = free_port()
+        self.port = 0  # until its first start
 
     def prepare(self) -> None:
         """Make the cluster; the password is asked for, whoever comes over a network."""
@@ -53,7 +54,17 @@ class PostgresServer:
                 rules.write("host all all all scram-sha-256\n")
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start it and wait until it answers; at first on a port that is free, of which somebody else may be faster."""
+        is_first = not self.port
+        for _ in range(_ATTEMPTS if is_first else 1):
+            if is_first:
+                self.port = free_port()
+            if self._begins():
+                return
+        pytest.fail(f"PostgreSQL did not start: {self._log.read_text()[-2000:]}")
+
+    def _begins(self) -> bool:
+        """Start it once; False when it ended at once."""
         options = {"listen_addresses": self.address, "port": self.port, "unix_socket_directories": self.folder}
         settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         with self._log.open("ab") as log:
@@ -61,9 +72,12 @@ class PostgresServer:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, **_user())
         deadline = time.monotonic() + 60
         while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"PostgreSQL did not start: {self._log.read_text()[-2000:]}")
+            if self._process.poll() is not None:
+                return False
+            if time.monotonic() > deadline:
+                pytest.fail(f"PostgreSQL did not answer: {self._log.read_text()[-2000:]}")
             time.sleep(0.05)
+        return True
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop it: SIGINT ends all sessions, SIGQUIT is a crash, after which it recovers from its log."""
