@@ -14,7 +14,7 @@ pytestmark = pytest.mark.cluster
 MISSING = {"workload": {"kind": "Deployment", "name": "nobody"}}
 """A probe that needs no pods: it fails."""
 QUICK = {"failureThreshold": 1, "successThreshold": 1}
-CALM = {"interval": "2s", "timeout": "2s"}
+CALM: dict[str, Any] = {"interval": "2s", "timeout": "2s"}
 """For whom events are counted: a machine that stops for a few seconds is no silence, which would be told, too."""
 
 
@@ -31,7 +31,7 @@ def events_of(shop: Stage, name: str, *reasons: str) -> list[str]:
 
 
 def let_runs_pass(shop: Stage, name: str, runs: int = 4) -> None:
-    """Wait until a check that is asked every second was asked so many times more."""
+    """Wait until a check was asked so many times more."""
     before = sum(shop.results(name).values())
     until(lambda: sum(shop.results(name).values()) >= before + runs, f"{runs} runs of {name}")
 
