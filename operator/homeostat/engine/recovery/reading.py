@@ -19,6 +19,7 @@ from homeostat.core.recovery.steps.job import wanted_job
 from homeostat.core.recovery.steps.patching import fields_of
 from homeostat.core.recovery.targets.memory import MOST_TARGETS
 from homeostat.ports import Cluster, Targets
+from homeostat.side_by_side import read_each, side_by_side
 
 _KINDS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "Service", "Node"})
 
@@ -73,16 +74,22 @@ class TargetReader:
         if target.ref.kind == TargetKind.NODE.value and not target.pods:
             target = await self._targets.named("", target.ref.kind, target.ref.name) or target
         others = await self._others(spec, status, namespace, target)
-        locks = [(one.ref.uid, await self._cluster.lock(one.ref)) for one in others]
         subjects = (target, *others)
+        async with side_by_side() as reads:  # an act that follows from a view of half a minute ago is not done (R12)
+            locks = reads.start(read_each(self._cluster.lock, [one.ref for one in subjects]))
+            revisions = reads.start(self._revisions(spec, status, subjects))
+            effects = reads.start(self._effects(spec, status, subjects))
+            fields = reads.start(self._fields(status, subjects))
+            job = reads.start(self._job(status, namespace))
+        lock, *others_locks = locks.result()
         return target, Surroundings(
-            lock=await self._cluster.lock(target.ref),
+            lock=lock,
             others=others,
-            locks={uid: lock for uid, lock in locks if lock},
-            revisions=await self._revisions(spec, status, subjects),
-            effects=await self._effects(spec, status, subjects),
-            fields=await self._fields(status, subjects),
-            job=await self._job(status, namespace),
+            locks={one.ref.uid: lock for one, lock in zip(others, others_locks, strict=True) if lock},
+            revisions=revisions.result(),
+            effects=effects.result(),
+            fields=fields.result(),
+            job=job.result(),
         )
 
     async def _with_attempt(
@@ -103,7 +110,7 @@ class TargetReader:
         """Read what steps name instead of the target, and what was changed before, each once."""
         names = dict.fromkeys((*_named_by(_steps(spec, status).values()), *_on_record(status)))
         wanted = [name for name in names if name != (target.ref.kind, target.ref.name)]
-        found = [await self._targets.named(namespace, kind, name) for kind, name in wanted]
+        found = await read_each(lambda name: self._targets.named(namespace, *name), wanted)
         return tuple(one for one in found if one is not None)
 
     async def _revisions(
