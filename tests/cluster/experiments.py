@@ -55,7 +55,7 @@ def experiment(name: str, fault: Manifest, kind: str = "Pod", **spec: Any) -> Ma
         "blastRadius": {"minAvailable": 0},
         "hypothesis": [may_break(name)],
         "steadyFor": "1s",
-        "recoveryTimeout": "1m",
+        "recoveryTimeout": "5m",
     }
     return {"apiVersion": OURS, "kind": CHAOS, "metadata": {"name": name}, "spec": defaults | spec}
 

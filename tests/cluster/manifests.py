@@ -102,14 +102,14 @@ def policy(
     verify: Manifest | None = None,
     **spec: Any,
 ) -> Manifest:
-    """Heal the sample at once, with short rests."""
+    """Heal the sample at once, with short rests; what it waits for may take its time on a slow machine."""
     defaults = {
         "mode": "Auto",
         "target": {"kind": "Deployment", "name": SHOP},
         "triggers": [{"healthCheck": {"name": SHOP}}],
-        "steps": [step or {"restartPods": {"which": "Failing"}, "timeout": "1m"}],
+        "steps": [step or {"restartPods": {"which": "Failing"}, "timeout": "5m"}],
         "limits": {"cooldown": "1s", "maxUnhealthy": "100%"} | (limits or {}),
-        "verify": {"stabilise": "0s", "holdFor": "2s", "deadline": "1m"} | (verify or {}),
+        "verify": {"stabilise": "0s", "holdFor": "2s", "deadline": "5m"} | (verify or {}),
     }
     return _ours("RecoveryPolicy", name, defaults | spec)
 
@@ -137,7 +137,7 @@ def scale_experiment(to: int = 0, duration: str = "5s", **spec: Any) -> Manifest
 
 def _experiment(spec: Manifest) -> Manifest:
     hypothesis = [{"healthCheck": {"name": SHOP, "state": "Degraded"}, "duringFault": "MayBreak"}]
-    defaults = {"hypothesis": hypothesis, "steadyFor": "1s", "recoveryTimeout": "1m"}
+    defaults = {"hypothesis": hypothesis, "steadyFor": "1s", "recoveryTimeout": "5m"}
     return _ours("ChaosExperiment", SHOP, defaults | spec)
 
 

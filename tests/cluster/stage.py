@@ -220,7 +220,7 @@ class Stage:
             lambda it: it.get("phase") == "Finished" and it.get("runNumber") == number,
             "finished",
             name,
-            seconds=150,
+            seconds=400,
         )
 
     def until_phase(self, phase: str, name: str = SHOP) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def step_of(manifest: Manifest, name: str, **spec: Any) -> Manifest:
 def until_over(stage: Stage, number: int = 1) -> dict[str, Any]:
     """Wait until a day is over, and give the status."""
     return stage.until_status(
-        "GameDay", lambda it: it.get("phase") == "Finished" and it.get("runNumber") == number, "over", "day", 150
+        "GameDay", lambda it: it.get("phase") == "Finished" and it.get("runNumber") == number, "over", "day", 400
     )
 
 

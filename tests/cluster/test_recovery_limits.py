@@ -12,7 +12,7 @@ pytestmark = pytest.mark.cluster
 
 SICK = {"path": "/no-such-page"}  # each pod of the shop fails this check, always
 
-ROLL = {"rolloutRestart": {}, "timeout": "1m"}
+ROLL = {"rolloutRestart": {}, "timeout": "5m"}
 
 
 def actions(shop: Stage, name: str = "shop") -> list[dict[str, Any]]:

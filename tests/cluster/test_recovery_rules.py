@@ -12,9 +12,9 @@ pytestmark = pytest.mark.cluster
 
 POLICY = "RecoveryPolicy"
 SICK = {"path": "/no-such-page"}  # each pod of the shop fails this check, always
-ROLL = {"rolloutRestart": {}, "timeout": "1m"}
-RESTART = {"restartPods": {"which": "Failing"}, "timeout": "1m"}
-MORE = {"scale": {"by": "+1", "max": 4}, "timeout": "1m"}
+ROLL = {"rolloutRestart": {}, "timeout": "5m"}
+RESTART = {"restartPods": {"which": "Failing"}, "timeout": "5m"}
+MORE = {"scale": {"by": "+1", "max": 4}, "timeout": "5m"}
 HELP = {"escalate": {"severity": "High", "summary": "the shop stays broken"}}
 AT_ONCE = {"stabilise": "0s", "holdFor": "0s", "deadline": "3s"}
 OF_TARGETS = r"^(?!.*(homeostat\.dev|/leases|/events|/selfsubject)).*$"  # neither our own objects nor notes
@@ -293,7 +293,7 @@ def test_the_lock_of_a_policy_that_is_gone_ends_by_itself(shop: Stage) -> None:
     assert generation(shop) == 2
 
     shop.delete(POLICY, "first")
-    shop.until_status(POLICY, lambda it: it.get("phase") == "Verifying", "the second treats it", "second", 150)
+    shop.until_status(POLICY, lambda it: it.get("phase") == "Verifying", "the second treats it", "second")
     assert generation(shop) == 3
 
 

@@ -17,7 +17,7 @@ POLICY = "RecoveryPolicy"
 SICK = {"path": "/no-such-page"}  # each pod of the shop fails this check, always
 AT_ONCE = {"stabilise": "0s", "holdFor": "0s", "deadline": "3s"}
 KEEP = {"onFailure": "NextStep"}
-UNDO = {"rolloutUndo": {"changedWithin": "1h"}, "timeout": "1m"}
+UNDO = {"rolloutUndo": {"changedWithin": "1h"}, "timeout": "5m"}
 
 
 def changed(manifest: Manifest, **container: Any) -> Manifest:
@@ -141,7 +141,7 @@ def test_traffic_goes_to_the_standby_when_restarts_do_not_help(shop: Stage) -> N
         "patch": {"patch": {"spec": {"selector": {"app": "standby"}}}},
         "targets": [{"kind": "Service", "name": SHOP}],
     }
-    steps = [{"restartPods": {"which": "All"}, "timeout": "1m"}, switch]
+    steps = [{"restartPods": {"which": "All"}, "timeout": "5m"}, switch]
     shop.put(ill, deployment(1, "standby"), service())
     until_ready(shop, SHOP, "standby")
     shop.put(health_check(), policy(steps=steps, verify={"deadline": "8s"}))
@@ -159,7 +159,7 @@ def test_traffic_goes_to_the_standby_when_restarts_do_not_help(shop: Stage) -> N
 
 def test_a_running_pod_gets_more_memory_without_a_restart(shop: Stage) -> None:
     """R2: the kubelet gives it half as much again, to the very container, which goes on running."""
-    step = {"resize": {"memory": "+50%", "maxMemory": "128Mi"}, "timeout": "1m"}
+    step = {"resize": {"memory": "+50%", "maxMemory": "128Mi"}, "timeout": "5m"}
     before = shop.open_healthy_shop(policy(step=step), replicas=2)
     victim = min(before)
     shop.break_pod(victim)
@@ -185,7 +185,7 @@ def test_a_pod_that_is_not_ready_is_evicted_and_replaced(shop: Stage) -> None:
     asked = {"readinessProbe": {"httpGet": {"path": "/healthz", "port": "http"}, "periodSeconds": 1}}
     shop.put(changed(deployment(2), **asked))
     before = shop.until_serving(2)
-    shop.put(policy(step={"evict": {}, "timeout": "1m"}, triggers=[{"pods": {"reason": "NotReady"}}]))
+    shop.put(policy(step={"evict": {}, "timeout": "5m"}, triggers=[{"pods": {"reason": "NotReady"}}]))
     shop.until_status(POLICY, lambda it: it.get("signals"), "it looks at the pods")
     shop.break_pod(min(before))
     record = shop.until_recovered()
@@ -324,7 +324,7 @@ def test_a_node_that_is_not_ready_is_drained(stage: Stage) -> None:
     """R4, R7, R10: cordoned, then its pods go one by one by evictions; it stays cordoned once it is back."""
     with silent_node(stage) as node:
         stage.start("--node-namespaces", stage.namespace)
-        stage.put(node.tenants(3), for_node(node, {"drain": {}, "timeout": "1m"}))
+        stage.put(node.tenants(3), for_node(node, {"drain": {}, "timeout": "5m"}))
         until(lambda: node.say_ready("True") or len(on(stage, node)) == 3, "its pods are there")
         older = datetime.now(UTC) + timedelta(
             seconds=1
@@ -361,7 +361,7 @@ def test_a_pod_that_lingers_on_a_silent_node_is_ended(stage: Stage) -> None:
     """R10: `forceTerminating` ends what was told to go long ago, and the operator deletes nothing for it."""
     with silent_node(stage) as node:
         stage.start()
-        step = {"evict": {"forceTerminating": True}, "timeout": "1m"}
+        step = {"evict": {"forceTerminating": True}, "timeout": "5m"}
         stage.put(node.tenants(1, grace=1), policy(step=step, triggers=[{"pods": {"reason": "Terminating"}}]))
         [uid] = until(lambda: node.say_ready("True") or on(stage, node), "its pod is there")
         [name] = stage.pods()
@@ -380,7 +380,7 @@ def test_a_patch_that_the_api_server_refuses_gives_way_to_the_next_step(shop: St
     """R15, R16: the dry run finds it; the reason has the server's words, and nothing was changed by it."""
     steps = [
         {"patch": {"patch": {"spec": {"noSuchField": 1}}}, "timeout": "10s"},
-        {"restartPods": {"which": "Failing"}, "timeout": "1m"},
+        {"restartPods": {"which": "Failing"}, "timeout": "5m"},
     ]
     before = shop.open_healthy_shop(policy(steps=steps), replicas=2)
     shop.break_pod(min(before))

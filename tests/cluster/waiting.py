@@ -7,7 +7,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-PATIENCE = 150.0  # seconds: generous, since nothing here is about speed, and some machines are slow
+PATIENCE = 300.0  # seconds: generous, since nothing here is about speed, and some machines are slow
 POLL = 0.2
 
 
