@@ -13,6 +13,7 @@ from cluster import proxy
 from cluster.experiments import (
     CHAOS,
     agents_of,
+    disarm_guards,
     ended,
     experiment,
     guards_of,
@@ -106,8 +107,7 @@ def sweep(stage: Stage, *flags: str) -> tuple[int, list[dict[str, Any]]]:
 
 def lose_the_guard(stage: Stage) -> None:
     """Take its rights from the guard, which then is as good as dead, and wait until it has tried in vain."""
-    for name in ("homeostat-undo", "homeostat-undo-nodes"):
-        stage.api("DELETE", f"/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/{name}-{stage.namespace}")
+    disarm_guards(stage)
     (name,) = set(guards_of(stage))
     until(lambda: "homeostat.dev/guard-fired" in stage.read("Lease", name)["metadata"]["annotations"], "it tries")
 
