@@ -18,7 +18,7 @@ from cluster.hands import budget_of, client, cluster
 from cluster.manifests import deployment
 from cluster.operator_process import kubeconfig_for
 from cluster.proxy import FaultProxy
-from cluster.waiting import eventually
+from cluster.waiting import POLL, eventually
 from homeostat.core.action import Outcome, StartAgent, Verb
 from homeostat.core.cluster import AgentContainer, Pod
 from homeostat.core.orders import PREFIX, AgentState, OffReason, Order, Said
@@ -124,6 +124,23 @@ async def hold_until(links: AgentLinks, pod: Ref, state: AgentState, more: Calla
     return await eventually(look)
 
 
+@asynccontextmanager
+async def held(links: AgentLinks, pod: Ref) -> AsyncIterator[None]:
+    """Permit beats all the while, however long something else takes."""
+
+    async def permit() -> None:
+        while True:
+            links.hold(pod, NAME, 3.0)
+            await asyncio.sleep(POLL)
+
+    holding = asyncio.get_running_loop().create_task(permit())
+    try:
+        yield
+    finally:
+        holding.cancel()
+        await asyncio.wait([holding])
+
+
 async def in_state(cluster: ApiCluster, pod: Ref, state: str, name: str = NAME) -> AgentContainer:
     """Wait until the agent's container is in a state."""
 
@@ -156,8 +173,9 @@ async def test_an_agent_holds_its_fault_until_it_is_told_to_stop(
         links.attend(pod.ref, NAME)
         await eventually(heard(links, pod.ref, AgentState.READY))
         assert await rules_in(client, cluster, pod.ref) == ""
-        await hold_until(links, pod.ref, AgentState.ON, lambda said: said.beat > 1)
-        assert await rules_in(client, cluster, pod.ref) != ""
+        async with held(links, pod.ref):
+            await hold_until(links, pod.ref, AgentState.ON, lambda said: said.beat > 1)
+            assert await rules_in(client, cluster, pod.ref) != ""
         links.stop(pod.ref, NAME)
         said = await eventually(heard(links, pod.ref, AgentState.OFF))
 
@@ -185,10 +203,10 @@ async def test_a_fault_goes_when_whoever_held_it_is_killed(
     client: ApiClient, cluster: ApiCluster, kubeconfig: Path, pod: Pod
 ) -> None:
     """C3, C4: nobody tells the agent; and whoever comes next reads what became of it."""
-    assert await start(client, pod.ref) == DONE
     arguments = [str(kubeconfig), pod.ref.namespace, pod.ref.name, pod.ref.uid, NAME]
     with subprocess.Popen([sys.executable, "-c", HOLDER, *arguments]) as holder:  # noqa: ASYNC220
         try:
+            assert await start(client, pod.ref) == DONE
             wires = ApiAgentWires(client)
 
             async def is_on() -> bool:
