@@ -137,12 +137,20 @@ def test_what_an_agent_must_not_touch_it_leaves_alone(shop: Stage) -> None:
     until_nothing_is_left(shop, before)
 
 
+def is_refused(stage: Stage, security: Manifest) -> bool:
+    """Whether a pod whose container asks for this would be forbidden."""
+    container = {"name": "loose", "image": "none", "securityContext": security}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "loose"}, "spec": {"containers": [container]}}
+    return stage.api("POST", f"{stage.path('Pod')}?dryRun=All", pod)[0] == 403
+
+
 def test_where_pod_security_lets_no_agent_in_other_faults_still_work(shop: Stage) -> None:
     """C6: refused in the words of the API server, before anything was touched."""
-    open_booths(shop, "agent", "api")
+    open_booths(shop, "agent", "api", "calm")
     before = specs_of(shop, "agent", "api")
     level = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "baseline"}}}
     assert shop.api("PATCH", f"/api/v1/namespaces/{shop.namespace}", level, content_type=MERGE)[0] == 200
+    until(lambda: is_refused(shop, {"capabilities": {"add": ["NET_ADMIN"]}}), "admission knows the level")
     shop.put(experiment("agent", LOSS), experiment("api", KILLED))
 
     assert finished(shop, "agent", "api") == {"agent": ("Aborted", "AgentForbidden"), "api": PASSED}
@@ -171,7 +179,7 @@ def test_an_image_that_cannot_be_pulled_keeps_faults_off_that_need_it(stage: Sta
 @in_turn
 def test_no_second_fault_goes_on_where_one_is(shop: Stage) -> None:
     """C12: on a pod as on a workload; and the first goes on as if nothing had been asked."""
-    open_booths(shop, "pod", "field")
+    open_booths(shop, "pod", "field", "calm")
     before = specs_of(shop, "pod", "field")
     shop.put(experiment("pod", FAILS, **LONG), experiment("field", CLOSED, "Deployment", **LONG))
     shop.until_phase("Running", "pod")
@@ -180,7 +188,6 @@ def test_no_second_fault_goes_on_where_one_is(shop: Stage) -> None:
         "second": experiment("pod", LOSS, hypothesis=[may_break("calm")]),
         "third": experiment("field", {"scale": {"to": 3}}, "Deployment", hypothesis=[may_break("calm")]),
     }
-    open_booths(shop, "calm")
     shop.put(*(one | {"metadata": {"name": name}} for name, one in more.items()))
 
     assert set(finished(shop, *more).values()) == {("Aborted", "TargetFaulted")}

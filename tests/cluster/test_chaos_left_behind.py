@@ -32,7 +32,8 @@ from cluster.waiting import until
 
 pytestmark = pytest.mark.cluster
 
-WIRE, FIELD = "wire", "field"
+WIRE, FIELD, CALM = "wire", "field", "calm"
+"""Booths: the calm one serves on, so that the field may go before the agent in the wire is ready."""
 FAILS = {"http": {"port": 8080, "status": 503}}
 CLOSED = {"scale": {"to": 0}}
 EVERYTHING = "GET|POST|PUT|PATCH|DELETE"
@@ -40,7 +41,7 @@ EVERYTHING = "GET|POST|PUT|PATCH|DELETE"
 
 def hold_both(stage: Stage) -> dict[str, Manifest]:
     """Have a fault held by an agent, and one by a guard; give the Deployments as they were."""
-    open_booths(stage, WIRE, FIELD)
+    open_booths(stage, WIRE, FIELD, CALM)
     before = specs_of(stage, WIRE, FIELD)
     stage.put(experiment(WIRE, FAILS, duration="10m"), experiment(FIELD, CLOSED, "Deployment", duration="10m"))
     stage.until_phase("Running", WIRE)

@@ -7,7 +7,8 @@ from cluster.manifests import SHOP, Manifest, health_check, policy
 from cluster.waiting import until
 from helm.scene import House
 
-WIRE, FIELD = "wire", "field"
+WIRE, FIELD, CALM = "wire", "field", "calm"
+"""Booths: the calm one serves on, so that the field may go before the agent in the wire is ready."""
 CUT = {"network": {"loss": "100%", "ports": [8080], "direction": "Ingress"}}
 FAILS = {"http": {"port": 8080, "status": 503}}
 CLOSED = {"scale": {"to": 0}}
@@ -16,9 +17,9 @@ REPLICAS = 2
 
 def hold_faults(house: House, duration: str = "10m", wire: Manifest = FAILS) -> dict[str, Manifest]:
     """Have a fault held by an agent, and one by a guard; give the Deployments as they were."""
-    for name in (WIRE, FIELD):
+    for name in (WIRE, FIELD, CALM):
         house.put(*booth(name), check_of(name))
-    until_content(house, WIRE, FIELD)
+    until_content(house, WIRE, FIELD, CALM)
     before = specs_of(house, WIRE, FIELD)
     patient = {"duration": duration, "recoveryTimeout": "5m"}  # nothing here is about how fast pods start
     house.put(experiment(WIRE, wire, **patient), experiment(FIELD, CLOSED, "Deployment", **patient))
