@@ -16,13 +16,14 @@ def deployment(replicas: int = 3, name: str = SHOP, image: str = SAMPLE, args: S
     """The sample, where the kubelet asks a port that always answers, and users ask others."""
     labels = {"app": name}
     ready = {"httpGet": {"path": "/livez", "port": 8081}, "periodSeconds": 1}
+    patience = {"timeoutSeconds": 5, "failureThreshold": 10}  # who serves stays ready, however slow the kubelet is
     container = {
         "name": "sample",
         "image": image,
         "imagePullPolicy": "Never",
         "args": list(args),
         "ports": [{"name": door, "containerPort": port} for door, (_, port) in PORTS.items()],
-        "readinessProbe": ready,
+        "readinessProbe": ready | patience,
         "resources": {"requests": {"cpu": "1m", "memory": "8Mi"}, "limits": {"memory": "64Mi"}},
     }
     pod = {"terminationGracePeriodSeconds": 0, "automountServiceAccountToken": False, "containers": [container]}
