@@ -46,7 +46,7 @@ def test_losing_a_pod_passes_where_users_do_not_notice(shop: Stage) -> None:
 def test_a_workload_scaled_to_nothing_is_restored(shop: Stage) -> None:
     """C2, C5, C7: MayBreak: the outage is seen, the original replicas come back, marker and finalizer go."""
     shop.open_healthy_shop(bystander())
-    shop.put(scale_experiment(to=0, duration="6s"))
+    shop.put(scale_experiment(to=0, duration="20s"))
     running = shop.until_phase("Running")
     assert (running["targets"][0]["original"], running["targets"][0]["to"]) == ({"replicas": "3"}, {"replicas": "0"})
     assert (replicas(shop), is_marked(shop)) == (0, True)
@@ -95,9 +95,10 @@ def test_a_run_that_is_deleted_is_undone_before_it_goes(shop: Stage) -> None:
 def test_a_newer_value_of_another_writer_is_kept(shop: Stage) -> None:
     """C5: somebody scales while the fault is on: the undo takes the marker off, and leaves his number."""
     shop.open_healthy_shop(bystander())
-    shop.put(scale_experiment(to=1, duration="6s"))
+    shop.put(scale_experiment(to=1, duration="10m"))
     shop.until_phase("Running")
     shop.patch("Deployment", {"spec": {"replicas": 2}})
+    shop.patch("ChaosExperiment", {"metadata": {"annotations": {"homeostat.dev/abort": "enough"}}})
     status = shop.until_finished()
 
     assert status["targets"][0]["phase"] == "Superseded"
