@@ -237,6 +237,7 @@ class Stage:
         for one in neighbours:
             name = one["metadata"]["name"]
             until(lambda name=name: self.status("Deployment", name).get("readyReplicas"), f"{name} serves")
+        until(lambda: self.endpoints() >= pods.keys(), "clients find all pods")
         self.put(check or health_check(), *(one for one in others if one["kind"] != "Deployment"))
         return pods
 
@@ -269,6 +270,13 @@ class Stage:
             for pod in self.all_of("Pod")
             if pod["metadata"]["labels"].get("app") == SHOP and "deletionTimestamp" not in pod["metadata"]
         }
+
+    def endpoints(self) -> set[str]:
+        """Name the pods that clients of the shop's Service are led to."""
+        path = f"/apis/discovery.k8s.io/v1/namespaces/{self.namespace}/endpointslices"
+        slices = self.api("GET", f"{path}?labelSelector=kubernetes.io/service-name={SHOP}")[1]["items"]
+        found = (one for part in slices for one in part.get("endpoints") or ())
+        return {one["targetRef"]["name"] for one in found if one["conditions"].get("ready")}
 
     def break_pod(self, name: str, kind: str = "fail", **fault: Any) -> None:
         """Make one pod fail its users, while the kubelet finds it well."""
