@@ -20,6 +20,7 @@ from cluster.experiments import (
     said,
     specs_of,
     until_content,
+    until_judged,
     until_nothing_is_left,
 )
 from cluster.manifests import Manifest
@@ -45,8 +46,7 @@ FELT: dict[str, tuple[Manifest, str]] = {
 def run_all(stage: Stage, *experiments: Manifest) -> dict[str, Status]:
     """Run experiments side by side, each on its own booth; give how they ended."""
     stage.put(*experiments)
-    names = [one["metadata"]["name"] for one in experiments]
-    return {name: stage.until_finished(name=name) for name in names}
+    return until_judged(stage, *(one["metadata"]["name"] for one in experiments))
 
 
 def not_passed(ends: dict[str, Status]) -> dict[str, str]:
@@ -72,7 +72,7 @@ def test_faults_between_clients_and_pods_are_felt_and_gone(shop: Stage) -> None:
     until_content(shop, *FELT)
     until_nothing_is_left(shop, before)
     assert {name: set(pods_of(shop, name)) for name in FELT} == pods
-    assert {name: agents_of(shop, name) for name in FELT} == {name: ["terminated"] for name in FELT}
+    assert {name: set(agents_of(shop, name)) for name in FELT} == {name: {"terminated"} for name in FELT}
 
 
 @in_turn

@@ -43,9 +43,10 @@ def hold_both(stage: Stage) -> dict[str, Manifest]:
     """Have a fault held by an agent, and one by a guard; give the Deployments as they were."""
     open_booths(stage, WIRE, FIELD, CALM)
     before = specs_of(stage, WIRE, FIELD)
-    stage.put(experiment(WIRE, FAILS, duration="10m"), experiment(FIELD, CLOSED, "Deployment", duration="10m"))
-    stage.until_phase("Running", WIRE)
+    stage.put(experiment(FIELD, CLOSED, "Deployment", duration="10m"))
     stage.until_phase("Running", FIELD)
+    stage.put(experiment(WIRE, FAILS, duration="10m"))  # last, for a machine that stops for 3 s takes it off
+    stage.until_phase("Running", WIRE)
     assert is_broken(stage)
     return before
 
