@@ -170,7 +170,7 @@ def test_when_all_steps_fail_a_human_is_told_once(shop: Stage) -> None:
 def test_an_experiment_that_asks_to_look_on_is_not_reacted_to(shop: Stage) -> None:
     """C12: reaction Observe: the policy says ExpectedFault and leaves the target alone."""
     shop.open_healthy_shop(policy(step=ROLL), bystander())
-    shop.put(scale_experiment(to=0, duration="12s", reaction="Observe"))
+    shop.put(scale_experiment(to=0, duration="30s", reaction="Observe"))
     shop.until_blocked("ExpectedFault")
     shop.until_finished()
 
@@ -181,7 +181,7 @@ def test_an_experiment_that_asks_to_look_on_is_not_reacted_to(shop: Stage) -> No
 def test_a_drill_proves_the_policy_that_it_names(shop: Stage) -> None:
     """C12, C17, R17: with reaction Act the policy acts on what the experiment broke, and both say so."""
     shop.open_healthy_shop(policy(step=ROLL), bystander())
-    shop.put(scale_experiment(to=0, duration="10s", proves=[{"recoveryPolicy": "shop"}]))
+    shop.put(scale_experiment(to=0, duration="30s", proves=[{"recoveryPolicy": "shop"}]))
     status = shop.until_finished()
     assert status["verdict"] == "Passed", status
     assert status["runs"][0]["proved"] == ["shop"]

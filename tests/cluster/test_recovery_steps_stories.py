@@ -144,7 +144,7 @@ def test_traffic_goes_to_the_standby_when_restarts_do_not_help(shop: Stage) -> N
     steps = [{"restartPods": {"which": "All"}, "timeout": "5m"}, switch]
     shop.put(ill, deployment(1, "standby"), service())
     until_ready(shop, SHOP, "standby")
-    shop.put(health_check(), policy(steps=steps, verify={"deadline": "8s"}))
+    shop.put(health_check(), policy(steps=steps, verify={"deadline": "30s"}))
     status = shop.until_status(POLICY, recoveries, "it recovers")
 
     assert [(one["name"], one["outcome"]) for one in done(status)] == [
@@ -324,6 +324,7 @@ def test_a_node_that_is_not_ready_is_drained(stage: Stage) -> None:
     """R4, R7, R10: cordoned, then its pods go one by one by evictions; it stays cordoned once it is back."""
     with silent_node(stage) as node:
         stage.start("--node-namespaces", stage.namespace)
+        node.say_ready("True")  # it was silent while the operator began
         stage.put(node.tenants(3), for_node(node, {"drain": {}, "timeout": "5m"}))
         until(lambda: node.say_ready("True") or len(on(stage, node)) == 3, "its pods are there")
         older = datetime.now(UTC) + timedelta(
@@ -346,7 +347,8 @@ def test_a_node_that_stays_ill_is_uncordoned_again_unless_somebody_else_had_a_sa
     """R8: the mark of ours goes with the change."""
     with silent_node(stage) as node:
         stage.start("--node-namespaces", stage.namespace)
-        stage.put(for_node(node, {"cordon": {}}, verify=AT_ONCE))
+        node.say_ready("True")  # it was silent while the operator began
+        stage.put(for_node(node, {"cordon": {}}, verify=AT_ONCE | {"deadline": "20s"}))
         node.say_ready("False")
         until(node.is_cordoned, "it is cordoned")
         assert node.read()["metadata"]["annotations"]["homeostat.dev/attempt"]
