@@ -109,7 +109,7 @@ def test_faults_through_the_api_are_put_on_and_back(shop: Stage) -> None:
     }
     open_booths(shop, *cases)
     before, pods = specs_of(shop, *cases), {name: pods_of(shop, name) for name in cases}
-    shop.put(*(experiment(name, *case[:2], duration="6s") for name, case in cases.items()))
+    shop.put(*(experiment(name, *case[:2], duration="20s") for name, case in cases.items()))
     while_on = {name: seen_while_on(shop, name, *case[1:]) for name, case in cases.items() if name != "evict"}
     ends = {name: shop.until_finished(name=name) for name in cases}
 
