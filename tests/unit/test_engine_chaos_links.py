@@ -61,6 +61,7 @@ class Agent:
     logged: list[bytes] = field(default_factory=lambda: [READY.line()])
     is_there: bool = True
     is_mute: bool = False
+    is_log_there: bool = True
     looks: int = 0
     news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -76,6 +77,8 @@ class Agent:
     async def last_lines(self, _pod: Ref, _name: str) -> Sequence[bytes]:
         self.looks += 1
         await self._tell()
+        if not self.is_log_there:
+            raise Unavailable("the kubelet does not answer")
         return list(self.logged)
 
     async def take(self, beat: Beat, line: Line) -> None:
@@ -303,10 +306,10 @@ async def test_a_link_ends_when_nobody_asks_for_it_any_more() -> None:
         await scene.until(lambda: scene.state() is AgentState.READY)
         scene.clock.advance(11.0)
         await scene.until(lambda: scene.agent.lines[0].is_closed)
-        assert scene.links.knows(POD.uid, NAME)
+        assert scene.state() is AgentState.READY
         scene.clock.advance(700.0)
         another = replace(POD, uid="another")
-        await scene.until(lambda: scene.links.attend(another, NAME) or not scene.links.knows(POD.uid, NAME))
+        await scene.until(lambda: scene.links.attend(another, NAME) or scene.state() is None)
 
     await play(story)
 
@@ -322,6 +325,58 @@ async def test_the_last_word_of_an_agent_that_has_ended_is_recalled_at_once() ->
     await play(story)
 
 
+async def test_what_was_recalled_of_several_agents_is_known_and_wakes_nobody_again() -> None:
+    """C3: a look that follows at once would recall the same again, and so on without a pause."""
+    others = [replace(POD, uid=f"uid-{number}") for number in range(3)]
+
+    async def story(scene: Scene) -> None:
+        scene.clock.advance(3600.0)
+        scene.agent.logged = [OFF.line()]
+        for pod in others:
+            await scene.links.recall(pod, NAME, EXPERIMENT)
+        assert all(scene.links.knows(pod.uid, NAME) for pod in others)
+        scene.links.attend(POD, NAME, EXPERIMENT)
+        assert all(scene.links.knows(pod.uid, NAME) for pod in others)
+
+    scene = await play(story)
+
+    assert scene.woken[:3] == [EXPERIMENT] * 3
+    assert scene.agent.looks <= len(others) + 1
+
+
+async def test_an_agent_that_is_attended_is_recalled_once_it_has_ended_without_a_last_word() -> None:
+    """C18: one that was killed leaves what it said before; that is read once, and then there is no more."""
+
+    async def story(scene: Scene) -> None:
+        scene.links.hold(POD, NAME, 3.0)
+        await scene.until(lambda: scene.state() is AgentState.ON)
+        assert not scene.links.knows(POD.uid, NAME)
+        await scene.links.recall(POD, NAME, EXPERIMENT)
+        assert scene.links.knows(POD.uid, NAME)
+
+    await play(story)
+
+
+async def test_a_log_that_could_not_be_read_is_read_again_and_nobody_waits_for_it() -> None:
+    """C5: what it said last is asked for until there is an answer, while other agents are beaten for."""
+
+    async def story(scene: Scene) -> None:
+        scene.agent.logged = [OFF.line()]
+        scene.agent.is_log_there = False
+        await scene.links.recall(POD, NAME, EXPERIMENT)
+        assert not scene.links.knows(POD.uid, NAME)
+        scene.agent.is_log_there = True
+        looks = scene.agent.looks
+        await scene.links.recall(POD, NAME, EXPERIMENT)
+        assert scene.agent.looks == looks
+        await scene.until(lambda: scene.links.knows(POD.uid, NAME))
+        assert (scene.state(), scene.agent.lines) == (AgentState.OFF, [])
+
+    scene = await play(story)
+
+    assert scene.woken == [EXPERIMENT]
+
+
 class Journal:
     """An actuator that notes what it was given."""
 
@@ -334,14 +389,15 @@ class Journal:
         return self.outcome
 
 
-@pytest.mark.parametrize(("verb", "is_known"), [(Verb.DONE, True), (Verb.REFUSED, False)])
-async def test_an_agent_is_attended_once_it_was_started(verb: Verb, *, is_known: bool) -> None:
+@pytest.mark.parametrize(("verb", "is_attended"), [(Verb.DONE, True), (Verb.REFUSED, False)])
+async def test_an_agent_is_attended_once_it_was_started(verb: Verb, *, is_attended: bool) -> None:
     """C2: one that was refused is nobody."""
 
     async def story(scene: Scene) -> None:
         hands = Hands(Journal(Outcome(verb)), scene.links)
         outcome = await hands.act(StartAgent("1", POD, NAME, Order("slow", 1, "dns", {}, 5.0)), NOON)
-        assert (outcome.verb, scene.links.knows(POD.uid, NAME)) == (verb, is_known)
+        await asyncio.sleep(3 * EVERY)
+        assert (outcome.verb, bool(scene.agent.lines)) == (verb, is_attended)
 
     await play(story)
 

@@ -31,6 +31,8 @@ class Link:
     held_until: float = 0.0
     is_stopped: bool = False
     is_running: bool = False
+    has_ended: bool = False
+    is_read: bool = False  # its log was read after it had ended
     said: Said | None = None
     heard_at: datetime | None = None
     beats: int = 0
@@ -47,6 +49,10 @@ class Link:
         """Keep attached for a while."""
         self.wanted_until = max(self.wanted_until, now + ATTENTION)
 
+    def remember(self, now: float) -> None:
+        """Keep what is known of it for as long as if it was wanted until now."""
+        self.wanted_until = max(self.wanted_until, now)
+
     def hold(self, now: float, seconds: float) -> None:
         """Permit beats for `seconds`, unless it was told to stop."""
         self.want(now)
@@ -62,7 +68,7 @@ class Link:
 
     def is_wanted(self, now: float) -> bool:
         """Whether somebody still asks for it, and it has something to say."""
-        return now < self.wanted_until and not self.is_over
+        return now < self.wanted_until and not self.is_over and not self.is_read
 
     def may_beat(self, now: float) -> bool:
         """Whether it may be told anything."""

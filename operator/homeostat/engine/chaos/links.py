@@ -70,10 +70,18 @@ class AgentLinks:
         self._start(link)
 
     async def recall(self, pod: Ref, name: str, experiment: Key) -> None:
-        """Read the last word of an agent that has ended and that nobody here has heard."""
+        """Read the last word of an agent that has ended and that nobody here has heard.
+
+        Only the first reading is waited for. While a log cannot be read, others are beaten for by what follows.
+        """
         link = self._link(pod, name)
         link.experiment = experiment
-        await self._catch_up(link)
+        link.remember(self._clock.monotonic())
+        is_first, link.has_ended = not link.has_ended, True
+        if is_first:
+            await self._read_back(link)
+        else:
+            self._set_going(link)
 
     def hold(self, pod: Ref, name: str, seconds: float) -> None:
         """Beat for an agent, for so many seconds from now."""
@@ -88,8 +96,9 @@ class AgentLinks:
         self._start(link)
 
     def knows(self, uid: str, name: str) -> bool:
-        """Whether there is, or was lately, a link to an agent."""
-        return (uid, name) in self._links
+        """Whether nothing is to be recalled: we lately heard an agent's last word, or read all that it left."""
+        link = self._links.get((uid, name))
+        return link is not None and (link.is_over or link.is_read)
 
     def may_begin(self, uid: str, name: str) -> bool:
         """Whether we permitted an agent to begin, lately."""
@@ -112,7 +121,11 @@ class AgentLinks:
             del self._links[key]
 
     def _start(self, link: Link) -> None:
-        if not link.is_running and link.is_wanted(self._clock.monotonic()):
+        if link.is_wanted(self._clock.monotonic()):
+            self._set_going(link)
+
+    def _set_going(self, link: Link) -> None:
+        if not link.is_running:
             link.is_running = True
             self._crew.put(link)
 
@@ -122,6 +135,8 @@ class AgentLinks:
         """Stay attached while it is wanted; a connection that breaks is made again."""
         pause = FIRST_PAUSE
         try:
+            if link.has_ended:
+                await self._read_back(link)
             while link.is_wanted(self._clock.monotonic()):
                 was_heard = await self._attach(link)
                 if not link.is_wanted(self._clock.monotonic()):
@@ -182,12 +197,18 @@ class AgentLinks:
             await asyncio.sleep(self._every)
             await self._catch_up(link)
 
-    async def _catch_up(self, link: Link) -> None:
-        """Read what it said while nobody listened: perhaps its last word."""
+    async def _read_back(self, link: Link) -> None:
+        """Read the log of an agent that has ended: nothing can come after it."""
+        link.is_read = await self._catch_up(link) or link.is_read
+
+    async def _catch_up(self, link: Link) -> bool:
+        """Read what it said while nobody listened, perhaps its last word; say whether that could be read."""
         with suppress(Unavailable, Forbidden, Gone, Rejected, TimeoutError):
             async with asyncio.timeout(CATCH_UP_SECONDS):
                 lines = await self._wires.last_lines(link.pod, link.name)
             self._take(link, lines, is_old=True)
+            return True
+        return False
 
     def _take(self, link: Link, lines: Iterable[bytes], *, is_old: bool = False) -> None:
         """Take the newest word of `lines`. An old one proves no life, unless it is the first or the last of all."""
