@@ -31,6 +31,7 @@ class Line:
 
     agent: "Agent"
     said: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue)
+    looks_before: int = 0
     is_broken: bool = False
     is_closed: bool = False
 
@@ -61,6 +62,8 @@ class Agent:
     logged: list[bytes] = field(default_factory=lambda: [READY.line()])
     is_there: bool = True
     is_mute: bool = False
+    is_stuck: bool = False
+    is_over: bool = False
     is_log_there: bool = True
     looks: int = 0
     news: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -69,10 +72,14 @@ class Agent:
     async def attached(self, _pod: Ref, _name: str) -> AsyncIterator[Line]:
         if not self.is_there:
             raise Gone("no such container")
-        line = Line(self)
+        line = Line(self, looks_before=self.looks)
         self.lines.append(line)
         await self._tell()
+        if self.is_over:
+            line.snap()
         yield line
+        if self.is_stuck:
+            await asyncio.Event().wait()
 
     async def last_lines(self, _pod: Ref, _name: str) -> Sequence[bytes]:
         self.looks += 1
@@ -213,6 +220,53 @@ async def test_an_attachment_without_an_answer_counts_as_broken() -> None:
         scene.links.hold(POD, NAME, 3.0)
         await scene.agent.until(lambda: scene.agent.beats)
         await scene.until(lambda: len(scene.agent.lines) == 2 or scene.clock.advance(EVERY / 10))
+
+    await play(story)
+
+
+async def test_an_attachment_without_an_answer_is_made_again_while_the_lease_lasts() -> None:
+    """C4: the first beat that is lost leaves two of three; the other end of what broke is not waited for."""
+
+    async def story(scene: Scene) -> None:
+        scene.links.hold(POD, NAME, 3.0)
+        await scene.until(lambda: scene.state() is AgentState.ON)
+        scene.agent.is_mute = scene.agent.is_stuck = True
+        sent = len(scene.agent.beats)
+        scene.clock.advance(EVERY)
+        await scene.agent.until(lambda: len(scene.agent.beats) > sent)
+        scene.clock.advance(1.3 * EVERY)
+        await scene.agent.until(lambda: len(scene.agent.lines) == 2)
+        sent = len(scene.agent.beats)
+        await scene.agent.until(lambda: len(scene.agent.beats) > sent)
+
+    await play(story)
+
+
+async def test_an_attachment_that_broke_is_made_again_before_any_log_is_read() -> None:
+    """C4: a log may take longer than the lease."""
+
+    async def story(scene: Scene) -> None:
+        scene.links.hold(POD, NAME, 3.0)
+        await scene.until(lambda: scene.state() is AgentState.ON and scene.agent.looks)
+        scene.agent.lines[0].snap()
+        await scene.agent.until(lambda: len(scene.agent.lines) == 2)
+
+    scene = await play(story)
+
+    assert scene.agent.lines[1].looks_before == 1
+
+
+@pytest.mark.parametrize("is_refused", [True, False])
+async def test_a_last_word_that_was_lost_with_an_attachment_is_found(*, is_refused: bool) -> None:
+    """C5: an agent that has ended refuses the next attachment, or that one ends before a word is heard."""
+
+    async def story(scene: Scene) -> None:
+        scene.links.hold(POD, NAME, 3.0)
+        await scene.until(lambda: scene.state() is AgentState.ON)
+        scene.agent.say(OFF)
+        scene.agent.is_there, scene.agent.is_over = not is_refused, True
+        scene.agent.lines[0].snap()
+        await scene.until(lambda: scene.state() is AgentState.OFF)
 
     await play(story)
 

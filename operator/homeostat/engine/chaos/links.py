@@ -27,7 +27,9 @@ log = structlog.get_logger("homeostat.agents")
 MOST_LINKS: Final = 1000
 EVERY: Final = 1.0
 """Seconds between beats."""
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 1.0
+FAREWELL: Final = 0.05
+"""Beats for which the other end of an attachment may take its leave: one that is broken never does."""
 CATCH_UP_SECONDS: Final = 5.0
 REMEMBERED: Final = 600.0
 """Seconds for which an agent's last word is remembered after nobody asked for it."""
@@ -141,7 +143,7 @@ class AgentLinks:
                 was_heard = await self._attach(link)
                 if not link.is_wanted(self._clock.monotonic()):
                     break
-                pause = FIRST_PAUSE if was_heard else min(LONGEST_PAUSE, pause * 1.5)
+                pause = FIRST_PAUSE if was_heard else min(LONGEST_PAUSE, pause * 2)
                 await asyncio.sleep(pause * self._every)
         except Exception:  # a bug in one link spares the others: its agent ends by itself
             log.exception("bug", **_names(link))
@@ -149,33 +151,43 @@ class AgentLinks:
             link.is_running = False
 
     async def _attach(self, link: Link) -> bool:
-        """Attach once, for as long as it lasts; give whether anything was heard."""
-        before = link.heard_at
-        try:
-            async with self._wires.attached(link.pod, link.name) as wire:
-                link.asked_at = None
-                await self._converse(link, wire)
-        except (Unavailable, Forbidden, Gone, Rejected) as error:
-            log.debug("agent not reached", **_names(link), error=str(error))
-            if not isinstance(error, Unavailable):
-                await self._catch_up(link)
-        else:
-            if not link.is_over:
-                await self._catch_up(link)
-        return link.heard_at != before
+        """Attach once, for as long as it lasts; give whether anything was heard.
 
-    async def _converse(self, link: Link, wire: Wire) -> None:
-        """Beat and listen side by side, until either has a reason to end."""
+        An attachment that broke has to be made again in time: that one looks back while it beats. But an agent that is
+        over refuses it, or lets it end before a word is heard.
+        """
+        was_heard = is_broken = False
+        try:
+            async with asyncio.timeout(None) as leaving, self._wires.attached(link.pod, link.name) as wire:
+                link.attached()
+                was_heard = await self._converse(link, wire)
+                is_broken = was_heard or not link.silent_in(self._clock.monotonic(), self._every)
+                leaving.reschedule(asyncio.get_running_loop().time() + FAREWELL * self._every)
+        except TimeoutError:
+            log.debug("attachment left without a farewell", **_names(link))
+        except Unavailable as error:
+            log.debug("agent not reached", **_names(link), error=str(error))
+            return was_heard
+        except (Forbidden, Gone, Rejected) as error:
+            log.debug("agent not reached", **_names(link), error=str(error))
+        if not is_broken and not link.is_over:
+            await self._catch_up(link)
+        return was_heard
+
+    async def _converse(self, link: Link, wire: Wire) -> bool:
+        """Beat and listen side by side, until either has a reason to end; give whether anything was heard."""
+        was_heard = False
         async with asyncio.TaskGroup() as group:
             aside = group.create_task(self._beat(link, wire)), group.create_task(self._look_back(link))
             while not link.is_over and (line := await wire.hear()) is not None:
-                self._take(link, [line])
+                was_heard = self._take(link, [line]) or was_heard
             for task in aside:
                 task.cancel()
+        return was_heard
 
     async def _beat(self, link: Link, wire: Wire) -> None:
         """Beat while it is permitted; close the wire when nobody wants it or nobody answers."""
-        while link.is_wanted(now := self._clock.monotonic()) and not link.is_silent(now, self._every):
+        while link.is_wanted(now := self._clock.monotonic()) and (patience := link.silent_in(now, self._every)):
             wait = link.due_in(now, self._every)
             if link.may_beat(now) and self._may_act() and not wait:
                 try:
@@ -183,7 +195,7 @@ class AgentLinks:
                 except Unavailable:
                     break
                 continue
-            await link.rung(wait or self._every)
+            await link.rung(min(wait or self._every, patience))
         await wire.close()
 
     async def _look_back(self, link: Link) -> None:
@@ -210,11 +222,14 @@ class AgentLinks:
             return True
         return False
 
-    def _take(self, link: Link, lines: Iterable[bytes], *, is_old: bool = False) -> None:
-        """Take the newest word of `lines`. An old one proves no life, unless it is the first or the last of all."""
+    def _take(self, link: Link, lines: Iterable[bytes], *, is_old: bool = False) -> bool:
+        """Take the newest word of `lines`; give whether there is one.
+
+        An old one proves no life, unless it is the first or the last of all.
+        """
         said = _newest(lines)
         if said is None:
-            return
+            return False
         is_new = link.take(said)
         if is_new or not is_old:
             link.heard_at = self._clock.now()
@@ -225,6 +240,7 @@ class AgentLinks:
             log.info("agent", **_names(link), state=said.state.value, reason=said.reason, message=said.message)
             if link.experiment is not None:
                 self._wake(link.experiment)
+        return True
 
 
 def _newest(lines: Iterable[bytes]) -> Said | None:
