@@ -161,6 +161,21 @@ async def test_an_agent_is_only_heard_until_it_may_begin() -> None:
     assert scene.woken == [EXPERIMENT]
 
 
+async def test_an_agent_may_begin_once_a_beat_was_sent_and_not_by_a_permission_alone() -> None:
+    """C2: what was permitted to an agent that cannot be reached has not begun, and may still be dropped."""
+
+    async def story(scene: Scene) -> None:
+        scene.agent.is_there = False
+        scene.links.hold(POD, NAME, 3.0)
+        await scene.agent.until(lambda: scene.agent.looks)
+        assert not scene.links.may_begin(POD.uid, NAME)
+        scene.agent.is_there = True
+        await scene.agent.until(lambda: scene.agent.beats)
+        assert scene.links.may_begin(POD.uid, NAME)
+
+    await play(story)
+
+
 async def test_beats_go_out_while_they_are_permitted_and_not_a_moment_longer() -> None:
     """C4: the permission runs out by a clock that never jumps; another one goes on from there."""
 

@@ -103,9 +103,9 @@ class AgentLinks:
         return link is not None and (link.is_over or link.is_read)
 
     def may_begin(self, uid: str, name: str) -> bool:
-        """Whether we permitted an agent to begin, lately."""
+        """Whether we sent an agent a beat, of which the first ever lets it begin; to be permitted is not enough."""
         link = self._links.get((uid, name))
-        return link is not None and link.held_until > 0
+        return link is not None and link.beats > 0
 
     def heard(self, uid: str, name: str) -> Heard:
         """Give what an agent said last."""
