@@ -2,10 +2,16 @@
 
 import pytest
 
-from homeostat.agent.lease import Lease
+from homeostat.agent.lease import FIRST_BEAT_SECONDS, Lease
+from homeostat.core.chaos.faults import guard
 from homeostat.core.orders import OffReason, Order
 
 ORDER = Order("shop/lossy", 1, "network", {"loss": "1%"}, 60.0, beat_seconds=1.0, misses=3)
+
+
+def test_an_agent_that_is_ready_waits_longer_than_its_run_waits_for_the_others() -> None:
+    """C2: one whose Node has the image must not give up while another's still pulls it."""
+    assert guard.PATIENCE.total_seconds() < FIRST_BEAT_SECONDS
 
 
 def test_a_lease_ends_after_three_beats_that_did_not_come() -> None:

@@ -94,7 +94,8 @@ class Keeper:
         while (said := self._channel.hear()) is not None:
             if said.state in {AgentState.OFF, AgentState.REFUSED}:
                 return said if self._last.state is not AgentState.ON else self._off(OffReason.HOLDER_DIED, said.message)
-            self._is_ready = True
+            if not self._is_ready:
+                self._is_ready, self._first_beat_until = True, _now() + FIRST_BEAT_SECONDS
             self._last = said
             self._asked = None
             say(said)

@@ -5,8 +5,8 @@ Times are seconds of one monotonic clock that goes on while the machine sleeps.
 
 from homeostat.core.orders import OffReason, Order
 
-FIRST_BEAT_SECONDS = 30.0
-"""How long an agent that is ready waits for the go."""
+FIRST_BEAT_SECONDS = 75.0
+"""How long an agent that is ready waits for the go, and touches nothing: longer than its run waits for the others."""
 
 
 class Lease:
