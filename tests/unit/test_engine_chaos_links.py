@@ -326,23 +326,39 @@ async def test_a_last_word_that_nobody_heard_is_read_from_the_log() -> None:
     assert (heard.reason, scene.agent.beats, scene.woken) == ("NoMechanism", [], [EXPERIMENT])
 
 
-async def test_a_first_word_that_the_attachment_missed_is_read_from_the_log() -> None:
-    """C4: a runtime passes lines on a moment after it took the attachment; what is said between is only in the log."""
+async def test_a_first_word_that_the_attachment_missed_is_heard_when_it_is_said_again() -> None:
+    """C4: a runtime passes lines on a moment after it took the attachment; no right to read logs is needed."""
 
     async def story(scene: Scene) -> None:
-        scene.agent.logged = []
+        scene.agent.is_log_there = False
         scene.links.attend(POD, NAME, EXPERIMENT)
         await scene.agent.until(lambda: scene.agent.lines and scene.agent.looks)
-        scene.agent.say(READY)
+        await asyncio.sleep(3 * EVERY)
+        assert scene.state() is None
+        scene.agent.say(READY, scene.agent.lines[0])
         await scene.until(lambda: scene.state() is AgentState.READY)
-        looks = scene.agent.looks
+        scene.agent.say(READY, scene.agent.lines[0])
         scene.links.hold(POD, NAME, 3.0)
         await scene.until(lambda: scene.state() is AgentState.ON)
-        assert scene.agent.looks == looks
 
     scene = await play(story)
 
-    assert (len(scene.agent.lines), scene.woken) == (1, [EXPERIMENT, EXPERIMENT])
+    assert (len(scene.agent.lines), scene.agent.looks, scene.woken) == (1, 1, [EXPERIMENT, EXPERIMENT])
+
+
+async def test_an_agent_that_says_that_it_is_ready_has_not_answered_the_go() -> None:
+    """C4: a wire that carries nothing towards the agent is made again, also while lines come from it."""
+
+    async def story(scene: Scene) -> None:
+        scene.agent.is_mute = True
+        scene.links.hold(POD, NAME, 3.0)
+        await scene.agent.until(lambda: scene.agent.beats)
+        scene.agent.say(READY, scene.agent.lines[0])
+        await scene.until(scene.agent.lines[0].said.empty)
+        scene.clock.advance(1.3 * EVERY)
+        await scene.agent.until(lambda: len(scene.agent.lines) == 2)
+
+    await play(story)
 
 
 async def test_what_was_said_long_ago_is_no_sign_of_life() -> None:

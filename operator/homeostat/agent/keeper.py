@@ -47,6 +47,8 @@ class Keeper:
         adopt_orphans()
         self._holder, self._channel = start_holder(order)
         self._first_beat_until = _now() + FIRST_BEAT_SECONDS
+        self._ready_again = 0.0
+        """When to say again that it is ready."""
 
     def keep(self) -> int:
         """Keep the fault until it ends; give the exit code: 0 when nothing of it is left."""
@@ -61,7 +63,7 @@ class Keeper:
         if self._is_told_to_end:
             return self._off(OffReason.ENDED)
         over = self._overdue(_now()) or self._hear() or (self._died() if self._is_holder_gone() else None)
-        return over or (self._take_beats() if self._is_ready else None)
+        return over or (self._serve() if self._is_ready else None)
 
     def _overdue(self, now: float) -> Said | None:
         if self._lease is None:
@@ -71,6 +73,19 @@ class Keeper:
             return self._off(reason)
         is_silent = self._asked is not None and now - self._asked >= self._lease.length
         return self._off(OffReason.HOLDER_DIED, _SILENT) if is_silent else None
+
+    def _serve(self) -> Said | None:
+        """Take beats; until the go comes, say Ready again: who attaches may miss it before the runtime passes it on."""
+        last, now = self._take_beats(), _now()
+        if last is None and self._lease is None and now >= self._ready_again:
+            say(self._last)
+            self._ready_again = now + self._order.beat_seconds
+        return last
+
+    def _wait_for_the_go(self, now: float) -> None:
+        self._is_ready = True
+        self._first_beat_until = now + FIRST_BEAT_SECONDS
+        self._ready_again = now + self._order.beat_seconds
 
     def _take_beats(self) -> Said | None:
         for line in self._mail.lines(_now()):
@@ -94,11 +109,11 @@ class Keeper:
         while (said := self._channel.hear()) is not None:
             if said.state in {AgentState.OFF, AgentState.REFUSED}:
                 return said if self._last.state is not AgentState.ON else self._off(OffReason.HOLDER_DIED, said.message)
-            if not self._is_ready:
-                self._is_ready, self._first_beat_until = True, _now() + FIRST_BEAT_SECONDS
             self._last = said
             self._asked = None
             say(said)
+            if not self._is_ready:
+                self._wait_for_the_go(_now())
         return None
 
     def _died(self) -> Said:
@@ -131,6 +146,8 @@ class Keeper:
         seconds = [self._first_beat_until - now if self._lease is None else self._lease.left(now)]
         if self._is_ready:
             seconds.append(self._mail.register(poll, now))
+        if self._is_ready and self._lease is None:
+            seconds.append(self._ready_again - now)
         if self._lease is not None and self._asked is not None:
             seconds.append(self._asked + self._lease.length - now)
         poll.poll(max(min(seconds), 0) * 1000 + 1)

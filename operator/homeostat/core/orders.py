@@ -2,7 +2,8 @@
 
     operator → agent                       agent → operator
     (the Order stands in the container's arguments)
-                                           Said(Ready, mechanism)      it has looked around and could do it
+                                           Said(Ready, mechanism)      it has looked around and could do it;
+                                                                       once a second until the go comes
     Beat(1)  the first beat is the go      Said(On, …)                 the fault is on
     Beat(n), one a second                  Said(On, …, counters)       one answer to each
     Beat(n, revert=True)                   Said(Off, reason)           nothing of it is left; the process ends

@@ -42,12 +42,14 @@ class RunningAgent:
         return Said.read(stdout.readline())
 
     def beat(self, *, revert: bool = False) -> Said:
-        """Send a beat, and wait for what it says."""
+        """Send a beat, and wait for what it says to that: it may have said once more that it is ready."""
         self._number += 1
         assert self.process.stdin is not None
         self.process.stdin.write(Beat(self._number, revert).line())
         self.process.stdin.flush()
-        return self.hear()
+        while (said := self.hear()).state is AgentState.READY:
+            pass
+        return said
 
     def send_go(self) -> None:
         """Send the first beat, and wait for no answer: the agent may die of what it does."""

@@ -82,6 +82,11 @@ class Link:
         """Begin anew on another attachment: its first beat is due at once, whatever became of the last one."""
         self.asked_at = self.beaten_at = None
 
+    def heard(self, said: Said) -> None:
+        """Note a sign of life. One that still waits for the go has heard no beat: that is no answer."""
+        if said.state is not AgentState.READY:
+            self.asked_at = None
+
     def due_in(self, now: float, every: float) -> float:
         """Give the seconds until the next beat."""
         return 0.0 if self.beaten_at is None else max(0.0, self.beaten_at + every - now)

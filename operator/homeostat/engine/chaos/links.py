@@ -178,7 +178,7 @@ class AgentLinks:
         """Beat and listen side by side, until either has a reason to end; give whether anything was heard."""
         was_heard = False
         async with asyncio.TaskGroup() as group:
-            aside = group.create_task(self._beat(link, wire)), group.create_task(self._look_back(link))
+            aside = group.create_task(self._beat(link, wire)), group.create_task(self._catch_up(link))
             while not link.is_over and (line := await wire.hear()) is not None:
                 was_heard = self._take(link, [line]) or was_heard
             for task in aside:
@@ -197,17 +197,6 @@ class AgentLinks:
                 continue
             await link.rung(min(wait or self._every, patience))
         await wire.close()
-
-    async def _look_back(self, link: Link) -> None:
-        """Read what it said before we listened, until there is something.
-
-        An attachment is taken before the runtime passes lines on. What is said between is in the log, but not yet when
-        we look at once: an agent whose only word is lost so would wait for the go until it gives up.
-        """
-        await self._catch_up(link)
-        while link.said is None:
-            await asyncio.sleep(self._every)
-            await self._catch_up(link)
 
     async def _read_back(self, link: Link) -> None:
         """Read the log of an agent that has ended: nothing can come after it."""
@@ -233,7 +222,7 @@ class AgentLinks:
         is_new = link.take(said)
         if is_new or not is_old:
             link.heard_at = self._clock.now()
-            link.asked_at = None
+            link.heard(said)
         if link.is_over:
             link.bell.set()
         if is_new:
