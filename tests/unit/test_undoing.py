@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -33,19 +33,26 @@ DONE = Outcome(Verb.DONE)
 def test_a_lease_that_is_not_renewed_for_its_length_ends_the_fault() -> None:
     """C4: counted from when the renewal was first seen, by the Pod's own clock."""
     known = watch(None, Sight("first", 4, 60), 100.0)
-    assert known.cause(103.9) is None
-    assert known.cause(104.0) is Cause.LEASE
+    assert known.cause(103.9, 103.9) is None
+    assert known.cause(104.0, 104.0) is Cause.LEASE
 
     renewed = watch(known, Sight("second", 4, 57), 103.0)
-    assert renewed.cause(106.9) is None
-    assert watch(renewed, Sight("second", 4, 57), 106.0).cause(107.0) is Cause.LEASE
+    assert renewed.cause(106.9, 106.9) is None
+    assert watch(renewed, Sight("second", 4, 57), 106.0).cause(107.0, 107.0) is Cause.LEASE
+
+
+def test_what_has_passed_since_the_last_look_is_not_held_against_who_renews() -> None:
+    """C18: a slow answer is no sign that nobody is there; the deadline counts in any case."""
+    known = watch(None, Sight("first", 4, 60), 100.0)
+    assert known.cause(150.0, 103.9) is None
+    assert known.cause(160.0, 103.9) is Cause.DEADLINE
 
 
 def test_renewals_do_not_carry_a_fault_past_its_deadline() -> None:
     """C3: what is left is the distance of two times of whoever renews; clocks of two machines need not agree."""
     known = watch(None, Sight("first", 4, 2), 100.0)
-    assert known.cause(101.9) is None
-    assert known.cause(102.0) is Cause.DEADLINE
+    assert known.cause(101.9, 101.9) is None
+    assert known.cause(102.0, 102.0) is Cause.DEADLINE
 
 
 def test_a_leader_whose_clock_is_behind_does_not_put_the_deadline_off() -> None:
@@ -57,7 +64,7 @@ def test_a_leader_whose_clock_is_behind_does_not_put_the_deadline_off() -> None:
 
 
 def test_a_deadline_that_cannot_be_read_is_over() -> None:
-    assert watch(None, replace(lease(), deadline="soon").sight, 0.0).cause(0.0) is Cause.DEADLINE
+    assert watch(None, replace(lease(), deadline="soon").sight, 0.0).cause(0.0, 0.0) is Cause.DEADLINE
 
 
 # --- what it does ---------------------------------------------------------------------------------------
@@ -81,23 +88,23 @@ class Clock:
         return NOW
 
     def monotonic(self) -> float:
-        """Each look is a second later than the one before."""
-        self.seconds += 0.5
         return self.seconds
 
 
 @dataclass
 class Post:
-    """A Lease that is there for so many looks, or for ever."""
+    """A Lease that is there for so many looks, or for ever; each look is a second later than the one before."""
 
     stands: GuardLease | None = field(default_factory=lease)
     looks: int = 0
     on_look: Callable[[int], None] = lambda _look: None
     said: list[tuple[str, str]] = field(default_factory=list)
     is_away: bool = False
+    clock: Clock = field(default_factory=Clock)
 
     async def read(self) -> GuardLease | None:
         self.looks += 1
+        self.clock.seconds += 1
         self.on_look(self.looks)
         if self.is_away:
             raise Unavailable("away")
@@ -127,6 +134,7 @@ class Hands:
     held: Held | None = field(default_factory=lambda: Held(REF, "1", {MARKER: MARK}, TO))
     failures: int = 0
     may: bool = True
+    on_check: Callable[[], Awaitable[object]] | None = None
     on_success: Callable[[], None] = lambda: None
     wrote: list[HoldFields] = field(default_factory=list)
 
@@ -134,6 +142,8 @@ class Hands:
         return self.held
 
     async def may_write(self, _ref: Ref, _fields: Fields) -> bool:
+        if self.on_check:
+            await self.on_check()
         if not self.may:
             raise Forbidden("no")
         return True
@@ -149,12 +159,14 @@ class Hands:
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("LOOK_EVERY", "FIRST_PAUSE", "LONGEST_PAUSE"):
+    monkeypatch.setattr(undoing, "LOOK_EVERY", 0.005)  # longer than what is ready at once, which is to come first
+    for name in ("FIRST_PAUSE", "LONGEST_PAUSE"):
         monkeypatch.setattr(undoing, name, 0.0)
 
 
 async def run(post: Post, hands: Hands, told: asyncio.Event | None = None) -> None:
-    await Undo(post, hands, Clock(), told or asyncio.Event()).run()
+    async with asyncio.timeout(60):  # one that waits for what never comes is to fail, not to hang
+        await Undo(post, hands, post.clock, told or asyncio.Event()).run()
 
 
 async def test_it_answers_that_it_is_ready_and_restores_when_nobody_renews() -> None:
@@ -180,6 +192,59 @@ async def test_while_it_is_renewed_it_touches_nothing() -> None:
     await run(post, hands, told)
     assert ("fired", "Ended") in post.said
     assert post.looks >= 50
+
+
+async def test_slow_targets_do_not_set_it_off_while_it_is_renewed() -> None:
+    """C18: looking at them may take longer than its lease is long."""
+    told = asyncio.Event()
+    post = Post(lease(deadline=format_precise_time(NOW + timedelta(hours=1))))
+
+    async def take_long() -> None:
+        post.clock.seconds += 20
+
+    def renew(look: int) -> None:
+        now = format_precise_time(NOW + timedelta(seconds=post.clock.seconds))
+        post.stands = replace(post.stands or lease(), renewal=now)
+        if look == 20:
+            told.set()
+
+    post.on_look = renew
+    await run(post, Hands(on_check=take_long), told)
+    assert post.said == [("ready", digest(RECORDS)), ("fired", "Ended"), ("done", "Ended: 1 of 1 restored")]
+
+
+@pytest.mark.parametrize("cause", [Cause.LEASE, Cause.ENDED, Cause.GONE])
+async def test_targets_that_do_not_answer_its_questions_do_not_keep_it_from_restoring(cause: Cause) -> None:
+    """C3, C4: it goes on looking while it waits for them."""
+    told, post, hands = asyncio.Event(), Post(), Hands(on_check=asyncio.Event().wait)
+
+    def end(look: int) -> None:
+        if look == 3 and cause is Cause.ENDED:
+            told.set()
+        if look == 3 and cause is Cause.GONE:
+            post.stands = None
+
+    post.on_look = end
+    await run(post, hands, told)
+    assert post.said == [("fired", cause.value), ("done", f"{cause.value}: 1 of 1 restored")]
+
+
+async def test_all_targets_are_asked_about_and_the_first_trouble_is_told() -> None:
+    """C6: by name."""
+    names = [f"web-{number}" for number in range(20)]
+    records = [Restorable("Deployment", "shop", name, name, ORIGINAL, TO, MARK) for name in names]
+    asked: list[str] = []
+
+    @dataclass
+    class Some(Hands):
+        async def may_write(self, ref: Ref, fields: Fields) -> bool:
+            asked.append(ref.name)
+            return ref.name not in names[12:] and await super().may_write(ref, fields)
+
+    post = Post(lease(records=write_records(records)))
+    await run(post, Some(held=None))
+    assert set(asked) == set(names)
+    assert post.said[0] == ("trouble", "Deployment/web-12: NoResize")
 
 
 async def test_it_restores_when_it_is_told_to_end() -> None:
@@ -210,8 +275,8 @@ async def test_it_goes_on_until_the_api_server_answers() -> None:
     """C3, C4: an API server that is away counts as a lease that is not renewed, and the undo never gives up."""
     post, hands = Post(), Hands(failures=40)
 
-    def cut_off(look: int) -> None:
-        post.is_away = look > 1
+    def cut_off(_look: int) -> None:
+        post.is_away = bool(post.said)
 
     def come_back() -> None:
         post.is_away = False
@@ -261,8 +326,8 @@ async def test_records_that_changed_are_taken_in_anew() -> None:
     """C2: the answer is about these very records."""
     post, hands, other = Post(), Hands(), write_records([])
 
-    def change(look: int) -> None:
-        if look == 2 and post.stands:
+    def change(_look: int) -> None:
+        if post.said and post.stands:
             post.stands = replace(post.stands, records=other)
 
     post.on_look = change

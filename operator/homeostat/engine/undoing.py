@@ -16,6 +16,7 @@ from homeostat.core.guarding.watch import Cause, Watch, watch
 from homeostat.core.ref import Ref
 from homeostat.kube.guards.lease import GuardLease
 from homeostat.ports import Clock, Conflict, Forbidden, Gone, Rejected, Unavailable
+from homeostat.side_by_side import read_each
 
 log = structlog.get_logger("homeostat.undo")
 
@@ -82,6 +83,7 @@ class Undo:
         self._text = ""
         self._records: tuple[Restorable, ...] = ()
         self._was_done = False
+        self._check: asyncio.Task[str] | None = None
 
     async def run(self) -> None:
         """Watch until there is a cause, take the fault off, and say so."""
@@ -125,43 +127,76 @@ class Undo:
     # --- on watch ---------------------------------------------------------------------------------------
 
     async def _next_cause(self) -> Cause:
-        while True:
-            cause = await self._look()
-            if cause is not None:
-                return cause
-            try:
-                await asyncio.wait_for(self._told_to_end.wait(), LOOK_EVERY)
-            except TimeoutError:
-                continue
+        told = asyncio.create_task(self._told_to_end.wait())
+        try:
+            while True:
+                cause = await self._look()
+                if cause is not None:
+                    return cause
+                await self._pause(told)
+        finally:
+            told.cancel()
+            self._drop_check()
+
+    async def _pause(self, told: asyncio.Task[bool]) -> None:
+        """Wait until the next look is due: at once when it is told to end, and when a check has its answer."""
+        awaited: set[asyncio.Task[bool] | asyncio.Task[str]] = {told}
+        if self._check is not None and not self._check.done():
+            awaited.add(self._check)
+        await asyncio.wait(awaited, timeout=LOOK_EVERY, return_when=asyncio.FIRST_COMPLETED)
 
     async def _look(self) -> Cause | None:
-        """Look at the Lease once; what cannot be read counts as not renewed."""
+        """Look at the Lease once, and judge it as of then; what cannot be read counts as not renewed."""
+        looked_at = self._clock.monotonic()
         try:
             lease = await self._post.read()
         except TROUBLES as error:
             log.warning("the Lease cannot be read", problem=type(error).__name__)
-        else:
-            if lease is None:
-                return Cause.GONE
-            self._was_done = bool(lease.done)
-            self._watch = watch(self._watch, lease.sight, self._clock.monotonic())
-            if lease.fired:
-                self._take_in(lease.records)
-                return _cause_of(lease.fired)
-            await self._acknowledge(lease)
+            return self._cause(looked_at)
+        if lease is None:
+            return Cause.GONE
+        self._was_done = bool(lease.done)
+        self._watch = watch(self._watch, lease.sight, self._clock.monotonic())
+        if lease.fired:
+            self._take_in(lease.records)
+            return _cause_of(lease.fired)
+        trouble = self._take_in(lease.records)
+        cause = self._cause(looked_at)
+        if cause is None:
+            await self._acknowledge(lease, trouble)
+        return cause
+
+    def _cause(self, looked_at: float) -> Cause | None:
+        """Say why to restore now, by what the look that began then has shown."""
         if self._told_to_end.is_set():
             return Cause.ENDED
-        return self._watch.cause(self._clock.monotonic()) if self._watch else None
+        return self._watch.cause(self._clock.monotonic(), looked_at) if self._watch else None
 
-    async def _acknowledge(self, lease: GuardLease) -> None:
-        """Take in what is to be restored, and answer once it is known to be possible."""
-        trouble = self._take_in(lease.records)
+    async def _acknowledge(self, lease: GuardLease, trouble: str) -> None:
+        """Answer once it is known whether the records can be restored."""
         if lease.is_ready and not trouble:
             return
-        trouble = trouble or await self._obstacle()
-        if trouble and trouble == lease.trouble:
+        answer = trouble or self._checked()
+        if answer is None or (answer and answer == lease.trouble):
             return
-        await self._say(self._post.acknowledge(lease.records, trouble))
+        await self._say(self._post.acknowledge(lease.records, answer))
+
+    def _checked(self) -> str | None:
+        """Say what would be in the way of restoring, "" for nothing; None until that is found out.
+
+        It is found out beside the looks: they must not wait for many targets of a slow API server (C4, C18).
+        """
+        if self._check is None:
+            self._check = asyncio.create_task(self._obstacle())
+        if not self._check.done():
+            return None
+        check, self._check = self._check, None
+        return check.result()
+
+    def _drop_check(self) -> None:
+        if self._check is not None:
+            self._check.cancel()
+            self._check = None
 
     def _take_in(self, text: str) -> str:
         """Read the records; give what is wrong with them, "" for nothing."""
@@ -171,18 +206,22 @@ class Undo:
             self._records, self._text = read_records(text), text
         except ValueError:
             return "Invalid"
+        self._drop_check()  # it was about other records
         return ""
 
     async def _obstacle(self) -> str:
         """Say what would be in the way of restoring; "" when nothing is."""
-        for record in self._records:
-            try:
-                await self._hands.read(record.ref)
-                if not await self._hands.may_write(record.ref, record.to):
-                    return f"{record.kind}/{record.name}: NoResize"
-            except TROUBLES as error:
-                return f"{record.kind}/{record.name}: {type(error).__name__}"
-        return ""
+        troubles = await read_each(self._trouble_of, self._records)
+        return next(filter(None, troubles), "")
+
+    async def _trouble_of(self, record: Restorable) -> str:
+        """Say what would be in the way of restoring one target; "" when nothing is."""
+        try:
+            await self._hands.read(record.ref)
+            may_write = await self._hands.may_write(record.ref, record.to)
+        except TROUBLES as error:
+            return f"{record.kind}/{record.name}: {type(error).__name__}"
+        return "" if may_write else f"{record.kind}/{record.name}: NoResize"
 
     async def _say(self, saying: Awaitable[None]) -> bool:
         """Answer on the Lease if that can be, and say whether it could: it never keeps a fault on."""

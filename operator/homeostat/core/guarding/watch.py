@@ -50,11 +50,15 @@ class Watch:
     seen_at: float
     ends_at: float
 
-    def cause(self, at: float) -> Cause | None:
-        """Say why it restores now; None while it need not."""
-        if at >= self.ends_at:
+    def cause(self, now: float, looked_at: float) -> Cause | None:
+        """Say why it restores now; None while it need not.
+
+        Of the Lease no more is known than stood there when it was looked at: what has passed since, a slow answer or
+        a process that stood still, is nothing that whoever renews failed to do.
+        """
+        if now >= self.ends_at:
             return Cause.DEADLINE
-        return Cause.LEASE if at >= self.seen_at + self.sight.seconds else None
+        return Cause.LEASE if looked_at >= self.seen_at + self.sight.seconds else None
 
 
 def watch(known: Watch | None, sight: Sight, at: float) -> Watch:
