@@ -20,6 +20,8 @@ from homeostat.kube.guards.pod import has_ended, manifest, trouble_of
 from homeostat.ports import Conflict, Gone
 
 _MANAGER = {"fieldManager": "homeostat-guards"}
+TIMEOUT = 3.0
+"""Seconds for what a renewal waits for: one connection that hangs leaves time for another before the guard goes off."""
 DONE = Outcome(Verb.DONE)
 NO_IMAGE = Outcome(Verb.REFUSED, "NoGuardImage", "no image is configured for the undo Pod")
 NOT_OURS = Outcome(Verb.REFUSED, "Conflict", "a guard of this name belongs to another experiment")
@@ -132,11 +134,11 @@ class ApiGuards:
     async def _patch(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Write to a Lease, never made to wait: a late renewal ends the fault."""
         return await self._client.request(
-            "PATCH", path, query=_MANAGER, body=body, content_type=MERGE_PATCH, urgency=Urgency.LEASE
+            "PATCH", path, query=_MANAGER, body=body, content_type=MERGE_PATCH, timeout=TIMEOUT, urgency=Urgency.LEASE
         )
 
     async def _read(self, path: str) -> dict[str, Any] | None:
         try:
-            return await self._client.request("GET", path)
+            return await self._client.request("GET", path, timeout=TIMEOUT)
         except Gone:
             return None

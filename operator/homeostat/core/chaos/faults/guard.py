@@ -13,7 +13,8 @@ from homeostat.core.guarding.held import Restorable, write_records
 
 SECONDS = 15
 """Without renewal for so long the guard restores: long enough for a new leader to take over."""
-RENEW_AFTER = timedelta(seconds=4)
+RENEW_AFTER = timedelta(seconds=3)
+"""Two renewals in a row may fail, each after as long as one is waited for, and the third still comes in time."""
 GRACE = timedelta(seconds=15)
 """How long after the planned end the guard restores in any case."""
 PATIENCE = timedelta(seconds=60)
