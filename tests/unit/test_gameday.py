@@ -441,6 +441,66 @@ def test_a_wish_that_was_not_taken_up_is_taken_back() -> None:
     assert (world.begun, RUN in world.experiments["pod-loss"].annotations) == ([], False)
 
 
+UNKNOWN = Outcome(Verb.FAILED, "ApiUnavailable")
+
+
+def stopped_while_asking(*refused: Outcome) -> tuple[World, AskExperiment]:
+    """Give a day that was stopped while its wish was still under way, and that wish."""
+    world = World(a_day(*TWO), refuses=[UNKNOWN])
+    world.run(9, until=DayPhase.RUNNING)
+    [wish] = world.acts
+    assert isinstance(wish, AskExperiment)
+    world.refuses += refused
+    world.abort_requested = "stop"
+    world.run(4)
+    return world, wish
+
+
+@pytest.mark.parametrize("refused", [(), (UNKNOWN,), (Outcome(Verb.REFUSED, "Conflict"),)])
+def test_a_wish_that_arrives_after_the_day_begins_nothing(refused: tuple[Outcome, ...]) -> None:
+    """C5: a write whose fate is not known may come late, pinned to a version that is no more by then."""
+    world, wish = stopped_while_asking(*refused)
+    late = world._perform(wish)
+    world.run(9)
+
+    assert late.reason == "Conflict"
+    assert world.begun == []
+    assert world.verdicts()[0] == ("pod-loss", Verdict.ABORTED, "NotBegun")
+
+
+def test_a_wish_that_arrives_while_it_is_taken_back_is_taken_back_then() -> None:
+    """C5: by a second look."""
+    world = World(a_day(*TWO), refuses=[UNKNOWN])
+    world.experiments["pod-loss"].is_slow = True
+    world.run(9, until=DayPhase.RUNNING)
+    [wish] = world.acts
+    world.abort_requested, world.refuses = "stop", [UNKNOWN]
+    world.reconcile()
+    assert world._perform(wish) == Outcome(Verb.DONE)
+    world.run(4)
+    world.experiments["pod-loss"].is_slow = False
+    world.run(9)
+
+    assert world.begun == []
+    assert world.verdicts()[0] == ("pod-loss", Verdict.ABORTED, "NotBegun")
+
+
+@pytest.mark.parametrize("reason", ["Forbidden", "Invalid"])
+def test_a_day_that_may_no_longer_write_to_its_experiment_ends_all_the_same(reason: str) -> None:
+    world, _ = stopped_while_asking(Outcome(Verb.REFUSED, reason))
+
+    assert world.verdicts()[0] == ("pod-loss", Verdict.ABORTED, "NotBegun")
+
+
+def test_what_was_asked_of_an_experiment_before_a_day_was_stopped_does_not_end_its_next_run() -> None:
+    """C9: what takes the wish back names that wish only."""
+    world, _ = stopped_while_asking()
+    world.abort_requested, world.run_requested = "", "again"
+    world.run(30)
+
+    assert world.verdicts()[0] == ("pod-loss", Verdict.PASSED, "HypothesisHeld")
+
+
 def test_a_freeze_ends_the_day_and_it_does_not_resume() -> None:
     """C9: the experiment stops itself, and says so itself."""
     world = World(a_day(*TWO))

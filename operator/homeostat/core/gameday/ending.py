@@ -12,7 +12,7 @@ from homeostat.api.gameday_status import (
     StepResult,
 )
 from homeostat.api.recovery import BY
-from homeostat.core.action import AskExperiment
+from homeostat.core.action import AskExperiment, Verb
 from homeostat.core.decision import Event, EventType
 from homeostat.core.gameday import watching
 from homeostat.core.gameday.reasons import DayReason
@@ -37,6 +37,8 @@ def stopping(case: Case, place: int) -> Move:
         return _withdraw(case, record, found)
     if record.phase is StepPhase.RUNNING:
         return watching.running(case, place)
+    if _may_yet_be_asked(case, record, found):
+        return _withdraw(case, record, found)
     return step_over(case, place, Verdict.ABORTED, DayReason.NOT_BEGUN, "The day ended before the run began.")
 
 
@@ -73,9 +75,26 @@ def _abort(case: Case, record: StepRecord, found: ExperimentSeen) -> Move:
 
 
 def _withdraw(case: Case, record: StepRecord, found: ExperimentSeen) -> Move:
-    """Take back a wish that the experiment has not taken up."""
-    before = {RUN: record.before or None, BY: None}
-    return _ask(case, AskExperiment(f"withdraw/{record.asked}", found.ref, found.resource_version, before))
+    """Take back a wish that the experiment has not taken up.
+
+    The wish may still be under way, pinned to a version of the experiment. To take back what does not stand there would
+    change nothing, nor that version; to ask for the end of its run does.
+    """
+    before = {RUN: record.before or None, BY: None, ABORT: record.asked}
+    return _ask(case, AskExperiment(_withdrawal(record), found.ref, found.resource_version, before))
+
+
+def _withdrawal(record: StepRecord) -> str:
+    return f"withdraw/{record.asked}"
+
+
+def _may_yet_be_asked(case: Case, record: StepRecord, found: ExperimentSeen) -> bool:
+    """Whether nothing is known to have changed since the wish was sent; who may not write has tried."""
+    answer = case.seen.outcomes.get(_withdrawal(record))
+    if answer is not None and answer.verb is Verb.REFUSED and answer.reason != "Conflict":
+        return False
+    has_run = found.status.run_number > record.runs_before
+    return found.run_requested == record.before and not has_run and found.abort_requested != record.asked
 
 
 def _ask(case: Case, action: AskExperiment) -> Move:
