@@ -366,7 +366,7 @@ class World:
         try:
             self._reconcile()
         except Killed:
-            self.steps_to_live = None
+            self.steps_to_live, self.watched_since = None, self.now
             self.lose_links()
 
     def lose_links(self) -> None:

@@ -86,7 +86,7 @@ def _may_have_begun(case: Case, record: TargetRecord) -> bool:
     if agent.was_told or not is_blow(case):
         return agent.was_told
     since, recorded_at = case.seen.watched_since, case.status.injected_at
-    came_later = since is not None and recorded_at is not None and recorded_at < since
+    came_later = since is not None and recorded_at is not None and recorded_at <= since
     return came_later and (agent.said is not None or has_ended(case, record))
 
 
