@@ -168,10 +168,10 @@ async def test_an_agent_may_begin_once_a_beat_was_sent_and_not_by_a_permission_a
         scene.agent.is_there = False
         scene.links.hold(POD, NAME, 3.0)
         await scene.agent.until(lambda: scene.agent.looks)
-        assert not scene.links.may_begin(POD.uid, NAME)
+        assert not scene.links.was_told(POD.uid, NAME)
         scene.agent.is_there = True
         await scene.agent.until(lambda: scene.agent.beats)
-        assert scene.links.may_begin(POD.uid, NAME)
+        assert scene.links.was_told(POD.uid, NAME)
 
     await play(story)
 

@@ -95,7 +95,7 @@ class Ears(AgentLinks):
         self.recalled: list[tuple[str, Key]] = []
         self.known: set[str] = set()
         self.said: Said | None = None
-        self.was_told = False
+        self.has_the_go = False
 
     def attend(self, pod: Ref, name: str, experiment: Key | None = None) -> None:
         self.attended.append((pod.name, experiment))
@@ -106,8 +106,8 @@ class Ears(AgentLinks):
     def knows(self, uid: str, name: str) -> bool:
         return uid in self.known
 
-    def may_begin(self, uid: str, name: str) -> bool:
-        return self.was_told
+    def was_told(self, uid: str, name: str) -> bool:
+        return self.has_the_go
 
     def heard(self, uid: str, name: str) -> Heard:
         return Heard(self.said, NOON)
@@ -313,7 +313,7 @@ async def test_a_fault_that_an_agent_may_begin_is_not_planned_again(
     cluster = FakeCluster({("Deployment", "web"): web}, pods_=web.pods)
     status = under_way(Phase.INJECTING, *web.pods)
     records = tuple(one.model_copy(update={"agent": AGENT}) for one in status.targets)
-    ears.said, ears.was_told = Said(said), was_told
+    ears.said, ears.has_the_go = Said(said), was_told
     read = await reader(cluster, ears).during(
         KEY, spec(LOSS, kind="Pod", **WEB), status.model_copy(update={"targets": records})
     )

@@ -102,7 +102,7 @@ class AgentLinks:
         link = self._links.get((uid, name))
         return link is not None and (link.is_over or link.is_read)
 
-    def may_begin(self, uid: str, name: str) -> bool:
+    def was_told(self, uid: str, name: str) -> bool:
         """Whether we sent an agent a beat, of which the first ever lets it begin; to be permitted is not enough."""
         link = self._links.get((uid, name))
         return link is not None and link.beats > 0

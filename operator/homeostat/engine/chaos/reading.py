@@ -217,7 +217,7 @@ class ExperimentReader:
                 await self._listen(key, ref_of(record, key.namespace), container)
             heard = self._links.heard(record.uid, record.agent)
             found[record.uid] = AgentSeen(
-                container, heard.said, heard.at, self._links.may_begin(record.uid, record.agent)
+                container, heard.said, heard.at, self._links.was_told(record.uid, record.agent)
             )
         return found
 

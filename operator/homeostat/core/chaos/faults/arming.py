@@ -1,6 +1,6 @@
 """How an agent's fault goes on: its container first, then the go, once every agent of the run says that it can."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from homeostat.api.chaos_status import TargetPhase, TargetRecord, Verdict
 from homeostat.core.action import Action, HoldAgent, Outcome, StartAgent, Verb
@@ -66,8 +66,12 @@ def _beats(case: Case) -> Iterator[tuple[TargetRecord, HoldAgent]]:
             yield record, HoldAgent(f"{locks.run_id(case)}-hold-{index}", ref, record.agent, BEATS, begins)
 
 
-def is_renewal(action: Action) -> bool:
-    """Whether it goes on with what an agent was told before: each look asks for that, looks may take long."""
+def not_yet_done(case: Case, wanted: Iterable[Action]) -> tuple[Action, ...]:
+    """Leave out what the last look has done. Beats that go on are asked for by each look: looks may take long."""
+    return tuple(action for action in wanted if action.id not in case.seen.outcomes or _goes_on(action))
+
+
+def _goes_on(action: Action) -> bool:
     return isinstance(action, HoldAgent) and not action.begins
 
 

@@ -23,13 +23,9 @@ _ENDED = frozenset({AgentState.OFF, AgentState.REFUSED})
 
 
 def keep(case: Case) -> tuple[Action, ...]:
-    """Give what keeps fault, guard and locks up for the next moment.
-
-    Beats are asked for by each look, also by the one that follows an act at once: looks may take long.
-    """
+    """Give what keeps fault, guard and locks up for the next moment."""
     beats = () if is_blow(case) else arming.beats(case)
-    others = (action for action in (*guard.renewal(case), *locks.keep(case)) if action.id not in case.seen.outcomes)
-    return (*beats, *others)
+    return arming.not_yet_done(case, (*beats, *guard.renewal(case), *locks.keep(case)))
 
 
 def lost(case: Case) -> Refusal | None:

@@ -59,7 +59,7 @@ def actions(case: Case) -> tuple[Action, ...]:
         wanted = (*wanted, guard.keep(case))
     else:
         wanted = (*wanted, *guard.renewal(case), *_faults(case))
-    return tuple(action for action in wanted if action.id not in case.seen.outcomes or arming.is_renewal(action))
+    return arming.not_yet_done(case, wanted)
 
 
 def _planned(case: Case) -> Iterator[tuple[int, TargetRecord]]:
